@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_PROTO_FILES_DURABLE_FILE_H_
+#define PIVOT_PROTO_FILES_DURABLE_FILE_H_
+
+// Files that are either whole on disk or not there.
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace pivot {
+
+/// "cannot open PATH: No such file or directory". ENOENT and ENOTDIR give kNotFound; ENOSPC, EDQUOT, ENOMEM, EMFILE and ENFILE
+/// kResourceExhausted (the first two with reason DISK_FULL); EACCES and EPERM kPermissionDenied; EEXIST kAlreadyExists;
+/// the rest kUnavailable.
+absl::Status StatusFromErrno(int error, absl::string_view action, absl::string_view path);
+
+/// The whole of a regular file; kInvalidArgument when it is larger than `max_bytes` or not a regular file.
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes);
+
+/// Writes PATH.part, syncs it, renames it to PATH and syncs the folder. An existing file is replaced.
+absl::Status WriteFileDurably(const std::string& path, absl::string_view content);
+
+absl::Status SyncFolder(const std::string& path);
+
+/// The folder and its parents; no error when it exists.
+absl::Status MakeFolders(const std::string& path);
+
+/// Removes a file or a folder with all it holds; no error when it is not there.
+absl::Status RemoveAll(const std::string& path);
+
+}  // namespace pivot
+
+#endif  // PIVOT_PROTO_FILES_DURABLE_FILE_H_

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proto/files/manifest.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <set>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "nlohmann/json.hpp"
+#include "proto/files/durable_file.h"
+#include "proto/files/sha256.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kReadBytes = size_t{1} << 20;
+
+/// Opens a plain file beneath `folder` without following any link.
+absl::StatusOr<int> OpenBeneath(const std::string& folder, const std::string& path) {
+  const int base = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (base < 0) return StatusFromErrno(errno, "cannot open", folder);
+  open_how how{};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  long fd = syscall(SYS_openat2, base, path.c_str(), &how, sizeof(how));
+  int error = errno;
+  if (fd < 0 && error == ENOSYS) {
+    // Kernels before 5.6, and sandboxes without openat2: the path was checked, so only a link in the middle is not caught.
+    fd = openat(base, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    error = errno;
+  }
+  close(base);
+  if (fd < 0) return StatusFromErrno(error, "cannot open", path);
+  struct stat info {};
+  if (fstat(static_cast<int>(fd), &info) != 0 || !S_ISREG(info.st_mode)) {
+    close(static_cast<int>(fd));
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+  }
+  return static_cast<int>(fd);
+}
+
+absl::StatusOr<std::vector<int64_t>> PieceEnds(int64_t size, absl::Span<const int64_t> offsets, const std::string& path) {
+  std::vector<int64_t> ends;
+  if (offsets.empty()) {
+    for (int64_t end = kMaxPieceBytes; end < size; end += kMaxPieceBytes) ends.push_back(end);
+  } else if (offsets[0] != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("the pieces of ", path, " do not begin at 0"));
+  } else {
+    ends.assign(offsets.begin() + 1, offsets.end());
+  }
+  if (size > 0) ends.push_back(size);
+  int64_t begin = 0;
+  for (const int64_t end : ends) {
+    if (end <= begin || end - begin > kMaxPieceBytes) {
+      return absl::InvalidArgumentError(absl::StrCat("the pieces of ", path, " are not ascending or longer than 16 MiB"));
+    }
+    begin = end;
+  }
+  return ends;
+}
+
+absl::StatusOr<ManifestFile> HashOpenFile(int fd, const std::string& path, absl::Span<const int64_t> piece_offsets) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return StatusFromErrno(errno, "cannot read", path);
+  ManifestFile file{.path = path, .size = info.st_size};
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<int64_t> ends, PieceEnds(file.size, piece_offsets, path));
+  Sha256 whole;
+  Sha256 piece;
+  std::string buffer(kReadBytes, '\0');
+  int64_t position = 0;
+  for (const int64_t end : ends) {
+    const int64_t begin = position;
+    while (position < end) {
+      const auto wanted = std::min<int64_t>(end - position, kReadBytes);
+      const ssize_t count = pread(fd, buffer.data(), static_cast<size_t>(wanted), position);
+      if (count < 0) return StatusFromErrno(errno, "cannot read", path);
+      if (count == 0) return absl::DataLossError(absl::StrCat(path, " became shorter while it was read"));
+      whole.Update(buffer.data(), static_cast<size_t>(count));
+      piece.Update(buffer.data(), static_cast<size_t>(count));
+      position += count;
+    }
+    file.pieces.push_back({begin, end - begin, piece.Finish()});
+  }
+  file.sha256 = whole.Finish();
+  return file;
+}
+
+bool IsHash(const std::string& text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+/// Typed access that gives up once: Ok() says whether every value so far was there with its type.
+class Fields {
+ public:
+  explicit Fields(const json& object) : object_(object), ok_(object.is_object()) {}
+
+  std::string Text(const char* name) { return Get(name, &json::is_string, std::string()); }
+  int64_t Integer(const char* name) { return Get(name, &json::is_number_integer, int64_t{0}); }
+  json Value(const char* name, bool (json::*is_type)() const noexcept) { return Get(name, is_type, json()); }
+  bool ok() const { return ok_; }
+
+ private:
+  template <typename T>
+  T Get(const char* name, bool (json::*is_type)() const noexcept, T fallback) {
+    const auto found = ok_ ? object_.find(name) : object_.end();
+    if (!ok_ || found == object_.end() || !((*found).*is_type)()) {
+      ok_ = false;
+      return fallback;
+    }
+    return found->template get<T>();
+  }
+
+  const json& object_;
+  bool ok_;
+};
+
+absl::StatusOr<ManifestFile> FileFromJson(const json& value) {
+  Fields fields(value);
+  ManifestFile file{.path = fields.Text("path"), .size = fields.Integer("size"), .sha256 = fields.Text("sha256")};
+  const json pieces = fields.Value("pieces", &json::is_array);
+  if (!fields.ok() || !IsSafeRelativePath(file.path) || file.size < 0 || !IsHash(file.sha256)) {
+    return absl::DataLossError("the manifest has a file entry that makes no sense");
+  }
+  int64_t position = 0;
+  for (const json& entry : pieces) {
+    Fields piece_fields(entry);
+    ManifestPiece piece{piece_fields.Integer("offset"), piece_fields.Integer("size"), piece_fields.Text("sha256")};
+    const bool follows = piece.offset == position && piece.size > 0 && piece.size <= kMaxPieceBytes;
+    if (!piece_fields.ok() || !follows || !IsHash(piece.sha256)) {
+      return absl::DataLossError(absl::StrCat("the manifest's pieces of ", file.path, " do not fit"));
+    }
+    position += piece.size;
+    file.pieces.push_back(std::move(piece));
+  }
+  if (position != file.size) return absl::DataLossError(absl::StrCat("the manifest's pieces of ", file.path, " do not cover it"));
+  return file;
+}
+
+std::string FirstDifference(const ManifestFile& expected, const ManifestFile& found) {
+  if (expected.size != found.size) return absl::StrCat("has ", found.size, " bytes instead of ", expected.size);
+  for (size_t i = 0; i < expected.pieces.size(); ++i) {
+    if (expected.pieces[i].sha256 != found.pieces[i].sha256) {
+      const ManifestPiece& piece = expected.pieces[i];
+      return absl::StrCat("is damaged between byte ", piece.offset, " and ", piece.offset + piece.size);
+    }
+  }
+  return "has another hash than its pieces: the manifest itself is damaged";
+}
+
+}  // namespace
+
+bool IsSafeRelativePath(absl::string_view path) {
+  if (path.empty() || path.size() > 512 || path.find('\0') != path.npos || path.find('\\') != path.npos) return false;
+  const std::vector<absl::string_view> parts = absl::StrSplit(path, '/');
+  if (parts.size() > 8) return false;
+  return std::all_of(parts.begin(), parts.end(),
+                     [](absl::string_view part) { return !part.empty() && part != "." && part != ".."; });
+}
+
+absl::StatusOr<ManifestFile> HashFile(const std::string& folder, const std::string& path,
+                                      absl::Span<const int64_t> piece_offsets) {
+  if (!IsSafeRelativePath(path)) return absl::InvalidArgumentError(absl::StrCat("unsafe path in the file list: ", path));
+  PIVOT_ASSIGN_OR_RETURN(const int fd, OpenBeneath(folder, path));
+  auto file = HashOpenFile(fd, path, piece_offsets);
+  close(fd);
+  return file;
+}
+
+std::string ContentSha256(absl::Span<const ManifestFile> files) {
+  std::set<std::string> lines;
+  for (const ManifestFile& file : files) {
+    const bool counts = absl::EndsWith(file.path, ".safetensors") || absl::EndsWith(file.path, ".safetensors.index.json") ||
+                        file.path == "config.json" || file.path == "pivot/plan.json";
+    if (counts) lines.insert(absl::StrCat(file.path, absl::string_view("\0", 1), file.sha256, "\n"));
+  }
+  Sha256 hash;
+  for (const std::string& line : lines) hash.Update(line);
+  return hash.Finish();
+}
+
+std::string ManifestToJson(const ManifestData& manifest) {
+  nlohmann::ordered_json files = nlohmann::ordered_json::array();
+  for (const ManifestFile& file : manifest.files) {
+    nlohmann::ordered_json pieces = nlohmann::ordered_json::array();
+    for (const ManifestPiece& piece : file.pieces) {
+      pieces.push_back({{"offset", piece.offset}, {"size", piece.size}, {"sha256", piece.sha256}});
+    }
+    files.push_back({{"path", file.path}, {"size", file.size}, {"sha256", file.sha256}, {"pieces", std::move(pieces)}});
+  }
+  const nlohmann::ordered_json document{
+      {"schema", kManifestSchema},
+      {"job", manifest.job},
+      {"uid", manifest.uid},
+      {"pivot", manifest.pivot},
+      {"attempt", manifest.attempt},
+      {"source", {{"name", manifest.source_name}, {"digest", manifest.source_digest}}},
+      {"content_sha256", manifest.content_sha256},
+      {"files", std::move(files)}};
+  return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+absl::StatusOr<ManifestData> ManifestFromJson(absl::string_view text) {
+  const json document = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  Fields fields(document);
+  const int64_t schema = fields.Integer("schema");
+  const json source = fields.Value("source", &json::is_object);
+  const json files = fields.Value("files", &json::is_array);
+  ManifestData manifest{.job = fields.Text("job"),
+                        .uid = fields.Text("uid"),
+                        .pivot = static_cast<int>(fields.Integer("pivot")),
+                        .attempt = static_cast<int>(fields.Integer("attempt")),
+                        .content_sha256 = fields.Text("content_sha256")};
+  if (!fields.ok()) return absl::DataLossError("this is not a manifest");
+  if (schema > kManifestSchema) {
+    return absl::DataLossError(absl::StrCat("the manifest has schema ", schema, ", newer than this program knows"));
+  }
+  Fields source_fields(source);
+  manifest.source_name = source_fields.Text("name");
+  manifest.source_digest = source_fields.Text("digest");
+  for (const json& entry : files) {
+    PIVOT_ASSIGN_OR_RETURN(ManifestFile file, FileFromJson(entry));
+    if (!manifest.files.empty() && manifest.files.back().path >= file.path) {
+      return absl::DataLossError("the manifest's files are not sorted by path");
+    }
+    manifest.files.push_back(std::move(file));
+  }
+  if (ContentSha256(manifest.files) != manifest.content_sha256) {
+    return absl::DataLossError("the manifest's content_sha256 does not fit its files");
+  }
+  return manifest;
+}
+
+absl::Status CompareFolder(const std::string& folder, const ManifestData& manifest,
+                           absl::FunctionRef<void(const std::string&, const std::string&)> report) {
+  std::set<std::string> listed = {kManifestPath};
+  for (const ManifestFile& expected : manifest.files) {
+    listed.insert(expected.path);
+    std::vector<int64_t> offsets;
+    for (const ManifestPiece& piece : expected.pieces) offsets.push_back(piece.offset);
+    auto found = HashFile(folder, expected.path, offsets);
+    if (!found.ok() && absl::IsNotFound(found.status())) {
+      report(expected.path, "is missing");
+    } else if (!found.ok()) {
+      // A file of another size may not take the manifest's pieces; its whole hash still tells.
+      found = HashFile(folder, expected.path, {});
+      report(expected.path, found.ok() ? FirstDifference(expected, *found) : std::string(found.status().message()));
+    } else if (found->sha256 != expected.sha256) {
+      report(expected.path, FirstDifference(expected, *found));
+    }
+  }
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator entries(folder, error);
+  if (error) return StatusFromErrno(error.value(), "cannot read", folder);
+  for (const auto& entry : entries) {
+    const std::string path = std::filesystem::relative(entry.path(), folder, error).string();
+    if (!entry.is_directory(error) && !listed.contains(path)) report(path, "is not in the manifest");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pivot

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/schema.h"
+
+#include <array>
+
+namespace pivot {
+namespace {
+
+// Times are microseconds since 1970 UTC. Columns named *_pb hold serialized messages of pivot.v1 (google.rpc.Status for
+// error_pb). States are the numbers of pivot.v1.State.
+constexpr absl::string_view kVersion1 = R"sql(
+CREATE TABLE project (
+  id          TEXT PRIMARY KEY,
+  create_us   INTEGER NOT NULL,
+  last_seq    INTEGER NOT NULL DEFAULT 0          -- newest event.project_seq
+) STRICT;
+
+CREATE TABLE job (
+  uid           TEXT PRIMARY KEY,
+  project       TEXT NOT NULL REFERENCES project(id),
+  id            TEXT NOT NULL,
+  state         INTEGER NOT NULL,
+  state_reason  TEXT NOT NULL DEFAULT '',
+  priority      INTEGER NOT NULL,
+  device        TEXT NOT NULL,                    -- as asked for: auto, cpu, cuda:0
+  spec_pb       BLOB NOT NULL,
+  spec_sha256   TEXT NOT NULL,
+  plan_pb       BLOB,
+  result_pb     BLOB,
+  error_pb      BLOB,
+  staging_uid   TEXT NOT NULL,                    -- whose staging folder it works in: its own, or the one it resumes
+  attempt       INTEGER NOT NULL DEFAULT 0,
+  last_seq      INTEGER NOT NULL DEFAULT 0,       -- newest event.seq
+  create_us     INTEGER NOT NULL,
+  start_us      INTEGER,
+  end_us        INTEGER,
+  update_us     INTEGER NOT NULL,
+  UNIQUE (project, id)
+) STRICT;
+CREATE INDEX job_by_queue ON job (state, priority DESC, create_us);
+CREATE INDEX job_by_age ON job (project, create_us DESC, uid DESC);
+
+CREATE TABLE request (
+  project         TEXT NOT NULL REFERENCES project(id),
+  id              TEXT NOT NULL,
+  content_sha256  TEXT NOT NULL,
+  job_uid         TEXT NOT NULL REFERENCES job(uid),
+  create_us       INTEGER NOT NULL,
+  PRIMARY KEY (project, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE attempt (
+  job_uid     TEXT NOT NULL REFERENCES job(uid),
+  number      INTEGER NOT NULL,
+  device      TEXT NOT NULL,
+  token       INTEGER NOT NULL,                   -- the lease's fencing token
+  start_us    INTEGER NOT NULL,
+  end_us      INTEGER,
+  attempt_pb  BLOB NOT NULL,
+  PRIMARY KEY (job_uid, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lease (
+  device      TEXT PRIMARY KEY,
+  token       INTEGER NOT NULL,                   -- grows with every owner, is never reused
+  job_uid     TEXT REFERENCES job(uid),           -- NULL: free
+  attempt     INTEGER
+) STRICT;
+
+CREATE TABLE event (
+  job_uid      TEXT NOT NULL REFERENCES job(uid),
+  seq          INTEGER NOT NULL,
+  project      TEXT NOT NULL,
+  project_seq  INTEGER NOT NULL,
+  time_us      INTEGER NOT NULL,
+  event_pb     BLOB NOT NULL,
+  PRIMARY KEY (job_uid, seq)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX event_by_project ON event (project, project_seq);
+
+CREATE TABLE checkpoint (
+  job_uid          TEXT NOT NULL REFERENCES job(uid),
+  number           INTEGER NOT NULL,
+  attempt          INTEGER NOT NULL,
+  object           TEXT NOT NULL UNIQUE,          -- folder below objects/
+  manifest_sha256  TEXT NOT NULL,
+  create_us        INTEGER NOT NULL,
+  checkpoint_pb    BLOB NOT NULL,                 -- CheckpointRef
+  PRIMARY KEY (job_uid, number)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<absl::string_view, 1> kMigrations = {kVersion1};
+
+}  // namespace
+
+absl::Span<const absl::string_view> StoreMigrations() { return kMigrations; }
+
+}  // namespace pivot
