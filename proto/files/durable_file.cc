@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/files/durable_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
+#include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -70,11 +70,12 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_by
   // O_NONBLOCK: opening a FIFO must not wait for a writer; it is refused below.
   const OwnedFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) return StatusFromErrno(errno, "cannot open", path);
-  struct stat info {};
+  struct stat info{};
   if (fstat(file.get(), &info) != 0) return StatusFromErrno(errno, "cannot read", path);
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
   if (static_cast<size_t>(info.st_size) > max_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " has ", info.st_size, " bytes; at most ", max_bytes, " are read"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " has ", info.st_size, " bytes; at most ", max_bytes, " are read"));
   }
   std::string content(static_cast<size_t>(info.st_size), '\0');
   size_t filled = 0;
@@ -122,7 +123,8 @@ absl::Status MakeFolders(const std::string& path) {
 absl::Status RemoveAll(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
-  if (error && error != std::errc::no_such_file_or_directory) return StatusFromErrno(error.value(), "cannot remove", path);
+  if (error && error != std::errc::no_such_file_or_directory)
+    return StatusFromErrno(error.value(), "cannot remove", path);
   return absl::OkStatus();
 }
 

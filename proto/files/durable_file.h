@@ -12,9 +12,9 @@
 
 namespace pivot {
 
-/// "cannot open PATH: No such file or directory". ENOENT and ENOTDIR give kNotFound; ENOSPC, EDQUOT, ENOMEM, EMFILE and ENFILE
-/// kResourceExhausted (the first two with reason DISK_FULL); EACCES and EPERM kPermissionDenied; EEXIST kAlreadyExists;
-/// the rest kUnavailable.
+/// "cannot open PATH: No such file or directory". ENOENT and ENOTDIR give kNotFound; ENOSPC, EDQUOT, ENOMEM, EMFILE and
+/// ENFILE kResourceExhausted (the first two with reason DISK_FULL); EACCES and EPERM kPermissionDenied; EEXIST
+/// kAlreadyExists; the rest kUnavailable.
 absl::Status StatusFromErrno(int error, absl::string_view action, absl::string_view path);
 
 /// The whole of a regular file; kInvalidArgument when it is larger than `max_bytes` or not a regular file.

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/files/manifest.h"
 
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <filesystem>
+#include <linux/openat2.h>
 #include <set>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <system_error>
+#include <unistd.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "nlohmann/json.hpp"
+
 #include "proto/files/durable_file.h"
 #include "proto/files/sha256.h"
 #include "proto/status/status_macros.h"
@@ -38,13 +38,14 @@ absl::StatusOr<int> OpenBeneath(const std::string& folder, const std::string& pa
   long fd = syscall(SYS_openat2, base, path.c_str(), &how, sizeof(how));
   int error = errno;
   if (fd < 0 && error == ENOSYS) {
-    // Kernels before 5.6, and sandboxes without openat2: the path was checked, so only a link in the middle is not caught.
+    // Kernels before 5.6, and sandboxes without openat2: the path was checked, so only a link in the middle is not
+    // caught.
     fd = openat(base, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     error = errno;
   }
   close(base);
   if (fd < 0) return StatusFromErrno(error, "cannot open", path);
-  struct stat info {};
+  struct stat info{};
   if (fstat(static_cast<int>(fd), &info) != 0 || !S_ISREG(info.st_mode)) {
     close(static_cast<int>(fd));
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
@@ -52,7 +53,8 @@ absl::StatusOr<int> OpenBeneath(const std::string& folder, const std::string& pa
   return static_cast<int>(fd);
 }
 
-absl::StatusOr<std::vector<int64_t>> PieceEnds(int64_t size, absl::Span<const int64_t> offsets, const std::string& path) {
+absl::StatusOr<std::vector<int64_t>> PieceEnds(int64_t size, absl::Span<const int64_t> offsets,
+                                               const std::string& path) {
   std::vector<int64_t> ends;
   if (offsets.empty()) {
     for (int64_t end = kMaxPieceBytes; end < size; end += kMaxPieceBytes) ends.push_back(end);
@@ -65,7 +67,8 @@ absl::StatusOr<std::vector<int64_t>> PieceEnds(int64_t size, absl::Span<const in
   int64_t begin = 0;
   for (const int64_t end : ends) {
     if (end <= begin || end - begin > kMaxPieceBytes) {
-      return absl::InvalidArgumentError(absl::StrCat("the pieces of ", path, " are not ascending or longer than 16 MiB"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the pieces of ", path, " are not ascending or longer than 16 MiB"));
     }
     begin = end;
   }
@@ -73,7 +76,7 @@ absl::StatusOr<std::vector<int64_t>> PieceEnds(int64_t size, absl::Span<const in
 }
 
 absl::StatusOr<ManifestFile> HashOpenFile(int fd, const std::string& path, absl::Span<const int64_t> piece_offsets) {
-  struct stat info {};
+  struct stat info{};
   if (fstat(fd, &info) != 0) return StatusFromErrno(errno, "cannot read", path);
   ManifestFile file{.path = path, .size = info.st_size};
   PIVOT_ASSIGN_OR_RETURN(const std::vector<int64_t> ends, PieceEnds(file.size, piece_offsets, path));
@@ -145,7 +148,8 @@ absl::StatusOr<ManifestFile> FileFromJson(const json& value) {
     position += piece.size;
     file.pieces.push_back(std::move(piece));
   }
-  if (position != file.size) return absl::DataLossError(absl::StrCat("the manifest's pieces of ", file.path, " do not cover it"));
+  if (position != file.size)
+    return absl::DataLossError(absl::StrCat("the manifest's pieces of ", file.path, " do not cover it"));
   return file;
 }
 
@@ -172,7 +176,8 @@ bool IsSafeRelativePath(absl::string_view path) {
 
 absl::StatusOr<ManifestFile> HashFile(const std::string& folder, const std::string& path,
                                       absl::Span<const int64_t> piece_offsets) {
-  if (!IsSafeRelativePath(path)) return absl::InvalidArgumentError(absl::StrCat("unsafe path in the file list: ", path));
+  if (!IsSafeRelativePath(path))
+    return absl::InvalidArgumentError(absl::StrCat("unsafe path in the file list: ", path));
   PIVOT_ASSIGN_OR_RETURN(const int fd, OpenBeneath(folder, path));
   auto file = HashOpenFile(fd, path, piece_offsets);
   close(fd);
@@ -182,8 +187,9 @@ absl::StatusOr<ManifestFile> HashFile(const std::string& folder, const std::stri
 std::string ContentSha256(absl::Span<const ManifestFile> files) {
   std::set<std::string> lines;
   for (const ManifestFile& file : files) {
-    const bool counts = absl::EndsWith(file.path, ".safetensors") || absl::EndsWith(file.path, ".safetensors.index.json") ||
-                        file.path == "config.json" || file.path == "pivot/plan.json";
+    const bool counts = absl::EndsWith(file.path, ".safetensors") ||
+                        absl::EndsWith(file.path, ".safetensors.index.json") || file.path == "config.json" ||
+                        file.path == "pivot/plan.json";
     if (counts) lines.insert(absl::StrCat(file.path, absl::string_view("\0", 1), file.sha256, "\n"));
   }
   Sha256 hash;

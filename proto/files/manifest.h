@@ -44,13 +44,13 @@ struct ManifestData {
   std::vector<ManifestFile> files;  // sorted by path
 };
 
-/// True for a path that stays below its folder: relative, no empty, "." or ".." part, no NUL or backslash, at most 512 bytes and 8
-/// parts.
+/// True for a path that stays below its folder: relative, no empty, "." or ".." part, no NUL or backslash, at most 512
+/// bytes and 8 parts.
 bool IsSafeRelativePath(absl::string_view path);
 
-/// Size and hashes of one file below `folder`, pieces beginning at `piece_offsets` (ascending, first 0; empty: every 16 MiB).
-/// Opened without following links. kInvalidArgument when the path is unsafe, is not a regular file, or a piece would be longer
-/// than 16 MiB.
+/// Size and hashes of one file below `folder`, pieces beginning at `piece_offsets` (ascending, first 0; empty: every 16
+/// MiB). Opened without following links. kInvalidArgument when the path is unsafe, is not a regular file, or a piece
+/// would be longer than 16 MiB.
 absl::StatusOr<ManifestFile> HashFile(const std::string& folder, const std::string& path,
                                       absl::Span<const int64_t> piece_offsets);
 
@@ -62,8 +62,8 @@ std::string ManifestToJson(const ManifestData& manifest);
 /// kDataLoss when it is not a manifest, or its paths or pieces are not as they must be.
 absl::StatusOr<ManifestData> ManifestFromJson(absl::string_view json);
 
-/// Calls `report` for every fault: a file that is missing, of another size, with other bytes (naming the first bad piece), or not
-/// listed. OK when the folder could be compared at all.
+/// Calls `report` for every fault: a file that is missing, of another size, with other bytes (naming the first bad
+/// piece), or not listed. OK when the folder could be compared at all.
 absl::Status CompareFolder(const std::string& folder, const ManifestData& manifest,
                            absl::FunctionRef<void(const std::string& path, const std::string& fault)> report);
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/files/sha256.h"
 
-#include <fcntl.h>
-#include <openssl/evp.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
 #include <vector>
 
 #include "absl/strings/escaping.h"
+
 #include "proto/files/durable_file.h"
 
 namespace pivot {

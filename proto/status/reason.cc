@@ -41,9 +41,8 @@ std::string FieldOf(const absl::Status& status) { return Payload(status, kFieldU
 
 nlohmann::json StatusToJson(const absl::Status& status) {
   const absl::string_view message = status.message().substr(0, kMaxMessageBytes);
-  nlohmann::json json{{"code", CodeName(status.code())},
-                      {"reason", ReasonOf(status)},
-                      {"message", std::string(message)}};
+  nlohmann::json json{
+      {"code", CodeName(status.code())}, {"reason", ReasonOf(status)}, {"message", std::string(message)}};
   const std::string field = FieldOf(status);
   if (!field.empty()) json["field"] = field;
   return json;

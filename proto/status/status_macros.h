@@ -10,10 +10,9 @@
 #include "absl/status/statusor.h"
 
 /// PIVOT_RETURN_IF_ERROR(expression of type absl::Status);
-#define PIVOT_RETURN_IF_ERROR(expression)                             \
-  do {                                                                \
-    if (absl::Status pivot_status = (expression); !pivot_status.ok()) \
-      return pivot_status;                                            \
+#define PIVOT_RETURN_IF_ERROR(expression)                                                  \
+  do {                                                                                     \
+    if (absl::Status pivot_status = (expression); !pivot_status.ok()) return pivot_status; \
   } while (false)
 
 /// PIVOT_ASSIGN_OR_RETURN(declaration, expression of type absl::StatusOr<T>);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/worker/frame.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

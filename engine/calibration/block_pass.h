@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_CALIBRATION_BLOCK_PASS_H_
+#define PIVOT_ENGINE_CALIBRATION_BLOCK_PASS_H_
+
+// Takes the calibration windows through one decoder block, gathers statistics at the inputs of its linear layers, and
+// has each group of layers quantized before the parts that read its output run. Every part runs once.
+
+#include <ATen/core/Tensor.h>
+#include <cstdint>
+#include <functional>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+
+#include "engine/calibration/input_statistics.h"
+#include "engine/forward/block.h"
+
+namespace pivot {
+
+/// The residual streams at the block's border, [windows, length, hidden] in the compute dtype.
+struct Streams {
+  at::Tensor quantized;  // through the blocks quantized so far
+  at::Tensor original;   // through the original blocks; undefined when errors are not propagated
+};
+
+struct BlockPassOptions {
+  /// Windows that one step of the forward pass and one partial sum of the statistics take. Part of what decides the
+  /// bytes written.
+  int64_t tile_windows = 1;
+  /// Asked between tiles; true ends the pass with kCancelled.
+  std::function<bool()> is_cancelled;
+};
+
+/// Quantizes the layers of one group: replaces their weights in the given block. Statistics are of the group's input.
+using GroupSolver = absl::FunctionRef<absl::Status(const LinearGroup& group, const InputStatistics& statistics,
+                                                   BlockWeights& quantized)>;
+
+/// Moves both streams behind the block, the quantized one through layers as `solver` leaves them.
+absl::Status CalibrateBlock(const ModelConfig& config, const BlockWeights& original, const RotaryTable& rotary,
+                            const BlockPassOptions& options, GroupSolver solver, Streams& streams);
+
+/// Moves both streams behind a block that is quantized already. The same bits as CalibrateBlock with a solver that gave
+/// these weights.
+absl::Status AdvanceBlock(const ModelConfig& config, const BlockWeights& original, const BlockWeights& quantized,
+                          const RotaryTable& rotary, const BlockPassOptions& options, Streams& streams);
+
+/// Whether the solver of a group gets a cross term. The input of the down projection is left out, as in the published
+/// method: its cross term is the widest and brought nothing (docs/quality.md).
+CrossTerm CrossTermOf(const LinearGroup& group, const Streams& streams);
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_CALIBRATION_BLOCK_PASS_H_

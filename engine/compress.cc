@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/compress.h"
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <torch/headeronly/version.h>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "engine/calibration/text_windows.h"
+#include "engine/checkpoint/block_shard.h"
+#include "engine/checkpoint/journal.h"
+#include "engine/checkpoint/staged_folder.h"
+#include "engine/evaluate/quality.h"
+#include "engine/format/compressed_tensors.h"
+#include "engine/plan/plan.h"
+#include "engine/quantize/layerwise.h"
+#include "engine/report.h"
+#include "proto/files/durable_file.h"
+#include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+
+constexpr char kPivotDirectory[] = "pivot-0";
+constexpr int64_t kEvaluationWindow = 2048;
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Name, size and time of change of every weight file: tells that a source was replaced under a journal.
+std::string SourceStat(const ModelFolder& source) {
+  std::string stat;
+  for (const SafetensorsFile& file : source.files()) {
+    std::error_code error;
+    const auto time = std::filesystem::last_write_time(file.path(), error).time_since_epoch().count();
+    absl::StrAppend(&stat, std::filesystem::path(file.path()).filename().string(), ":", file.file_bytes(), ":", time,
+                    ";");
+  }
+  return stat;
+}
+
+class Pipeline {
+ public:
+  Pipeline(const CompressJob& job, const ComputeDevice& device, const JobHooks& hooks)
+      : job_(job),
+        device_(device),
+        hooks_(hooks),
+        shard_folder_(job.staging_folder + "/shards"),
+        pivot_folder_(job.staging_folder + "/" + kPivotDirectory) {}
+
+  absl::Status Run() {
+    PIVOT_RETURN_IF_ERROR(InspectAndPlan());
+    PIVOT_RETURN_IF_ERROR(ReadTexts());
+    PIVOT_RETURN_IF_ERROR(QuantizeLayers());
+    PIVOT_RETURN_IF_ERROR(Assemble());
+    PIVOT_RETURN_IF_ERROR(Evaluate());
+    return Publish();
+  }
+
+ private:
+  const ModelFolder& source() const { return source_->model; }
+
+  absl::Status InspectAndPlan() {
+    PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(job_.task));
+    PIVOT_ASSIGN_OR_RETURN(CheckpointFolder folder, OpenCheckpoint(path));
+    if (folder.quantization.has_value()) {
+      return WithReason(absl::FailedPreconditionError(absl::StrCat(path, " is quantized already")),
+                        "ALREADY_QUANTIZED");
+    }
+    source_ = std::make_unique<CheckpointFolder>(std::move(folder));
+    PIVOT_ASSIGN_OR_RETURN(spec_, ResolveCompressSpec(job_.task, source(), device_.kind()));
+    spec_.dtype = ResolveDtype(device_, spec_.dtype);
+    PIVOT_ASSIGN_OR_RETURN(plan_, MakePlan(source(), spec_, device_.kind()));
+    shards_ = OutputShards(source(), spec_.scheme);
+    reader_ = std::make_unique<WeightReader>(*source_, ToScalarType(spec_.dtype), device_.device);
+    return MakeFolders(shard_folder_);
+  }
+
+  absl::Status ReadTexts() {
+    PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::FromFile(source().path() + "/tokenizer.json"));
+    if (spec_.quantize.method == Method::kGptq) {
+      PIVOT_ASSIGN_OR_RETURN(calibration_,
+                             TokenizeTextFile(spec_.calibration.text_path, BuiltInText::kCalibration, tokenizer));
+      PIVOT_ASSIGN_OR_RETURN(windows_, RandomWindows(calibration_.tokens, spec_.calibration.num_samples,
+                                                     spec_.calibration.sequence_length, spec_.calibration.seed));
+    }
+    if (spec_.evaluation.skip) return absl::OkStatus();
+    PIVOT_ASSIGN_OR_RETURN(evaluation_,
+                           TokenizeTextFile(spec_.evaluation.text_path, BuiltInText::kEvaluation, tokenizer));
+    const int64_t length = std::min(kEvaluationWindow, source().config().max_positions);
+    PIVOT_ASSIGN_OR_RETURN(evaluation_windows_,
+                           ConsecutiveWindows(evaluation_.tokens, length, spec_.evaluation.max_tokens));
+    return absl::OkStatus();
+  }
+
+  json Identity() const {
+    return {{"numerics", kNumericsVersion},
+            {"source_digest", SourceDigest(source())},
+            {"source_stat", SourceStat(source())},
+            {"spec", CanonicalSpec(spec_)},
+            {"calibration", calibration_.sha256},
+            {"device_class", device_.name},
+            {"dtype", std::string(ComputeDtypeName(spec_.dtype))},
+            {"threads", device_.threads},
+            {"torch", TORCH_VERSION}};
+  }
+
+  absl::Status QuantizeLayers() {
+    const auto start = Clock::now();
+    std::string refused;
+    PIVOT_ASSIGN_OR_RETURN(Journal journal,
+                           Journal::Open(job_.staging_folder + "/journal.jsonl", Identity(), &refused));
+    if (!refused.empty() && hooks_.warning) {
+      hooks_.warning("RESUME_REFUSED",
+                     absl::StrCat("earlier work differs in ", refused, "; starting from the first block"));
+    }
+    const LayerwiseInput input{.source = reader_.get(),
+                               .spec = &spec_,
+                               .shards = &shards_,
+                               .shard_folder = shard_folder_,
+                               .windows = windows_,
+                               .journal = &journal};
+    PIVOT_ASSIGN_OR_RETURN(report_.blocks, RunLayerwise(input, hooks_));
+    const CompressWork work = WorkOf(source().config(), spec_, 0);
+    FinishStage("layerwise", SecondsSince(start), work.forward + work.statistics + work.solve);
+    return absl::OkStatus();
+  }
+
+  absl::Status Assemble() {
+    const auto start = Clock::now();
+    PIVOT_RETURN_IF_ERROR(WriteShard(shard_folder_, shards_.back(), {}, source()).status());
+    PIVOT_ASSIGN_OR_RETURN(const std::string config,
+                           QuantizedConfigJson(source().config_text(), *source().config().architecture, spec_.scheme));
+    PIVOT_RETURN_IF_ERROR(
+        AssembleFolder(pivot_folder_, shard_folder_, shards_, source(),
+                       {{"config.json", config}, {"pivot/plan.json", PlanFileJson(plan_, source(), spec_)}}));
+    PIVOT_ASSIGN_OR_RETURN(CheckpointFolder reloaded, OpenCheckpoint(pivot_folder_));
+    pivot_ = std::make_unique<CheckpointFolder>(std::move(reloaded));
+    FinishStage("assemble", SecondsSince(start), 0);
+    return absl::OkStatus();
+  }
+
+  /// Original and pivot, both read from their folders.
+  absl::Status Evaluate() {
+    if (spec_.evaluation.skip) return absl::OkStatus();
+    const auto start = Clock::now();
+    const WeightReader pivot_reader(*pivot_, ToScalarType(spec_.dtype), device_.device);
+    const int total = static_cast<int>(source().config().num_blocks) + 1;
+    if (hooks_.stage_started) hooks_.stage_started("evaluate", total);
+    const EvaluationHooks hooks{.is_cancelled = hooks_.is_cancelled, .progress = [&](int done, int of) {
+                                  const double elapsed = SecondsSince(start);
+                                  if (!hooks_.progress) return;
+                                  hooks_.progress({.stage = "evaluate",
+                                                   .done = done,
+                                                   .total = of,
+                                                   .elapsed_seconds = elapsed,
+                                                   .remaining_seconds = elapsed / done * (of - done)});
+                                }};
+    PIVOT_ASSIGN_OR_RETURN(comparison_, MeasureQuality(evaluation_windows_, pivot_reader, reader_.get(), hooks));
+    FinishStage("evaluate", SecondsSince(start),
+                WorkOf(source().config(), spec_, comparison_->model.tokens).evaluation);
+    if (hooks_.quality_measured) {
+      hooks_.quality_measured("original", *comparison_->reference);
+      hooks_.quality_measured("pivot 0", comparison_->model);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Publish() {
+    StagedPivot staged{.number = 0,
+                       .directory = kPivotDirectory,
+                       .bits_per_weight = plan_.bits_per_weight,
+                       .model_bits_per_weight = plan_.model_bits_per_weight,
+                       .seconds = SecondsSince(start_),
+                       .source_name = source().name(),
+                       .source_digest = SourceDigest(source())};
+    if (comparison_.has_value()) staged.quality = QualityToJson(comparison_->model);
+    PIVOT_RETURN_IF_ERROR(WriteFileDurably(pivot_folder_ + "/pivot/report.json", MakeReport(staged)));
+    PIVOT_RETURN_IF_ERROR(WriteFileList(pivot_folder_));
+    return hooks_.publish ? hooks_.publish(staged) : absl::OkStatus();
+  }
+
+  std::string MakeReport(const StagedPivot& staged) {
+    report_.job = job_.job_name;
+    report_.device = device_;
+    report_.memory = MeasureMemory(device_);
+    report_.calibration = calibration_;
+    report_.evaluation = evaluation_;
+    report_.calibration_tokens = windows_.defined() ? windows_.numel() : 0;
+    report_.comparison = comparison_;
+    report_.seconds = staged.seconds;
+    return ReportJson(report_, plan_, source(), spec_);
+  }
+
+  void FinishStage(const std::string& name, double seconds, double flops) {
+    report_.stages.push_back({.name = name, .seconds = seconds, .flops = flops});
+    if (hooks_.stage_done) hooks_.stage_done(name, seconds, flops);
+  }
+
+  const CompressJob& job_;
+  const ComputeDevice& device_;
+  const JobHooks& hooks_;
+  std::string shard_folder_;
+  std::string pivot_folder_;
+  Clock::time_point start_ = Clock::now();
+  std::unique_ptr<CheckpointFolder> source_;
+  std::unique_ptr<WeightReader> reader_;
+  CompressSpec spec_;
+  Plan plan_;
+  std::vector<OutputShard> shards_;
+  TokenizedText calibration_;
+  TokenizedText evaluation_;
+  at::Tensor windows_;
+  std::vector<at::Tensor> evaluation_windows_;
+  std::unique_ptr<CheckpointFolder> pivot_;
+  std::optional<Comparison> comparison_;
+  Report report_;
+};
+
+}  // namespace
+
+absl::Status Compress(const CompressJob& job, const ComputeDevice& device, const JobHooks& hooks) {
+  return Pipeline(job, device, hooks).Run();
+}
+
+}  // namespace pivot

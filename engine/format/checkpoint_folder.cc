@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/format/checkpoint_folder.h"
+
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "engine/model/json.h"
+#include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+using nlohmann::json;
+
+/// The two numbers of NAME.weight_shape, or nothing when they cannot be read.
+std::optional<LinearShape> StoredShape(const ModelFolder& folder, const std::string& module) {
+  const absl::string_view bytes = folder.Bytes(module + ".weight_shape");
+  if (bytes.size() != 2 * sizeof(int64_t)) return std::nullopt;
+  LinearShape shape;
+  std::memcpy(&shape.out_features, bytes.data(), sizeof(int64_t));
+  std::memcpy(&shape.in_features, bytes.data() + sizeof(int64_t), sizeof(int64_t));
+  return shape;
+}
+
+void CheckPacked(const CheckpointFolder& folder, const std::string& module, LinearShape shape,
+                 const WeightScheme& scheme, std::vector<std::string>& problems) {
+  if (shape.in_features % scheme.group_size != 0) {
+    problems.push_back(
+        absl::StrCat(module, ": groups of ", scheme.group_size, " do not divide its ", shape.in_features, " columns"));
+    return;
+  }
+  for (const TensorSpec& expected : PackedTensors(module, shape, scheme)) {
+    const TensorInfo* info = folder.model.Find(expected.name);
+    if (info == nullptr) {
+      problems.push_back(absl::StrCat(expected.name, " is missing"));
+      continue;
+    }
+    const bool is_scale = expected.dtype == Dtype::kBfloat16;
+    const bool dtype_fits = info->dtype == expected.dtype || (is_scale && info->dtype == Dtype::kFloat16);
+    if (!dtype_fits || info->shape != expected.shape) {
+      problems.push_back(absl::StrCat(expected.name, " is ", DtypeName(info->dtype), " ", ShapeText(info->shape),
+                                      " instead of ", DtypeName(expected.dtype), " ", ShapeText(expected.shape)));
+    }
+  }
+  const auto stored = StoredShape(folder.model, module);
+  if (stored.has_value() && (stored->out_features != shape.out_features || stored->in_features != shape.in_features)) {
+    problems.push_back(absl::StrCat(module, ".weight_shape says [", stored->out_features, ", ", stored->in_features,
+                                    "] instead of [", shape.out_features, ", ", shape.in_features, "]"));
+  }
+}
+
+void CheckPlain(const CheckpointFolder& folder, const std::string& name, const std::vector<int64_t>& shape,
+                std::vector<std::string>& problems) {
+  const auto found = RequireTensor(folder.model, name, shape);
+  if (!found.ok()) problems.emplace_back(found.status().message());
+}
+
+void CheckBlock(const CheckpointFolder& folder, int block, std::vector<std::string>& problems) {
+  const ModelConfig& config = folder.model.config();
+  const Architecture& architecture = *config.architecture;
+  const std::string prefix = BlockPrefix(architecture, block);
+  CheckPlain(folder, prefix + std::string(architecture.attention_norm), {config.hidden_size}, problems);
+  CheckPlain(folder, prefix + std::string(architecture.mlp_norm), {config.hidden_size}, problems);
+  for (const LinearEntry& linear : architecture.linears) {
+    const std::string module = prefix + std::string(linear.name);
+    const LinearShape shape = ShapeOf(config, linear.role);
+    if (const auto scheme = folder.SchemeOf(module, shape); scheme.has_value()) {
+      CheckPacked(folder, module, shape, *scheme, problems);
+    } else {
+      CheckPlain(folder, module + ".weight", {shape.out_features, shape.in_features}, problems);
+    }
+    if (HasBias(config, linear.bias)) CheckPlain(folder, module + ".bias", {shape.out_features}, problems);
+  }
+}
+
+/// Elements that a tensor stands for and bits it takes, per module where the module is quantized.
+struct Totals {
+  double quantized_weights = 0;
+  double quantized_bits = 0;
+  double all_weights = 0;
+  double all_bits = 0;
+  std::map<std::pair<int, int64_t>, int> modules_by_scheme;
+};
+
+Totals CountWeights(const CheckpointFolder& folder) {
+  const ModelConfig& config = folder.model.config();
+  Totals totals;
+  for (int block = 0; block < config.num_blocks; ++block) {
+    for (const LinearEntry& linear : config.architecture->linears) {
+      const std::string module = BlockPrefix(*config.architecture, block) + std::string(linear.name);
+      const LinearShape shape = ShapeOf(config, linear.role);
+      const auto scheme = folder.SchemeOf(module, shape);
+      if (!scheme.has_value()) continue;
+      const double weights = static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
+      totals.quantized_weights += weights;
+      totals.quantized_bits += weights * BitsPerWeight(shape, *scheme);
+      ++totals.modules_by_scheme[{scheme->bits, scheme->group_size}];
+    }
+  }
+  totals.all_weights = totals.quantized_weights;
+  totals.all_bits = totals.quantized_bits;
+  for (const auto& [name, location] : folder.model.tensors()) {
+    const bool is_packed =
+        name.ends_with(".weight_packed") || name.ends_with(".weight_scale") || name.ends_with(".weight_shape");
+    if (is_packed) continue;
+    totals.all_bits += 8.0 * static_cast<double>(location.info->bytes());
+    totals.all_weights +=
+        8.0 * static_cast<double>(location.info->bytes()) / static_cast<double>(DtypeBits(location.info->dtype));
+  }
+  return totals;
+}
+
+}  // namespace
+
+std::optional<WeightScheme> CheckpointFolder::SchemeOf(absl::string_view module, LinearShape shape) const {
+  const WeightScheme* scheme = quantization.has_value() ? quantization->SchemeOf(module) : nullptr;
+  if (scheme == nullptr) return std::nullopt;
+  WeightScheme filled = *scheme;
+  if (filled.group_size == 0) filled.group_size = shape.in_features;
+  return filled;
+}
+
+absl::StatusOr<CheckpointFolder> OpenCheckpointUnchecked(const std::string& path) {
+  PIVOT_ASSIGN_OR_RETURN(ModelFolder model, ModelFolder::Open(path));
+  CheckpointFolder folder{.model = std::move(model), .quantization = std::nullopt};
+  const json config = json::parse(folder.model.config_text(), nullptr, /*allow_exceptions=*/false);
+  const json quantization = config.is_object() ? config.value("quantization_config", json()) : json();
+  if (!quantization.is_null()) {
+    PIVOT_ASSIGN_OR_RETURN(folder.quantization, ParseQuantizationConfig(quantization));
+  }
+  return folder;
+}
+
+absl::StatusOr<CheckpointFolder> OpenCheckpoint(const std::string& path) {
+  PIVOT_ASSIGN_OR_RETURN(CheckpointFolder folder, OpenCheckpointUnchecked(path));
+  const std::vector<std::string> problems = TensorProblems(folder);
+  if (!problems.empty()) {
+    const std::string more = problems.size() > 1 ? absl::StrCat(" (and ", problems.size() - 1, " more)") : "";
+    return WithReason(absl::InvalidArgumentError(absl::StrCat(path, ": ", problems.front(), more)),
+                      "MALFORMED_WEIGHTS");
+  }
+  return folder;
+}
+
+std::vector<std::string> TensorProblems(const CheckpointFolder& folder) {
+  const ModelConfig& config = folder.model.config();
+  const Architecture& architecture = *config.architecture;
+  std::vector<std::string> problems;
+  CheckPlain(folder, std::string(architecture.embedding), {config.vocab_size, config.hidden_size}, problems);
+  CheckPlain(folder, std::string(architecture.final_norm), {config.hidden_size}, problems);
+  if (!config.tied_embeddings)
+    CheckPlain(folder, std::string(architecture.head), {config.vocab_size, config.hidden_size}, problems);
+  for (int block = 0; block < config.num_blocks; ++block) CheckBlock(folder, block, problems);
+  return problems;
+}
+
+absl::StatusOr<json> Inspect(const std::string& path) {
+  PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpointUnchecked(path));
+  const ModelConfig& config = folder.model.config();
+  const Totals totals = CountWeights(folder);
+  std::map<std::string, int64_t> dtypes;
+  for (const auto& [name, location] : folder.model.tensors()) ++dtypes[std::string(DtypeName(location.info->dtype))];
+  json groups = json::array();
+  for (const auto& [scheme, count] : totals.modules_by_scheme) {
+    groups.push_back({{"bits", scheme.first}, {"group_size", scheme.second}, {"modules", count}});
+  }
+  const bool is_quantized = !totals.modules_by_scheme.empty();
+  return json{{"schema", 1},
+              {"architecture", std::string(config.architecture->model_type)},
+              {"num_blocks", config.num_blocks},
+              {"hidden_size", config.hidden_size},
+              {"vocab_size", config.vocab_size},
+              {"parameters", static_cast<int64_t>(totals.all_weights)},
+              {"weight_bytes", folder.model.weight_file_bytes()},
+              {"files", folder.model.files().size()},
+              {"tensors", folder.model.tensors().size()},
+              {"format", is_quantized ? "compressed-tensors" : "plain"},
+              {"bits_per_weight", is_quantized ? totals.quantized_bits / totals.quantized_weights : 0.0},
+              {"model_bits_per_weight", totals.all_bits / totals.all_weights},
+              {"groups", std::move(groups)},
+              {"dtypes", dtypes},
+              {"problems", TensorProblems(folder)}};
+}
+
+}  // namespace pivot

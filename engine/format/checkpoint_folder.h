@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_FORMAT_CHECKPOINT_FOLDER_H_
+#define PIVOT_ENGINE_FORMAT_CHECKPOINT_FOLDER_H_
+
+// A model folder that may be compressed: what each linear layer is stored as.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nlohmann/json.hpp"
+
+#include "engine/format/compressed_tensors.h"
+#include "engine/model/model_folder.h"
+
+namespace pivot {
+
+struct CheckpointFolder {
+  ModelFolder model;
+  std::optional<QuantizationConfig> quantization;  // nothing: a plain model
+
+  /// The scheme of a linear with its group size filled in, or nothing when its weight is stored plainly.
+  std::optional<WeightScheme> SchemeOf(absl::string_view module, LinearShape shape) const;
+};
+
+/// Opens a plain or compressed folder and checks that every tensor of the architecture is there, in the form its
+/// quantization_config says.
+absl::StatusOr<CheckpointFolder> OpenCheckpoint(const std::string& path);
+
+/// The same without the check of tensors, for a report on what is wrong.
+absl::StatusOr<CheckpointFolder> OpenCheckpointUnchecked(const std::string& path);
+
+/// Every tensor that is missing or has another dtype or shape than it must have, a sentence each.
+std::vector<std::string> TensorProblems(const CheckpointFolder& folder);
+
+/// What `pivot inspect` shows: architecture, sizes, format, bits.
+absl::StatusOr<nlohmann::json> Inspect(const std::string& path);
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_FORMAT_CHECKPOINT_FOLDER_H_

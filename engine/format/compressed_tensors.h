@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_FORMAT_COMPRESSED_TENSORS_H_
+#define PIVOT_ENGINE_FORMAT_COMPRESSED_TENSORS_H_
+
+// The "quantization_config" of config.json in the form of compressed-tensors, format pack-quantized.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+
+#include "engine/format/weight_scheme.h"
+#include "engine/model/architecture.h"
+
+namespace pivot {
+
+/// The object for a model whose linears all have one scheme. Targets are regular expressions that match the names of
+/// the modules and of what serving runtimes fuse them to; no class names, which older loaders match too eagerly.
+nlohmann::ordered_json QuantizationConfigJson(const Architecture& architecture, const WeightScheme& scheme);
+
+/// The source's config.json with quantization_config added and auto_map (a pointer to code) dropped; the order of keys
+/// is kept.
+absl::StatusOr<std::string> QuantizedConfigJson(absl::string_view source_config_json, const Architecture& architecture,
+                                                const WeightScheme& scheme);
+
+/// One config group.
+struct SchemeTargets {
+  WeightScheme scheme;  // group_size 0: one scale a row
+  std::vector<std::string> targets;
+};
+
+struct QuantizationConfig {
+  std::vector<SchemeTargets> groups;
+  std::vector<std::string> ignored;
+
+  /// The scheme of a module, or null when it is not quantized. Exact names go before regular expressions, those before
+  /// "Linear".
+  const WeightScheme* SchemeOf(absl::string_view module) const;
+};
+
+/// kInvalidArgument with reason UNSUPPORTED_CHECKPOINT, naming what it met, for any other method, format, strategy,
+/// asymmetric weights or quantized activations.
+absl::StatusOr<QuantizationConfig> ParseQuantizationConfig(const nlohmann::json& quantization_config);
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_FORMAT_COMPRESSED_TENSORS_H_

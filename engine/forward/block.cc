@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/forward/block.h"
+
+#include <ATen/ATen.h>
+
+namespace pivot {
+namespace {
+
+/// Pairs element i with element i + head_dim/2.
+at::Tensor RotateHalves(const at::Tensor& x) {
+  const int64_t half = x.size(-1) / 2;
+  return at::cat({-x.slice(-1, half), x.slice(-1, 0, half)}, -1);
+}
+
+at::Tensor Rotate(const at::Tensor& x, const RotaryTable& rotary) {
+  return x * rotary.cosine + RotateHalves(x) * rotary.sine;
+}
+
+/// [batch, length, heads*head_dim] -> [batch, heads, length, head_dim].
+at::Tensor SplitHeads(const at::Tensor& x, int64_t head_dim) {
+  return x.view({x.size(0), x.size(1), -1, head_dim}).transpose(1, 2);
+}
+
+void Extend(at::Tensor& cached, at::Tensor& fresh) {
+  if (cached.defined()) fresh = at::cat({cached, fresh}, 2);
+  cached = fresh;
+}
+
+/// Query heads share key/value heads in runs.
+at::Tensor RepeatHeads(const at::Tensor& x, int64_t times) {
+  return times == 1 ? x : x.repeat_interleave(times, 1, x.size(1) * times);
+}
+
+}  // namespace
+
+RotaryTable RotaryTable::Range(int64_t first, int64_t length) const {
+  return {.cosine = cosine.narrow(0, first, length), .sine = sine.narrow(0, first, length)};
+}
+
+RotaryTable MakeRotaryTable(const ModelConfig& config, int64_t length, at::ScalarType dtype, at::Device device) {
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
+  const at::Tensor exponents = at::arange(0, config.head_dim, 2, options) / static_cast<double>(config.head_dim);
+  const at::Tensor frequencies = at::pow(at::scalar_tensor(config.rope_theta, options), exponents).reciprocal();
+  const at::Tensor angles = at::outer(at::arange(length, options), frequencies);
+  const at::Tensor both_halves = at::cat({angles, angles}, -1);
+  return {.cosine = both_halves.cos().to(dtype), .sine = both_halves.sin().to(dtype)};
+}
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  const at::Tensor exact = x.to(at::kFloat);
+  const at::Tensor inverse_rms = at::mean(exact.square(), {-1}, /*keepdim=*/true).add_(epsilon).rsqrt_();
+  return (exact * inverse_rms).to(x.scalar_type()).mul_(weight);
+}
+
+at::Tensor ApplyLinear(const at::Tensor& x, const Linear& linear) {
+  return linear.bias.defined() ? at::linear(x, linear.weight, linear.bias) : at::linear(x, linear.weight);
+}
+
+at::Tensor Attend(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& normalized,
+                  const RotaryTable& rotary, KeyValueCache* cache) {
+  const at::Tensor query =
+      Rotate(SplitHeads(ApplyLinear(normalized, weights.linear(LinearRole::kQuery)), config.head_dim), rotary);
+  at::Tensor key =
+      Rotate(SplitHeads(ApplyLinear(normalized, weights.linear(LinearRole::kKey)), config.head_dim), rotary);
+  at::Tensor value = SplitHeads(ApplyLinear(normalized, weights.linear(LinearRole::kValue)), config.head_dim);
+  if (cache != nullptr) {
+    Extend(cache->keys, key);
+    Extend(cache->values, value);
+  }
+  const int64_t times = config.num_heads / config.num_kv_heads;
+  // One token at the end of a cache sees all of it; a causal mask would be aligned to the cache's beginning.
+  const bool is_causal = query.size(2) == key.size(2) && query.size(2) > 1;
+  const at::Tensor mixed = at::scaled_dot_product_attention(query, RepeatHeads(key, times), RepeatHeads(value, times),
+                                                            /*attn_mask=*/{}, /*dropout_p=*/0.0, is_causal);
+  return mixed.transpose(1, 2).reshape({normalized.size(0), normalized.size(1), -1});
+}
+
+at::Tensor MlpHidden(const BlockWeights& weights, const at::Tensor& normalized) {
+  at::Tensor gate = at::silu(ApplyLinear(normalized, weights.linear(LinearRole::kGate)));
+  return gate.mul_(ApplyLinear(normalized, weights.linear(LinearRole::kUp)));
+}
+
+at::Tensor ForwardBlock(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& x,
+                        const RotaryTable& rotary, KeyValueCache* cache) {
+  const at::Tensor heads =
+      Attend(config, weights, RmsNorm(x, weights.attention_norm, config.rms_norm_eps), rotary, cache);
+  const at::Tensor after_attention = x + ApplyLinear(heads, weights.linear(LinearRole::kAttentionOutput));
+  const at::Tensor hidden = MlpHidden(weights, RmsNorm(after_attention, weights.mlp_norm, config.rms_norm_eps));
+  return after_attention + ApplyLinear(hidden, weights.linear(LinearRole::kDown));
+}
+
+}  // namespace pivot

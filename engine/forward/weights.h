@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_FORWARD_WEIGHTS_H_
+#define PIVOT_ENGINE_FORWARD_WEIGHTS_H_
+
+// Tensors of a model, read from its folder block by block.
+
+#include <ATen/core/Tensor.h>
+#include <array>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+#include "engine/format/checkpoint_folder.h"
+#include "engine/plan/compress_spec.h"
+
+namespace pivot {
+
+struct Linear {
+  at::Tensor weight;  // [out_features, in_features], compute dtype
+  at::Tensor bias;    // [out_features], compute dtype; undefined when there is none
+};
+
+struct BlockWeights {
+  at::Tensor attention_norm;  // [hidden]
+  at::Tensor mlp_norm;        // [hidden]
+  std::array<Linear, 7> linears;
+
+  Linear& linear(LinearRole role) { return linears[static_cast<size_t>(role)]; }
+  const Linear& linear(LinearRole role) const { return linears[static_cast<size_t>(role)]; }
+};
+
+/// kFloat for kFloat32, kBFloat16 for kBfloat16.
+at::ScalarType ToScalarType(ComputeDtype dtype);
+
+/// Reads the tensors of one folder, plain or compressed, in one dtype onto one device. Does not own the folder.
+class WeightReader {
+ public:
+  WeightReader(const CheckpointFolder& folder, at::ScalarType dtype, at::Device device)
+      : folder_(folder), dtype_(dtype), device_(device) {}
+
+  const ModelConfig& config() const { return folder_.model.config(); }
+  const CheckpointFolder& folder() const { return folder_; }
+  at::ScalarType dtype() const { return dtype_; }
+  at::Device device() const { return device_; }
+
+  /// Compressed layers are dequantized: scale * code in fp32, rounded to the dtype. kInvalidArgument
+  /// (MALFORMED_WEIGHTS) names a tensor that holds a value that is not finite.
+  absl::StatusOr<BlockWeights> ReadBlock(int block) const;
+  absl::StatusOr<at::Tensor> ReadEmbedding() const;  // [vocab, hidden]
+  absl::StatusOr<at::Tensor> ReadFinalNorm() const;  // [hidden]
+  absl::StatusOr<at::Tensor> ReadHead() const;       // [vocab, hidden], the embedding when they are tied
+
+  /// Weights of a linear as they are in the file, in fp32 on the CPU: dequantized when compressed.
+  absl::StatusOr<at::Tensor> ReadExact(absl::string_view module, LinearShape shape) const;
+
+ private:
+  absl::StatusOr<at::Tensor> ReadTensor(const std::string& name) const;
+  absl::StatusOr<Linear> ReadLinear(const std::string& module, const LinearEntry& entry) const;
+
+  const CheckpointFolder& folder_;
+  at::ScalarType dtype_;
+  at::Device device_;
+};
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_FORWARD_WEIGHTS_H_

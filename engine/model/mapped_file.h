@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_MODEL_MAPPED_FILE_H_
+#define PIVOT_ENGINE_MODEL_MAPPED_FILE_H_
+
+// A regular file mapped read-only into memory.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace pivot {
+
+class MappedFile {
+ public:
+  /// kNotFound, kPermissionDenied... when it cannot be opened, kInvalidArgument when it is not a regular file.
+  static absl::StatusOr<std::shared_ptr<MappedFile>> Open(const std::string& path);
+
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  const std::string& path() const { return path_; }
+  int64_t size() const { return size_; }
+  absl::string_view bytes() const { return {static_cast<const char*>(data_), static_cast<size_t>(size_)}; }
+
+ private:
+  MappedFile(std::string path, void* data, int64_t size);
+
+  std::string path_;
+  void* data_;
+  int64_t size_;
+};
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_MODEL_MAPPED_FILE_H_

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_MODEL_MODEL_FOLDER_H_
+#define PIVOT_ENGINE_MODEL_MODEL_FOLDER_H_
+
+// A model on disk: configuration, safetensors shards and the files beside them. Nothing of it is executed or unpickled.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+#include "engine/model/model_config.h"
+#include "engine/model/safetensors.h"
+
+namespace pivot {
+
+inline constexpr size_t kMaxSmallFileBytes = size_t{256} << 20;
+
+/// Where a tensor lies.
+struct TensorLocation {
+  size_t file = 0;  // index into ModelFolder::files()
+  const TensorInfo* info = nullptr;
+};
+
+/// An opened folder. Its shards are mapped, not read. Several threads may use it.
+class ModelFolder {
+ public:
+  /// Opens the folder and checks that it is whole: every shard of the index is there, every header obeys the format,
+  /// every file lies in the folder (or is a link into the blobs of the hub cache that the folder belongs to). Errors,
+  /// by reason: SOURCE_NOT_FOUND, SOURCE_INCOMPLETE (names the shard), UNSAFE_SOURCE (pickled weights, links out),
+  /// MALFORMED_WEIGHTS, UNSUPPORTED_ARCHITECTURE, INVALID_CONFIG.
+  static absl::StatusOr<ModelFolder> Open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  /// The folder's own name, for people.
+  std::string name() const;
+  const std::string& config_text() const { return config_text_; }
+  const ModelConfig& config() const { return config_; }
+  const std::vector<SafetensorsFile>& files() const { return files_; }
+  /// Every tensor by name.
+  const std::map<std::string, TensorLocation, std::less<>>& tensors() const { return tensors_; }
+
+  /// Null when there is no such tensor.
+  const TensorInfo* Find(absl::string_view name) const;
+  /// The tensor's bytes, or "" when there is none.
+  absl::string_view Bytes(absl::string_view name) const;
+  /// Of all weight files.
+  int64_t weight_file_bytes() const;
+
+ private:
+  ModelFolder() = default;
+  absl::Status OpenShards();
+  absl::Status OpenIndexed(const std::string& index_text);
+  absl::Status AddShard(const std::string& file_name);
+
+  std::string path_;
+  std::string config_text_;
+  ModelConfig config_;
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, TensorLocation, std::less<>> tensors_;
+};
+
+/// The tensor `name`, which must have this shape and a floating-point dtype of 16 or 32 bits. kInvalidArgument
+/// (MALFORMED_WEIGHTS).
+absl::StatusOr<const TensorInfo*> RequireTensor(const ModelFolder& folder, absl::string_view name,
+                                                absl::Span<const int64_t> shape);
+
+/// Checks that every tensor of an unquantized model that the architecture table speaks of is there with the right
+/// shape.
+absl::Status CheckTensors(const ModelFolder& folder);
+
+/// Names of the files that go into an output folder as they are: docs/format.md says which. Sorted.
+absl::StatusOr<std::vector<std::string>> FilesToCopy(const std::string& path);
+
+/// SHA-256 over config.json and every shard's name, size and header: identifies the model without reading its weights.
+std::string SourceDigest(const ModelFolder& folder);
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_MODEL_MODEL_FOLDER_H_

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+#include "engine/model/safetensors.h"
+#include "proto/files/durable_file.h"
+#include "proto/files/manifest.h"
+#include "proto/files/sha256.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+/// Writes and hashes in one go.
+absl::Status Append(int fd, absl::string_view bytes, Sha256& hash, const std::string& path) {
+  hash.Update(bytes);
+  while (!bytes.empty()) {
+    const ssize_t count = write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return StatusFromErrno(errno, "cannot write", path);
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WrittenFile> WriteOpenFile(int fd, absl::Span<const TensorBytes> tensors, const std::string& path) {
+  std::vector<TensorSpec> specs;
+  for (const TensorBytes& tensor : tensors) specs.push_back(tensor.spec);
+  const SafetensorsLayout layout = LayOutSafetensors(specs);
+  Sha256 hash;
+  PIVOT_RETURN_IF_ERROR(Append(fd, layout.head, hash, path));
+  for (const TensorInfo& info : layout.tensors) {
+    const auto source = std::find_if(tensors.begin(), tensors.end(),
+                                     [&info](const TensorBytes& tensor) { return tensor.spec.name == info.name; });
+    if (static_cast<int64_t>(source->bytes.size()) != info.bytes()) {
+      return absl::InternalError(
+          absl::StrCat("tensor ", info.name, " has ", source->bytes.size(), " bytes instead of ", info.bytes()));
+    }
+    PIVOT_RETURN_IF_ERROR(Append(fd, source->bytes, hash, path));
+  }
+  if (fsync(fd) != 0) return StatusFromErrno(errno, "cannot sync", path);
+  return WrittenFile{.size = layout.file_bytes, .sha256 = hash.Finish()};
+}
+
+}  // namespace
+
+SafetensorsLayout LayOutSafetensors(absl::Span<const TensorSpec> tensors) {
+  SafetensorsLayout layout;
+  for (const TensorSpec& spec : tensors) {
+    const auto elements = NumElements(spec.shape);
+    assert(elements.ok());
+    layout.tensors.push_back({.name = spec.name,
+                              .dtype = spec.dtype,
+                              .shape = spec.shape,
+                              .begin = 0,
+                              .end = *elements * DtypeBits(spec.dtype) / 8});
+  }
+  std::sort(layout.tensors.begin(), layout.tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
+    const int64_t a_bits = DtypeBits(a.dtype);
+    const int64_t b_bits = DtypeBits(b.dtype);
+    return a_bits != b_bits ? a_bits > b_bits : a.name < b.name;
+  });
+  nlohmann::ordered_json header{{"__metadata__", {{"format", "pt"}}}};
+  int64_t position = 0;
+  for (TensorInfo& tensor : layout.tensors) {
+    tensor.begin = position;
+    position = tensor.end += position;
+    header[tensor.name] = {{"dtype", std::string(DtypeName(tensor.dtype))},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {tensor.begin, tensor.end}}};
+  }
+  std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  for (size_t i = 0; i < 8; ++i) layout.head.push_back(static_cast<char>((text.size() >> (8 * i)) & 0xFF));
+  layout.head += text;
+  layout.file_bytes = static_cast<int64_t>(layout.head.size()) + position;
+  return layout;
+}
+
+absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span<const TensorBytes> tensors) {
+  const std::string part = path + ".part";
+  const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return StatusFromErrno(errno, "cannot create", part);
+  auto written = WriteOpenFile(fd, tensors, path);
+  close(fd);
+  if (!written.ok()) {
+    unlink(part.c_str());
+    return written;
+  }
+  if (rename(part.c_str(), path.c_str()) != 0) return StatusFromErrno(errno, "cannot rename to", path);
+  PIVOT_RETURN_IF_ERROR(SyncFolder(std::filesystem::path(path).parent_path().string()));
+  return written;
+}
+
+std::vector<int64_t> PieceOffsets(const SafetensorsHeader& header, int64_t file_bytes) {
+  std::vector<int64_t> offsets = {0};
+  // A header larger than a piece is cut like any other long run of bytes.
+  auto cut_long = [&offsets](int64_t end) {
+    while (end - offsets.back() > kMaxPieceBytes) offsets.push_back(offsets.back() + kMaxPieceBytes);
+  };
+  Dtype previous = Dtype::kFloat32;
+  for (size_t i = 0; i < header.tensors.size(); ++i) {
+    const TensorInfo& tensor = header.tensors[i];
+    if (tensor.bytes() == 0) continue;
+    const int64_t begin = header.payload_offset + tensor.begin;
+    const int64_t end = header.payload_offset + tensor.end;
+    const bool joins = i > 0 && tensor.dtype == previous && end - offsets.back() <= kMaxPieceBytes &&
+                       offsets.back() >= header.payload_offset;
+    cut_long(begin);
+    if (!joins && begin > offsets.back()) offsets.push_back(begin);
+    cut_long(end);
+    previous = tensor.dtype;
+  }
+  cut_long(file_bytes);
+  return offsets;
+}
+
+}  // namespace pivot

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/plan/compress_spec.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+#include "engine/model/json.h"
+#include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+using nlohmann::json;
+
+// Positions are those of the enums.
+constexpr std::array<absl::string_view, 2> kMethodNames = {"gptq", "rtn"};
+constexpr std::array<absl::string_view, 3> kClipSearchNames = {"none", "hessian_diagonal", "power"};
+constexpr std::array<absl::string_view, 2> kActOrderNames = {"none", "weight"};
+constexpr std::array<absl::string_view, 3> kComputeDtypeNames = {"auto", "float32", "bfloat16"};
+
+struct CalibrationDefaults {
+  int64_t num_samples;
+  int64_t sequence_length;
+  int64_t evaluation_tokens;
+};
+constexpr CalibrationDefaults kGpuDefaults = {512, 2048, 0};
+constexpr CalibrationDefaults kCpuDefaults = {64, 512, 32768};
+
+absl::Status InvalidSpec(absl::string_view field, absl::string_view problem) {
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(field, " ", problem)), "INVALID_SPEC",
+                    absl::StrCat("job.spec.compress.", field));
+}
+
+/// The enum value whose name is given; "unspecified" and absence mean the fallback.
+template <typename Enum, size_t N>
+absl::StatusOr<Enum> ParseName(const std::optional<std::string>& name, const std::array<absl::string_view, N>& names,
+                               Enum fallback, absl::string_view field) {
+  if (!name.has_value() || *name == "unspecified") return fallback;
+  const auto found = std::find(names.begin(), names.end(), *name);
+  if (found == names.end()) {
+    return InvalidSpec(field, absl::StrCat("is \"", *name, "\"; allowed: ", absl::StrJoin(names, ", ")));
+  }
+  return static_cast<Enum>(found - names.begin());
+}
+
+const json& ObjectOrEmpty(const json& task, const char* name) {
+  static const json& empty = *new json(json::object());
+  const auto found = task.find(name);
+  return found == task.end() || found->is_null() ? empty : *found;
+}
+
+absl::StatusOr<QuantizeOptions> ParseQuantize(const json& object) {
+  JsonFields fields(object, "quantize");
+  QuantizeOptions options;
+  PIVOT_ASSIGN_OR_RETURN(options.method,
+                         ParseName(fields.OptionalText("method"), kMethodNames, options.method, "quantize.method"));
+  PIVOT_ASSIGN_OR_RETURN(options.clip_search, ParseName(fields.OptionalText("clip_search"), kClipSearchNames,
+                                                        options.clip_search, "quantize.clip_search"));
+  PIVOT_ASSIGN_OR_RETURN(options.act_order, ParseName(fields.OptionalText("act_order"), kActOrderNames,
+                                                      options.act_order, "quantize.act_order"));
+  options.percdamp = fields.OptionalNumber("percdamp").value_or(options.percdamp);
+  options.qep_alpha = fields.OptionalNumber("qep_alpha").value_or(options.qep_alpha);
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  if (!(options.percdamp > 0 && options.percdamp <= 1))
+    return InvalidSpec("quantize.percdamp", "must be above 0 and at most 1");
+  if (!(options.qep_alpha >= 0 && options.qep_alpha <= 1))
+    return InvalidSpec("quantize.qep_alpha", "must be from 0 to 1");
+  return options;
+}
+
+absl::StatusOr<CalibrationSpec> ParseCalibration(const json& object, const ModelConfig& config,
+                                                 const CalibrationDefaults& defaults) {
+  JsonFields fields(object, "calibration");
+  CalibrationSpec spec{.text_path = fields.OptionalText("text_path").value_or(""),
+                       .num_samples = fields.OptionalInteger("num_samples").value_or(0),
+                       .sequence_length = fields.OptionalInteger("sequence_length").value_or(0),
+                       .seed = fields.OptionalInteger("seed").value_or(0)};
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  if (spec.num_samples < 0 || spec.num_samples > 1'000'000) {
+    return InvalidSpec("calibration.num_samples", "must be from 1 to 1,000,000, or 0 for the default");
+  }
+  if (spec.sequence_length < 0 || spec.sequence_length > config.max_positions) {
+    return InvalidSpec(
+        "calibration.sequence_length",
+        absl::StrCat("must be from 1 to the model's ", config.max_positions, " positions, or 0 for the default"));
+  }
+  if (spec.num_samples == 0) spec.num_samples = defaults.num_samples;
+  if (spec.sequence_length == 0) spec.sequence_length = std::min(defaults.sequence_length, config.max_positions);
+  return spec;
+}
+
+absl::StatusOr<EvaluationSpec> ParseEvaluation(const json& object, const CalibrationDefaults& defaults) {
+  JsonFields fields(object, "evaluation");
+  EvaluationSpec spec{.skip = fields.BooleanOr("skip", false),
+                      .text_path = fields.OptionalText("text_path").value_or(""),
+                      .max_tokens = fields.OptionalInteger("max_tokens").value_or(0)};
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  if (spec.max_tokens < 0 || spec.max_tokens == 1) {
+    return InvalidSpec("evaluation.max_tokens", "must be at least 2, or 0 for the default");
+  }
+  if (spec.max_tokens == 0) spec.max_tokens = defaults.evaluation_tokens;
+  return spec;
+}
+
+absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& config) {
+  double bits = fields.OptionalNumber("bits").value_or(0);
+  const int64_t group_size = fields.OptionalInteger("group_size").value_or(0);
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  if (bits == 0) bits = 4;
+  if (bits != std::floor(bits) || bits < kMinBits || bits > kMaxBits) {
+    return InvalidSpec("bits", absl::StrCat("is ", bits, "; a uniform model takes a whole number from 2 to 8"));
+  }
+  WeightScheme scheme{.bits = static_cast<int>(bits), .group_size = group_size};
+  std::vector<int64_t> in_features;
+  for (const LinearEntry& linear : config.architecture->linears)
+    in_features.push_back(ShapeOf(config, linear.role).in_features);
+  if (group_size == 0) {
+    scheme.group_size = AutomaticGroupSize(in_features);
+    if (scheme.group_size == 0) {
+      return InvalidSpec("group_size",
+                         absl::StrCat("cannot be chosen: none of 128, 64, 32 divides all of the model's in_features (",
+                                      absl::StrJoin(in_features, ", "), "); name one that does"));
+    }
+  }
+  for (const int64_t features : in_features) {
+    if (scheme.group_size < 1 || features % scheme.group_size != 0) {
+      return InvalidSpec("group_size", absl::StrCat(group_size, " does not divide the model's in_features ", features,
+                                                    "; use one that does, or auto"));
+    }
+  }
+  return scheme;
+}
+
+}  // namespace
+
+absl::string_view MethodName(Method method) { return kMethodNames[static_cast<size_t>(method)]; }
+absl::string_view ClipSearchName(ClipSearch search) { return kClipSearchNames[static_cast<size_t>(search)]; }
+absl::string_view ActOrderName(ActOrder order) { return kActOrderNames[static_cast<size_t>(order)]; }
+absl::string_view ComputeDtypeName(ComputeDtype dtype) { return kComputeDtypeNames[static_cast<size_t>(dtype)]; }
+
+absl::StatusOr<ComputeDtype> ParseComputeDtype(absl::string_view name) {
+  return ParseName(std::optional<std::string>(std::string(name)), kComputeDtypeNames, ComputeDtype::kAutomatic,
+                   "compute_dtype");
+}
+
+absl::StatusOr<std::string> SourcePath(const json& task, absl::string_view member) {
+  const json& source = ObjectOrEmpty(task, std::string(member).c_str());
+  JsonFields fields(source, member);
+  std::string path = fields.Text("path");
+  if (!fields.status().ok()) return WithReason(fields.status(), "INVALID_SPEC");
+  return path;
+}
+
+absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFolder& folder, DeviceKind device) {
+  JsonFields fields(task, "compress");
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  const CalibrationDefaults& defaults = device == DeviceKind::kCuda ? kGpuDefaults : kCpuDefaults;
+  CompressSpec spec;
+  PIVOT_ASSIGN_OR_RETURN(spec.source_path, SourcePath(task));
+  PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, folder.config()));
+  PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantize(ObjectOrEmpty(task, "quantize")));
+  PIVOT_ASSIGN_OR_RETURN(spec.calibration,
+                         ParseCalibration(ObjectOrEmpty(task, "calibration"), folder.config(), defaults));
+  PIVOT_ASSIGN_OR_RETURN(spec.evaluation, ParseEvaluation(ObjectOrEmpty(task, "evaluation"), defaults));
+  PIVOT_ASSIGN_OR_RETURN(spec.dtype, ParseComputeDtype(fields.OptionalText("compute_dtype").value_or("auto")));
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  return spec;
+}
+
+std::string CanonicalSpec(const CompressSpec& spec) {
+  const nlohmann::ordered_json canonical{{"bits", spec.scheme.bits},
+                                         {"group_size", spec.scheme.group_size},
+                                         {"method", std::string(MethodName(spec.quantize.method))},
+                                         {"percdamp", spec.quantize.percdamp},
+                                         {"qep_alpha", spec.quantize.qep_alpha},
+                                         {"clip_search", std::string(ClipSearchName(spec.quantize.clip_search))},
+                                         {"act_order", std::string(ActOrderName(spec.quantize.act_order))},
+                                         {"num_samples", spec.calibration.num_samples},
+                                         {"sequence_length", spec.calibration.sequence_length},
+                                         {"seed", spec.calibration.seed}};
+  return canonical.dump();
+}
+
+}  // namespace pivot

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_PLAN_COMPRESS_SPEC_H_
+#define PIVOT_ENGINE_PLAN_COMPRESS_SPEC_H_
+
+// What a compress job is asked for, with every default filled in.
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+
+#include "engine/format/weight_scheme.h"
+#include "engine/model/model_folder.h"
+
+namespace pivot {
+
+enum class Method { kGptq, kRtn };
+enum class ClipSearch { kNone, kHessianDiagonal, kPower };
+enum class ActOrder { kNone, kWeight };
+enum class ComputeDtype { kAutomatic, kFloat32, kBfloat16 };
+enum class DeviceKind { kCpu, kCuda };
+
+absl::string_view MethodName(Method method);
+absl::string_view ClipSearchName(ClipSearch search);
+absl::string_view ActOrderName(ActOrder order);
+absl::string_view ComputeDtypeName(ComputeDtype dtype);
+
+struct QuantizeOptions {
+  Method method = Method::kGptq;
+  double percdamp = 0.01;  // fraction of the Hessian's mean diagonal
+  double qep_alpha = 0.5;  // 0: no error propagation
+  ClipSearch clip_search = ClipSearch::kHessianDiagonal;
+  ActOrder act_order = ActOrder::kWeight;
+};
+
+struct CalibrationSpec {
+  std::string text_path;  // empty: the built-in text
+  int64_t num_samples = 0;
+  int64_t sequence_length = 0;
+  int64_t seed = 0;
+
+  int64_t num_tokens() const { return num_samples * sequence_length; }
+};
+
+struct EvaluationSpec {
+  bool skip = false;
+  std::string text_path;   // empty: the built-in text
+  int64_t max_tokens = 0;  // 0: all
+};
+
+struct CompressSpec {
+  std::string source_path;
+  WeightScheme scheme;
+  QuantizeOptions quantize;
+  CalibrationSpec calibration;
+  EvaluationSpec evaluation;
+  ComputeDtype dtype = ComputeDtype::kAutomatic;
+};
+
+/// The spec in the JSON form of pivot.v1.CompressTask with defaults for this model and kind of device. kInvalidArgument
+/// with the field when a value is out of range or no group size divides the model's layers (reason INVALID_SPEC).
+absl::StatusOr<CompressSpec> ResolveCompressSpec(const nlohmann::json& task, const ModelFolder& folder,
+                                                 DeviceKind device);
+
+/// All that decides what is written, as one line of JSON: two jobs with the same line and source write the same bytes.
+std::string CanonicalSpec(const CompressSpec& spec);
+
+absl::StatusOr<ComputeDtype> ParseComputeDtype(absl::string_view name);
+
+/// task.source.path of a task in JSON form. kInvalidArgument when it is missing.
+absl::StatusOr<std::string> SourcePath(const nlohmann::json& task, absl::string_view member = "source");
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_PLAN_COMPRESS_SPEC_H_

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_PLAN_WORK_H_
+#define PIVOT_ENGINE_PLAN_WORK_H_
+
+// Arithmetic and memory that a compress job needs, from shapes alone.
+
+#include <cstdint>
+
+#include "engine/model/model_config.h"
+#include "engine/plan/compress_spec.h"
+
+namespace pivot {
+
+/// Floating-point operations (a multiply and an add are two) of the matrix products.
+struct CompressWork {
+  double forward = 0;     // both residual streams through the blocks, attention included
+  double statistics = 0;  // H and C
+  double solve = 0;       // factorizations, corrections and error feedback
+  double evaluation = 0;  // original and compressed model over the evaluation text, head included
+
+  double total() const { return forward + statistics + solve + evaluation; }
+};
+
+/// `evaluation_tokens` as they will really be read.
+CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t evaluation_tokens);
+
+/// One residual stream through one block: linear layers and causal attention over windows of `sequence_length`.
+double BlockForwardFlops(const ModelConfig& config, int64_t num_tokens, int64_t sequence_length);
+
+struct CompressMemory {
+  int64_t host_bytes = 0;
+  int64_t gpu_bytes = 0;
+};
+
+/// Upper estimates of the peaks. On the CPU everything is host memory.
+CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device);
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_PLAN_WORK_H_

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// pivot-probe: looks at a model folder for a program that should not open it itself. Reads one JSON request on stdin
+// and writes one JSON answer on stdout:
+//   {"spec": JobSpec, "gpus": [{"name", "memory_bytes"}]}  ->  {"plan": Plan} for compress, {} for the other tasks
+//   {"inspect": "/path"}                                   ->  {"inspect": {...}}
+//   {"verify": "/path"}                                    ->  {"verify": {"problems": [...]}}
+// and {"error": {"code", "reason", "message", "field"}} when it is refused. With --capabilities it says what can be
+// done and reads nothing.
+
+#include <csignal>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <sys/prctl.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+#include "engine/format/checkpoint_folder.h"
+#include "engine/model/json.h"
+#include "engine/model/tokenizer/tokenizer.h"
+#include "engine/plan/plan.h"
+#include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+using nlohmann::json;
+
+json Capabilities() {
+  json architectures = json::array();
+  for (const Architecture& architecture : Architectures())
+    architectures.push_back(std::string(architecture.model_type));
+  return {{"architectures", architectures},
+          {"methods", {std::string(MethodName(Method::kGptq)), std::string(MethodName(Method::kRtn))}},
+          {"formats", {"compressed-tensors"}},
+          {"bits", {2, 3, 4, 5, 6, 7, 8}},
+          {"group_sizes", {128, 64, 32}}};
+}
+
+/// A tokenizer is needed wherever text is read.
+absl::Status CheckTokenizer(const std::string& path) { return Tokenizer::FromFile(path + "/tokenizer.json").status(); }
+
+DeviceKind KindOf(const json& spec, const json& gpus) {
+  const std::string device = spec.value("device", json("auto")).is_string() ? spec.value("device", "auto") : "auto";
+  if (absl::StartsWith(device, "cuda")) return DeviceKind::kCuda;
+  return device != "cpu" && !gpus.empty() ? DeviceKind::kCuda : DeviceKind::kCpu;
+}
+
+json GpuFits(const Plan& plan, const json& gpus) {
+  json fits = json::array();
+  for (const json& gpu : gpus) {
+    JsonFields fields(gpu, "gpus");
+    const int64_t available = fields.OptionalInteger("memory_bytes").value_or(0);
+    fits.push_back({{"device", fields.OptionalText("name").value_or("cuda")},
+                    {"fits", plan.memory.gpu_bytes <= available},
+                    {"needed_bytes", plan.memory.gpu_bytes},
+                    {"available_bytes", available}});
+  }
+  return fits;
+}
+
+absl::StatusOr<json> ProbeCompress(const json& spec, const json& gpus) {
+  const json& task = spec["compress"];
+  PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(task));
+  PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpointUnchecked(path));
+  if (folder.quantization.has_value()) {
+    return WithReason(
+        absl::FailedPreconditionError(absl::StrCat(path, " is quantized already; compress the original model instead")),
+        "ALREADY_QUANTIZED", "job.spec.compress.source");
+  }
+  PIVOT_RETURN_IF_ERROR(CheckTokenizer(path));
+  const DeviceKind device = KindOf(spec, gpus);
+  PIVOT_ASSIGN_OR_RETURN(const CompressSpec resolved, ResolveCompressSpec(task, folder.model, device));
+  PIVOT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(folder.model, resolved, device));
+  json answer = PlanToJson(plan, folder.model, resolved, device);
+  for (json& fit : GpuFits(plan, gpus)) {
+    if (device == DeviceKind::kCuda) answer["devices"].push_back(std::move(fit));
+  }
+  return json{{"plan", std::move(answer)}};
+}
+
+absl::StatusOr<json> ProbeOther(const json& task) {
+  PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(task));
+  PIVOT_RETURN_IF_ERROR(OpenCheckpoint(path).status());
+  const bool reads_text = task.value("tokens_path", json("")) == json("");
+  if (reads_text) PIVOT_RETURN_IF_ERROR(CheckTokenizer(path));
+  if (task.contains("reference")) {
+    PIVOT_ASSIGN_OR_RETURN(const std::string reference, SourcePath(task, "reference"));
+    PIVOT_RETURN_IF_ERROR(OpenCheckpoint(reference).status());
+  }
+  return json::object();
+}
+
+absl::StatusOr<json> Verify(const std::string& path) {
+  PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpointUnchecked(path));
+  return json{{"verify", {{"problems", TensorProblems(folder)}}}};
+}
+
+absl::StatusOr<json> Answer(const json& request) {
+  JsonFields fields(request, "the request");
+  const auto inspect = fields.OptionalText("inspect");
+  const auto verify = fields.OptionalText("verify");
+  const json* spec = fields.OptionalObject("spec");
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  if (inspect.has_value()) {
+    PIVOT_ASSIGN_OR_RETURN(json summary, Inspect(*inspect));
+    return json{{"inspect", std::move(summary)}};
+  }
+  if (verify.has_value()) return Verify(*verify);
+  if (spec == nullptr) return absl::InvalidArgumentError("the request has neither spec nor inspect nor verify");
+  const json gpus = request.value("gpus", json::array());
+  if (spec->contains("compress")) return ProbeCompress(*spec, gpus);
+  if (spec->contains("evaluate")) return ProbeOther((*spec)["evaluate"]);
+  if (spec->contains("generate")) return ProbeOther((*spec)["generate"]);
+  return absl::InvalidArgumentError("the spec names no task");
+}
+
+int Main(int argc, char** argv) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody waits for the answer any more
+  if (argc == 2 && std::string(argv[1]) == "--capabilities") {
+    std::cout << Capabilities().dump() << "\n";
+    return 0;
+  }
+  if (argc != 1) {
+    std::cerr << "usage: pivot-probe [--capabilities] < request.json\n";
+    return 2;
+  }
+  const std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  const auto request = ParseJson(text, "the request");
+  const auto answer = request.ok() ? Answer(*request) : absl::StatusOr<json>(request.status());
+  const json output = answer.ok() ? *answer : json{{"error", StatusToJson(answer.status())}};
+  std::cout << output.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
+  return 0;
+}
+
+}  // namespace
+}  // namespace pivot
+
+int main(int argc, char** argv) { return pivot::Main(argc, argv); }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/quantize/gptq.h"
+
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+
+#include "engine/ops/call_torch.h"
+#include "engine/ops/kernel_calls.h"
+#include "kernels/gptq_panel.h"
+#include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+constexpr int kMaxDampingSteps = 5;
+
+absl::Status NumericalFailure(absl::string_view problem) {
+  return WithReason(absl::FailedPreconditionError(problem), "NUMERICAL_FAILURE");
+}
+
+at::Tensor VisitingOrder(const at::Tensor& diagonal, ActOrder act_order) {
+  if (act_order == ActOrder::kNone) return at::arange(diagonal.size(0), diagonal.options().dtype(at::kLong));
+  return at::argsort(diagonal, /*stable=*/true, /*dim=*/0, /*descending=*/true);
+}
+
+/// U, or nothing when the damped matrix is not positive definite.
+at::Tensor TryFactorize(const at::Tensor& hessian, double damp) {
+  at::Tensor damped = hessian.clone();
+  damped.diagonal().add_(damp);
+  const auto [lower, first_info] = at::linalg_cholesky_ex(damped);
+  if (first_info.item<int>() != 0) return {};
+  const auto [upper, second_info] = at::linalg_cholesky_ex(at::cholesky_inverse(lower), /*upper=*/true);
+  if (second_info.item<int>() != 0 || !at::isfinite(upper).all().item<bool>()) return {};
+  return upper;
+}
+
+absl::Status CheckShapes(const at::Tensor& weight, const at::Tensor& scale) {
+  const bool agree = weight.dim() == 2 && scale.dim() == 2 && weight.size(0) == scale.size(0) && scale.size(1) > 0 &&
+                     weight.size(1) % scale.size(1) == 0;
+  if (agree) return absl::OkStatus();
+  return absl::InvalidArgumentError("weight and scale do not fit together");
+}
+
+}  // namespace
+
+absl::StatusOr<HessianFactor> FactorizeHessian(const at::Tensor& hessian, double percdamp, ActOrder act_order) {
+  return CallTorch("factorizing a Hessian", [&]() -> absl::StatusOr<HessianFactor> {
+    if (hessian.dim() != 2 || hessian.size(0) != hessian.size(1))
+      return absl::InvalidArgumentError("the Hessian is not square");
+    at::Tensor exact = hessian.to(at::kDouble);
+    if (!at::isfinite(exact).all().item<bool>())
+      return NumericalFailure("the Hessian holds values that are not finite");
+    HessianFactor factor;
+    factor.dead = exact.diagonal() == 0;
+    factor.dead_columns = factor.dead.sum().item<int64_t>();
+    exact.diagonal().masked_fill_(factor.dead, 1.0);
+    factor.order = VisitingOrder(exact.diagonal(), act_order);
+    exact = exact.index_select(0, factor.order).index_select(1, factor.order);
+    const double mean_diagonal = exact.diagonal().mean().item<double>();
+    factor.percdamp = percdamp;
+    for (int step = 0; step <= kMaxDampingSteps; ++step) {
+      const at::Tensor upper = TryFactorize(exact, factor.percdamp * mean_diagonal);
+      if (upper.defined()) {
+        factor.upper = upper.to(at::kFloat).contiguous();
+        return factor;
+      }
+      factor.percdamp *= 10;
+    }
+    return NumericalFailure(absl::StrCat("the Hessian is not positive definite even with a damping of ",
+                                         factor.percdamp / 10, " times its mean diagonal"));
+  });
+}
+
+absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const at::Tensor& scale, const HessianFactor& factor,
+                                        int bits) {
+  PIVOT_RETURN_IF_ERROR(CheckShapes(weight, scale));
+  return CallTorch("GPTQ", [&]() -> absl::StatusOr<at::Tensor> {
+    const int64_t in_features = weight.size(1);
+    const int64_t group_size = in_features / scale.size(1);
+    const at::Tensor group_of_step = at::floor_divide(factor.order, group_size);
+    at::Tensor remaining = weight.masked_fill(factor.dead, 0.0).index_select(1, factor.order);
+    at::Tensor codes = at::empty(weight.sizes(), weight.options().dtype(at::kChar));
+    for (int64_t first = 0; first < in_features; first += kMaxPanelColumns) {
+      const int64_t last = std::min(first + kMaxPanelColumns, in_features);
+      const at::Tensor panel_scale = scale.index_select(1, group_of_step.slice(0, first, last));
+      PIVOT_ASSIGN_OR_RETURN(
+          PanelResult panel,
+          QuantizePanel(remaining.slice(1, first, last).clone(at::MemoryFormat::Contiguous),
+                        factor.upper.slice(0, first, last).slice(1, first, last), panel_scale, bits));
+      codes.index_copy_(1, factor.order.slice(0, first, last), panel.codes);
+      if (last < in_features) {
+        at::Tensor later = remaining.slice(1, last);
+        later.addmm_(panel.errors, factor.upper.slice(0, first, last).slice(1, last), /*beta=*/1, /*alpha=*/-1);
+      }
+    }
+    return codes;
+  });
+}
+
+absl::StatusOr<at::Tensor> QuantizeRtn(const at::Tensor& weight, const at::Tensor& scale, int bits) {
+  PIVOT_RETURN_IF_ERROR(CheckShapes(weight, scale));
+  return CallTorch("rounding to nearest", [&] {
+    const at::Tensor groups = weight.view({weight.size(0), scale.size(1), -1});
+    const double lowest = -static_cast<double>(1 << (bits - 1));
+    const at::Tensor codes = (groups / scale.unsqueeze(-1)).round_().clamp_(lowest, -lowest - 1);
+    return codes.to(at::kChar).view(weight.sizes());
+  });
+}
+
+ProxyLoss MeasureProxyLoss(const at::Tensor& weight, const at::Tensor& quantized, const at::Tensor& hessian) {
+  const auto form = [&hessian](const at::Tensor& matrix) {
+    return (at::mm(matrix, hessian) * matrix).sum(at::kDouble).item<double>();
+  };
+  return {.loss = form(weight - quantized), .energy = form(weight)};
+}
+
+}  // namespace pivot

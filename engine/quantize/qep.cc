@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/quantize/qep.h"
+
+#include <ATen/ATen.h>
+#include <tuple>
+
+#include "engine/ops/call_torch.h"
+#include "proto/status/reason.h"
+
+namespace pivot {
+namespace {
+
+constexpr int kMaxDampingSteps = 5;
+
+double Norm(const at::Tensor& matrix) { return at::linalg_vector_norm(matrix).item<double>(); }
+
+}  // namespace
+
+absl::StatusOr<CorrectedWeight> PropagateError(const at::Tensor& weight, const at::Tensor& hessian,
+                                               const at::Tensor& cross, double alpha, double percdamp) {
+  return CallTorch("error propagation", [&]() -> absl::StatusOr<CorrectedWeight> {
+    const at::Tensor exact_weight = weight.to(at::kDouble);
+    at::Tensor damped = hessian.to(at::kDouble);
+    damped.diagonal().masked_fill_(damped.diagonal() == 0, 1.0);
+    const double mean_diagonal = damped.diagonal().mean().item<double>();
+    const at::Tensor target = at::mm(exact_weight, cross.to(at::kDouble));
+    CorrectedWeight corrected{.weight = {}, .percdamp = percdamp};
+    double added = 0;
+    for (int step = 0; step <= kMaxDampingSteps; ++step, corrected.percdamp *= 10) {
+      damped.diagonal().add_(corrected.percdamp * mean_diagonal - added);
+      added = corrected.percdamp * mean_diagonal;
+      const auto [lower, info] = at::linalg_cholesky_ex(damped);
+      if (info.item<int>() != 0) continue;
+      const at::Tensor change = at::cholesky_solve(target.t(), lower).t().mul_(alpha);
+      if (!at::isfinite(change).all().item<bool>()) continue;
+      corrected.relative_change = Norm(change) / std::max(Norm(exact_weight), 1e-300);
+      corrected.weight = (exact_weight + change).to(at::kFloat).contiguous();
+      return corrected;
+    }
+    return WithReason(absl::FailedPreconditionError("no damping makes the error propagation solvable"),
+                      "NUMERICAL_FAILURE");
+  });
+}
+
+}  // namespace pivot

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/quantize/solve_group.h"
+
+#include <ATen/ATen.h>
+#include <utility>
+
+#include "engine/ops/call_torch.h"
+#include "engine/ops/kernel_calls.h"
+#include "engine/quantize/gptq.h"
+#include "engine/quantize/qep.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+/// All members as one matrix: they share one factorization.
+struct StackedSolution {
+  at::Tensor weight;  // [out, in] fp32, as it was quantized
+  at::Tensor codes;
+  at::Tensor scale;
+  at::Tensor hessian;  // undefined without statistics
+  LinearReport report;
+};
+
+absl::StatusOr<StackedSolution> SolveWithStatistics(const at::Tensor& weight, const InputStatistics& statistics,
+                                                    const WeightScheme& scheme, const QuantizeOptions& options) {
+  StackedSolution solution{.weight = weight, .hessian = statistics.Hessian()};
+  if (statistics.has_cross() && options.qep_alpha > 0) {
+    PIVOT_ASSIGN_OR_RETURN(CorrectedWeight corrected, PropagateError(weight, solution.hessian, statistics.Cross(),
+                                                                     options.qep_alpha, options.percdamp));
+    solution.weight = corrected.weight;
+    solution.report.correction = corrected.relative_change;
+  }
+  PIVOT_ASSIGN_OR_RETURN(const HessianFactor factor,
+                         FactorizeHessian(solution.hessian, options.percdamp, options.act_order));
+  solution.report.percdamp = factor.percdamp;
+  solution.report.dead_columns = factor.dead_columns;
+  const bool by_diagonal = options.clip_search == ClipSearch::kHessianDiagonal;
+  const at::Tensor importance =
+      by_diagonal ? solution.hessian.diagonal().contiguous() : at::ones_like(solution.hessian.diagonal());
+  PIVOT_ASSIGN_OR_RETURN(solution.scale, SearchScales(solution.weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeGptq(solution.weight, solution.scale, factor, scheme.bits));
+  return solution;
+}
+
+absl::StatusOr<StackedSolution> SolveByRounding(const at::Tensor& weight, const WeightScheme& scheme,
+                                                const QuantizeOptions& options) {
+  StackedSolution solution{.weight = weight};
+  const at::Tensor importance = at::ones({weight.size(1)}, weight.options());
+  PIVOT_ASSIGN_OR_RETURN(solution.scale, SearchScales(weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(weight, solution.scale, scheme.bits));
+  return solution;
+}
+
+SolvedLinear MemberOf(const StackedSolution& solution, int64_t first_row, int64_t rows, const WeightScheme& scheme) {
+  SolvedLinear member{.quantized = {.codes = solution.codes.narrow(0, first_row, rows),
+                                    .scale = solution.scale.narrow(0, first_row, rows),
+                                    .scheme = scheme},
+                      .report = solution.report};
+  member.dequantized = Dequantize(member.quantized.codes, member.quantized.scale);
+  const at::Tensor weight = solution.weight.narrow(0, first_row, rows);
+  // Without statistics all inputs count the same.
+  const at::Tensor hessian = solution.hessian.defined() ? solution.hessian : at::eye(weight.size(1), weight.options());
+  const ProxyLoss loss = MeasureProxyLoss(weight, member.dequantized, hessian);
+  member.report.loss = loss.loss;
+  member.report.energy = loss.energy;
+  return member;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<SolvedLinear>> SolveGroup(absl::Span<const at::Tensor> weights,
+                                                     const InputStatistics* statistics, const WeightScheme& scheme,
+                                                     const QuantizeOptions& options) {
+  return CallTorch("quantizing a group of layers", [&]() -> absl::StatusOr<std::vector<SolvedLinear>> {
+    const at::Tensor stacked = at::cat(at::TensorList(weights.data(), weights.size())).to(at::kFloat);
+    PIVOT_ASSIGN_OR_RETURN(const StackedSolution solution,
+                           statistics == nullptr ? SolveByRounding(stacked, scheme, options)
+                                                 : SolveWithStatistics(stacked, *statistics, scheme, options));
+    std::vector<SolvedLinear> members;
+    int64_t first_row = 0;
+    for (const at::Tensor& weight : weights) {
+      members.push_back(MemberOf(solution, first_row, weight.size(0), scheme));
+      first_row += weight.size(0);
+    }
+    return members;
+  });
+}
+
+}  // namespace pivot

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/report.h"
+
+#include <torch/headeronly/version.h>
+
+namespace pivot {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kReportSchema = 1;
+
+ordered_json TextJson(const TokenizedText& text) {
+  return {{"name", text.name}, {"sha256", text.sha256}, {"tokens", text.tokens.size()}};
+}
+
+ordered_json QualityEntry(const Quality& quality, int64_t bytes, double bits_per_weight) {
+  ordered_json entry = QualityToJson(quality);
+  entry["bytes"] = bytes;
+  entry["bits_per_weight"] = bits_per_weight;
+  return entry;
+}
+
+ordered_json QualitiesJson(const Report& report, const Plan& plan, const ModelFolder& source) {
+  ordered_json pivot{{"number", 0}, {"bytes", plan.total_bytes}, {"bits_per_weight", plan.bits_per_weight}};
+  if (!report.comparison.has_value()) return {{"pivots", {pivot}}};
+  pivot.update(QualityEntry(report.comparison->model, plan.total_bytes, plan.bits_per_weight));
+  const ordered_json original = QualityEntry(*report.comparison->reference, source.weight_file_bytes(), 16.0);
+  return {{"original", original}, {"pivots", {pivot}}};
+}
+
+ordered_json NumericsJson(const Report& report, const CompressSpec& spec) {
+  return {{"device", report.device.device.str()},
+          {"device_name", report.device.name},
+          {"threads", report.device.threads},
+          {"dtype", std::string(ComputeDtypeName(spec.dtype))},
+          {"torch", TORCH_VERSION},
+          {"peak_host_bytes", report.memory.peak_host_bytes},
+          {"peak_gpu_bytes", report.memory.peak_gpu_bytes}};
+}
+
+}  // namespace
+
+std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder& source, const CompressSpec& spec) {
+  ordered_json stages = ordered_json::array();
+  for (const StageReport& stage : report.stages) {
+    stages.push_back({{"name", stage.name}, {"seconds", stage.seconds}, {"flops", stage.flops}});
+  }
+  ordered_json document{
+      {"schema", kReportSchema},
+      {"job", report.job},
+      {"source", {{"name", source.name()}, {"digest", SourceDigest(source)}, {"bytes", source.weight_file_bytes()}}},
+      {"plan",
+       {{"spec", ordered_json::parse(CanonicalSpec(spec))},
+        {"bits", spec.scheme.bits},
+        {"group_size", spec.scheme.group_size},
+        {"bits_per_weight", plan.bits_per_weight},
+        {"model_bits_per_weight", plan.model_bits_per_weight},
+        {"total_bytes", plan.total_bytes},
+        {"estimated_host_bytes", plan.memory.host_bytes},
+        {"estimated_gpu_bytes", plan.memory.gpu_bytes}}},
+      {"quality", QualitiesJson(report, plan, source)},
+      {"calibration", TextJson(report.calibration)},
+      {"evaluation", TextJson(report.evaluation)},
+      {"numerics", NumericsJson(report, spec)},
+      {"seconds", report.seconds},
+      {"stages", std::move(stages)},
+      {"blocks", report.blocks}};
+  document["calibration"]["tokens_used"] = report.calibration_tokens;
+  return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace pivot

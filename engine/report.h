@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_REPORT_H_
+#define PIVOT_ENGINE_REPORT_H_
+
+// pivot/report.json: everything that was measured while a model was compressed.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nlohmann/json.hpp"
+
+#include "engine/calibration/text_windows.h"
+#include "engine/evaluate/quality.h"
+#include "engine/ops/device.h"
+#include "engine/plan/plan.h"
+
+namespace pivot {
+
+struct StageReport {
+  std::string name;
+  double seconds = 0;
+  double flops = 0;  // of its matrix products
+};
+
+struct Report {
+  std::string job;
+  ComputeDevice device;
+  MemoryUse memory;
+  TokenizedText calibration;  // tokens of the whole text; empty for Method::kRtn
+  TokenizedText evaluation;
+  int64_t calibration_tokens = 0;  // in windows
+  std::vector<StageReport> stages;
+  std::vector<nlohmann::json> blocks;
+  std::optional<Comparison> comparison;
+  double seconds = 0;
+};
+
+std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder& source, const CompressSpec& spec);
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_REPORT_H_

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_KERNELS_CLIP_SEARCH_H_
+#define PIVOT_KERNELS_CLIP_SEARCH_H_
+
+// Scales of symmetric groups: from the largest magnitude, or from the shrunk range that rounds the group best.
+//
+// A scale is the bf16 value nearest to (1 - step/100) * 2 max|w| / (2^bits - 1), step = 0, 1... num_steps-1; codes go
+// from -2^(bits-1) to 2^(bits-1) - 1. The step with the least sum over the group of importance * |w - s q|^p wins, the
+// earlier one of equals. A group of zeros has the scale 1.
+//
+// Source: the range search of IST-DASLab/gptq (p = 2.4 there, without importance). Differs: the range is symmetric also
+// when a group has no negative weight, and the scale is rounded to its storage type before it is judged.
+
+#include <cstdint>
+
+namespace pivot {
+
+enum class ClipError {
+  kWeightedSquare,  // p = 2
+  kPower24,         // p = 2.4
+};
+
+struct ClipSearchInput {
+  int64_t rows = 0;
+  int64_t columns = 0;  // a multiple of group_size
+  int64_t group_size = 0;
+  int bits = 0;       // 2 to 8
+  int num_steps = 1;  // 1 (no search) to 100
+  ClipError error = ClipError::kWeightedSquare;
+  const float* weight = nullptr;      // [rows, columns] f32, row-major, finite
+  const float* importance = nullptr;  // [columns] f32, 0 or more
+  float* scale = nullptr;             // [rows, columns / group_size] f32, row-major, out
+};
+
+/// Rows [first_row, last_row).
+void RunClipSearch(const ClipSearchInput& input, int64_t first_row, int64_t last_row);
+
+}  // namespace pivot
+
+#endif  // PIVOT_KERNELS_CLIP_SEARCH_H_

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cfloat>
+
+#include "kernels/launchers.cuh"
+
+namespace pivot {
+namespace {
+
+// Sixteen threads share a group, as the sixteen partial sums of the CPU version do, so that both give the same bits.
+constexpr int kLanes = 16;
+constexpr int kThreads = 256;
+
+__device__ float RoundToBf16OnDevice(float value) {
+  const unsigned bits = __float_as_uint(value);
+  return __uint_as_float((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
+}
+
+template <ClipError kError>
+__device__ float ErrorOf(float weight, float importance, float scale, float lowest, float highest) {
+  const float code = rintf(fminf(fmaxf(weight / scale, lowest), highest));
+  const float error = weight - code * scale;
+  return importance * (kError == ClipError::kPower24 ? powf(fabsf(error), 2.4F) : error * error);
+}
+
+/// Partial sums added up from lane 0 to lane 15; every lane gets the total.
+__device__ float SumInOrder(float partial) {
+  float total = 0;
+  for (int lane = 0; lane < kLanes; ++lane) total += __shfl_sync(0xFFFFFFFFU, partial, lane, kLanes);
+  return total;
+}
+
+template <ClipError kError>
+__global__ void __launch_bounds__(kThreads) ClipSearchKernel(ClipSearchInput input, int64_t num_groups) {
+  const int64_t group = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / kLanes;
+  const int lane = static_cast<int>(threadIdx.x) % kLanes;
+  // Threads behind the last group go along with it: the shuffles need whole warps.
+  const int64_t safe_group = group < num_groups ? group : num_groups - 1;
+  const float* weight = input.weight + safe_group * input.group_size;
+  const float* importance = input.importance + safe_group * input.group_size % input.columns;
+  float largest = 0;
+  for (int64_t i = lane; i < input.group_size; i += kLanes) largest = fmaxf(largest, fabsf(weight[i]));
+  for (int offset = kLanes / 2; offset > 0; offset /= 2) {
+    largest = fmaxf(largest, __shfl_xor_sync(0xFFFFFFFFU, largest, offset, kLanes));
+  }
+  const auto lowest = -static_cast<float>(1 << (input.bits - 1));
+  const auto highest = static_cast<float>((1 << (input.bits - 1)) - 1);
+  const float base = largest * 2.0F / static_cast<float>((1 << input.bits) - 1);
+  const bool is_zero = base < FLT_MIN * 256.0F;
+  float best_scale = is_zero ? 1.0F : RoundToBf16OnDevice(base);
+  float best_error = INFINITY;
+  const int num_steps = input.num_steps == 1 ? 0 : input.num_steps;
+  for (int step = 0; step < num_steps; ++step) {
+    const float scale = RoundToBf16OnDevice(base * (1.0F - static_cast<float>(step) / 100.0F));
+    float partial = 0;
+    for (int64_t i = lane; i < input.group_size; i += kLanes) {
+      partial += ErrorOf<kError>(weight[i], importance[i], scale, lowest, highest);
+    }
+    const float error = SumInOrder(partial);
+    if (!is_zero && error < best_error) {
+      best_error = error;
+      best_scale = scale;
+    }
+  }
+  if (lane == 0 && group < num_groups) input.scale[group] = best_scale;
+}
+
+}  // namespace
+
+cudaError_t LaunchClipSearch(const ClipSearchInput& input, cudaStream_t stream) {
+  const int64_t num_groups = input.rows * (input.columns / input.group_size);
+  if (num_groups == 0) return cudaSuccess;
+  const auto blocks = static_cast<unsigned>((num_groups * kLanes + kThreads - 1) / kThreads);
+  if (input.error == ClipError::kPower24) {
+    ClipSearchKernel<ClipError::kPower24><<<blocks, kThreads, 0, stream>>>(input, num_groups);
+  } else {
+    ClipSearchKernel<ClipError::kWeightedSquare><<<blocks, kThreads, 0, stream>>>(input, num_groups);
+  }
+  return cudaGetLastError();
+}
+
+}  // namespace pivot

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_KERNELS_GPTQ_PANEL_H_
+#define PIVOT_KERNELS_GPTQ_PANEL_H_
+
+// The inner loop of GPTQ: quantizes a panel of neighbouring columns one by one and pushes each column's rounding error
+// into the panel's columns that are still to come.
+//
+// Equation: q = clamp(round(w_i / s_i), -2^(b-1), 2^(b-1) - 1);  e_i = (w_i - s_i q) / U[i,i];  w_j -= e_i U[i,j] for j
+// > i. Source:   GPTQ, arXiv:2210.17323, Algorithm 1, the loop inside one block. Rounding is half to even.
+
+#include <cstdint>
+
+namespace pivot {
+
+/// Columns of a panel at most.
+inline constexpr int64_t kMaxPanelColumns = 128;
+
+struct GptqPanel {
+  int64_t rows = 0;
+  int64_t columns = 0;        // 1 to kMaxPanelColumns
+  int bits = 0;               // 2 to 8
+  float* weight = nullptr;    // [rows, columns] f32, rows `weight_stride` apart; destroyed
+  int64_t weight_stride = 0;  // elements
+  const float* factor =
+      nullptr;  // [columns, columns] f32, U: upper triangle read, diagonal above 0, rows `factor_stride` apart
+  int64_t factor_stride = 0;     // elements
+  const float* scale = nullptr;  // [rows, columns] f32, row-major, never 0
+  int8_t* code = nullptr;        // [rows, columns] i8, row-major, out: q
+  float* error = nullptr;        // [rows, columns] f32, row-major, out: e
+};
+
+/// Rows [first_row, last_row) of the panel. Rows do not depend on each other.
+void RunGptqPanel(const GptqPanel& panel, int64_t first_row, int64_t last_row);
+
+}  // namespace pivot
+
+#endif  // PIVOT_KERNELS_GPTQ_PANEL_H_

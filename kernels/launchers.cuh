@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_KERNELS_LAUNCHERS_CUH_
+#define PIVOT_KERNELS_LAUNCHERS_CUH_
+
+// Launchers of the CUDA kernels. Pointers are device memory. None of them synchronizes, none needs a workspace.
+
+#include <cstdint>
+#include <cuda_runtime_api.h>
+
+#include "kernels/clip_search.h"
+#include "kernels/gptq_panel.h"
+
+namespace pivot {
+
+cudaError_t LaunchPackRows(const uint8_t* codes,  // [rows, columns] u8, row-major
+                           int64_t rows, int64_t columns, int bits,
+                           uint32_t* words,  // [rows, PackedRowWords(columns, bits)] u32, row-major
+                           cudaStream_t stream);
+
+cudaError_t LaunchGptqPanel(const GptqPanel& panel, cudaStream_t stream);
+
+cudaError_t LaunchClipSearch(const ClipSearchInput& input, cudaStream_t stream);
+
+}  // namespace pivot
+
+#endif  // PIVOT_KERNELS_LAUNCHERS_CUH_

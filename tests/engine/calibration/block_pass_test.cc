@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/calibration/block_pass.h"
+
+#include <ATen/ATen.h>
+#include <map>
+
+#include "tests/engine/quantize/reference.h"
+#include "tests/engine/support/random_block.h"
+#include "tests/support/status_matchers.h"
+
+namespace pivot {
+namespace {
+
+constexpr int64_t kWindows = 5;
+constexpr int64_t kLength = 8;
+
+struct Setting {
+  ModelConfig config = SmallConfig();
+  BlockWeights original = RandomBlock(config, 1, at::kFloat);
+  RotaryTable rotary = MakeRotaryTable(config, kLength, at::kFloat, at::kCPU);
+  Streams streams;
+
+  Setting() {
+    at::manual_seed(5);
+    streams.original = at::randn({kWindows, kLength, config.hidden_size});
+    streams.quantized = streams.original + 0.05 * at::randn_like(streams.original);
+  }
+};
+
+/// Stands for a quantizer: every weight of the group moves a little, always the same way.
+void Disturb(const ModelConfig& config, const LinearGroup& group, BlockWeights& weights) {
+  for (const LinearRole role : group.members) {
+    const BlockWeights noise = RandomBlock(config, 99, weights.linear(role).weight.scalar_type());
+    weights.linear(role).weight = weights.linear(role).weight + 0.1 * noise.linear(role).weight;
+  }
+}
+
+BlockWeights Disturbed(const ModelConfig& config, BlockWeights weights) {
+  for (const LinearGroup& group : config.architecture->groups) Disturb(config, group, weights);
+  return weights;
+}
+
+TEST(BlockPassTest, MovesBothStreamsAsTheWholeBlockWould) {
+  Setting setting;
+  const Streams before{.quantized = setting.streams.quantized.clone(), .original = setting.streams.original.clone()};
+  const auto solver = [&](const LinearGroup& group, const InputStatistics&, BlockWeights& weights) {
+    Disturb(setting.config, group, weights);
+    return absl::OkStatus();
+  };
+  ASSERT_OK(
+      CalibrateBlock(setting.config, setting.original, setting.rotary, {.tile_windows = 2}, solver, setting.streams));
+  const BlockWeights quantized = Disturbed(setting.config, setting.original);
+  EXPECT_TRUE(at::allclose(setting.streams.original,
+                           ForwardBlock(setting.config, setting.original, before.original, setting.rotary, nullptr),
+                           1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(setting.streams.quantized,
+                           ForwardBlock(setting.config, quantized, before.quantized, setting.rotary, nullptr), 1e-4,
+                           1e-5));
+}
+
+TEST(BlockPassTest, AdvancingGivesTheSameBitsAsCalibrating) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    Setting setting;
+    const BlockWeights original = RandomBlock(setting.config, 1, dtype);
+    const RotaryTable rotary = MakeRotaryTable(setting.config, kLength, dtype, at::kCPU);
+    Streams calibrated{.quantized = setting.streams.quantized.to(dtype),
+                       .original = setting.streams.original.to(dtype)};
+    Streams advanced{.quantized = calibrated.quantized.clone(), .original = calibrated.original.clone()};
+    BlockWeights quantized = original;
+    const auto solver = [&](const LinearGroup& group, const InputStatistics&, BlockWeights& weights) {
+      Disturb(setting.config, group, weights);
+      for (const LinearRole role : group.members) quantized.linear(role) = weights.linear(role);
+      return absl::OkStatus();
+    };
+    ASSERT_OK(CalibrateBlock(setting.config, original, rotary, {.tile_windows = 2}, solver, calibrated));
+    ASSERT_OK(AdvanceBlock(setting.config, original, quantized, rotary, {.tile_windows = 2}, advanced));
+    EXPECT_TRUE(at::equal(calibrated.quantized, advanced.quantized));
+    EXPECT_TRUE(at::equal(calibrated.original, advanced.original));
+  }
+}
+
+TEST(BlockPassTest, StatisticsAreThoseOfEachGroupsInput) {
+  Setting setting;
+  const at::Tensor q = setting.streams.quantized.clone(), f = setting.streams.original.clone();
+  std::map<BlockInput, at::Tensor> hessians, crosses;
+  const auto solver = [&](const LinearGroup& group, const InputStatistics& statistics, BlockWeights&) {
+    EXPECT_EQ(statistics.num_tokens(), kWindows * kLength);
+    hessians[group.input] = statistics.Hessian();
+    if (statistics.has_cross()) crosses[group.input] = statistics.Cross();
+    return absl::OkStatus();
+  };
+  ASSERT_OK(
+      CalibrateBlock(setting.config, setting.original, setting.rotary, {.tile_windows = 3}, solver, setting.streams));
+  ASSERT_EQ(hessians.size(), 4U);
+  const auto expect_moment = [](const at::Tensor& found, const at::Tensor& x, const at::Tensor& y) {
+    EXPECT_TRUE(at::allclose(found.to(at::kDouble), Moment(x.flatten(0, 1), y.flatten(0, 1)), 1e-3, 1e-5));
+  };
+  const auto attention_input = [&](const at::Tensor& x) {
+    return RmsNorm(x, setting.original.attention_norm, setting.config.rms_norm_eps);
+  };
+  const auto heads = [&](const at::Tensor& x) {
+    return Attend(setting.config, setting.original, attention_input(x), setting.rotary, nullptr);
+  };
+  const auto mlp_input = [&](const at::Tensor& x) {
+    const at::Tensor after = x + ApplyLinear(heads(x), setting.original.linear(LinearRole::kAttentionOutput));
+    return RmsNorm(after, setting.original.mlp_norm, setting.config.rms_norm_eps);
+  };
+  const auto hidden = [&](const at::Tensor& x) { return MlpHidden(setting.original, mlp_input(x)); };
+  expect_moment(hessians[BlockInput::kAttention], attention_input(q), attention_input(q));
+  expect_moment(hessians[BlockInput::kAttentionOutput], heads(q), heads(q));
+  expect_moment(hessians[BlockInput::kMlp], mlp_input(q), mlp_input(q));
+  expect_moment(hessians[BlockInput::kMlpHidden], hidden(q), hidden(q));
+  expect_moment(crosses[BlockInput::kAttention], attention_input(f) - attention_input(q), attention_input(q));
+  expect_moment(crosses[BlockInput::kAttentionOutput], heads(f) - heads(q), heads(q));
+  expect_moment(crosses[BlockInput::kMlp], mlp_input(f) - mlp_input(q), mlp_input(q));
+}
+
+TEST(BlockPassTest, LaterGroupsSeeTheEarlierOnesQuantized) {
+  Setting setting;
+  Setting untouched;
+  std::map<BlockInput, at::Tensor> with, without;
+  const auto gather = [](std::map<BlockInput, at::Tensor>& into, bool disturb, const ModelConfig& config) {
+    return
+        [&into, disturb, &config](const LinearGroup& group, const InputStatistics& statistics, BlockWeights& weights) {
+          into[group.input] = statistics.Hessian();
+          if (disturb) Disturb(config, group, weights);
+          return absl::OkStatus();
+        };
+  };
+  ASSERT_OK(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, gather(with, true, setting.config),
+                           setting.streams));
+  ASSERT_OK(CalibrateBlock(untouched.config, untouched.original, untouched.rotary, {},
+                           gather(without, false, untouched.config), untouched.streams));
+  EXPECT_TRUE(at::equal(with[BlockInput::kAttention], without[BlockInput::kAttention]));
+  for (const BlockInput input : {BlockInput::kAttentionOutput, BlockInput::kMlp, BlockInput::kMlpHidden}) {
+    EXPECT_FALSE(at::allclose(with[input], without[input], 1e-3, 1e-6));
+  }
+}
+
+TEST(BlockPassTest, WorksWithoutAnOriginalStream) {
+  Setting setting;
+  setting.streams.original.reset();
+  const auto solver = [&](const LinearGroup&, const InputStatistics& statistics, BlockWeights&) {
+    EXPECT_FALSE(statistics.has_cross());
+    return absl::OkStatus();
+  };
+  ASSERT_OK(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, solver, setting.streams));
+  EXPECT_FALSE(setting.streams.original.defined());
+}
+
+TEST(BlockPassTest, StopsBetweenTilesWhenCancelled) {
+  Setting setting;
+  int asked = 0;
+  const BlockPassOptions options{.tile_windows = 1, .is_cancelled = [&asked] { return ++asked > 3; }};
+  const auto solver = [](const LinearGroup&, const InputStatistics&, BlockWeights&) { return absl::OkStatus(); };
+  EXPECT_THAT(CalibrateBlock(setting.config, setting.original, setting.rotary, options, solver, setting.streams),
+              StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  EXPECT_EQ(asked, 4);
+}
+
+TEST(BlockPassTest, PassesOnWhatTheSolverSays) {
+  Setting setting;
+  const auto solver = [](const LinearGroup&, const InputStatistics&, BlockWeights&) {
+    return absl::DataLossError("solver");
+  };
+  EXPECT_THAT(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, solver, setting.streams),
+              StatusIs(absl::StatusCode::kDataLoss, "solver"));
+}
+
+}  // namespace
+}  // namespace pivot

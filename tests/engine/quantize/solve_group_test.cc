@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/quantize/solve_group.h"
+
+#include <ATen/ATen.h>
+
+#include "engine/ops/kernel_calls.h"
+#include "tests/engine/quantize/reference.h"
+#include "tests/support/status_matchers.h"
+
+namespace pivot {
+namespace {
+
+constexpr int64_t kFeatures = 64;
+const WeightScheme kScheme{.bits = 3, .group_size = 32};
+
+InputStatistics MakeStatistics(CrossTerm cross) {
+  InputStatistics statistics(kFeatures, cross, at::kCPU);
+  const at::Tensor original = CorrelatedInputs(500, kFeatures, 1);
+  statistics.Add(original + 0.05 * CorrelatedInputs(500, kFeatures, 2), original);
+  return statistics;
+}
+
+std::vector<at::Tensor> MakeWeights() {
+  at::manual_seed(3);
+  return {at::randn({8, kFeatures}), at::randn({4, kFeatures}), at::randn({4, kFeatures})};
+}
+
+TEST(SolveGroupTest, GivesEachMemberItsOwnRows) {
+  const InputStatistics statistics = MakeStatistics(CrossTerm::kNone);
+  const std::vector<at::Tensor> weights = MakeWeights();
+  ASSERT_OK_AND_ASSIGN(const auto together, SolveGroup(weights, &statistics, kScheme, {}));
+  ASSERT_EQ(together.size(), 3U);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    ASSERT_OK_AND_ASSIGN(const auto alone, SolveGroup({weights[i]}, &statistics, kScheme, {}));
+    EXPECT_TRUE(at::equal(together[i].quantized.codes, alone[0].quantized.codes)) << i;
+    EXPECT_TRUE(at::equal(together[i].quantized.scale, alone[0].quantized.scale)) << i;
+  }
+}
+
+TEST(SolveGroupTest, ScalesAreExactInBf16) {
+  const InputStatistics statistics = MakeStatistics(CrossTerm::kGathered);
+  ASSERT_OK_AND_ASSIGN(const auto solved, SolveGroup(MakeWeights(), &statistics, kScheme, {}));
+  for (const SolvedLinear& linear : solved) {
+    EXPECT_TRUE(at::equal(linear.quantized.scale.to(at::kBFloat16).to(at::kFloat), linear.quantized.scale));
+  }
+}
+
+TEST(SolveGroupTest, DequantizedIsScaleTimesCode) {
+  const InputStatistics statistics = MakeStatistics(CrossTerm::kGathered);
+  ASSERT_OK_AND_ASSIGN(const auto solved, SolveGroup(MakeWeights(), &statistics, kScheme, {}));
+  const QuantizedLinear& linear = solved[0].quantized;
+  for (const int64_t column : {0, 31, 32, 63}) {
+    const at::Tensor expected = linear.codes.select(1, column).to(at::kFloat) * linear.scale.select(1, column / 32);
+    EXPECT_TRUE(at::equal(solved[0].dequantized.select(1, column), expected));
+  }
+}
+
+TEST(SolveGroupTest, PropagationChangesTheCodesAndIsReported) {
+  const InputStatistics statistics = MakeStatistics(CrossTerm::kGathered);
+  ASSERT_OK_AND_ASSIGN(const auto with, SolveGroup(MakeWeights(), &statistics, kScheme, {.qep_alpha = 0.5}));
+  ASSERT_OK_AND_ASSIGN(const auto without, SolveGroup(MakeWeights(), &statistics, kScheme, {.qep_alpha = 0}));
+  EXPECT_GT(with[0].report.correction, 0);
+  EXPECT_EQ(without[0].report.correction, 0);
+  EXPECT_FALSE(at::equal(with[0].quantized.codes, without[0].quantized.codes));
+}
+
+TEST(SolveGroupTest, EveryOptionMatters) {
+  const InputStatistics statistics = MakeStatistics(CrossTerm::kNone);
+  const std::vector<at::Tensor> weights = MakeWeights();
+  ASSERT_OK_AND_ASSIGN(const auto standard, SolveGroup(weights, &statistics, kScheme, {}));
+  for (const QuantizeOptions& other :
+       {QuantizeOptions{.percdamp = 0.5}, QuantizeOptions{.clip_search = ClipSearch::kNone},
+        QuantizeOptions{.clip_search = ClipSearch::kPower}, QuantizeOptions{.act_order = ActOrder::kNone}}) {
+    ASSERT_OK_AND_ASSIGN(const auto solved, SolveGroup(weights, &statistics, kScheme, other));
+    EXPECT_FALSE(at::equal(solved[0].dequantized, standard[0].dequantized));
+  }
+}
+
+TEST(SolveGroupTest, RoundsToNearestWithoutStatistics) {
+  const std::vector<at::Tensor> weights = MakeWeights();
+  ASSERT_OK_AND_ASSIGN(const auto solved, SolveGroup(weights, nullptr, kScheme, {.method = Method::kRtn}));
+  const at::Tensor scale = solved[0].quantized.scale.repeat_interleave(32, 1);
+  const at::Tensor expected = (weights[0] / scale).round().clamp(-4, 3).to(at::kChar);
+  EXPECT_TRUE(at::equal(solved[0].quantized.codes, expected));
+  EXPECT_NEAR(solved[0].report.loss, (weights[0] - solved[0].dequantized).square().sum().item<double>(), 1e-3);
+}
+
+TEST(KernelCallsTest, PackingIsUndoneByUnpacking) {
+  for (int bits = 2; bits <= 8; ++bits) {
+    const int64_t limit = int64_t{1} << (bits - 1);
+    const at::Tensor codes = at::randint(-limit, limit, {5, 77}, at::kLong).to(at::kChar);
+    ASSERT_OK_AND_ASSIGN(const at::Tensor words, PackCodes(codes, bits));
+    ASSERT_OK_AND_ASSIGN(const at::Tensor unpacked, UnpackCodes(words, 77, bits));
+    EXPECT_TRUE(at::equal(unpacked, codes)) << bits;
+  }
+}
+
+}  // namespace
+}  // namespace pivot

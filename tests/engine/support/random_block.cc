@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/engine/support/random_block.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+namespace pivot {
+
+ModelConfig SmallConfig() {
+  return *ParseModelConfig(
+      R"({"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+      "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300, "max_position_embeddings": 256,
+      "rms_norm_eps": 1e-5, "rope_theta": 10000.0})");
+}
+
+BlockWeights RandomBlock(const ModelConfig& config, int64_t seed, at::ScalarType dtype) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(seed));
+  BlockWeights block;
+  block.attention_norm = (1 + 0.1 * at::randn({config.hidden_size}, generator)).to(dtype);
+  block.mlp_norm = (1 + 0.1 * at::randn({config.hidden_size}, generator)).to(dtype);
+  for (const LinearEntry& entry : config.architecture->linears) {
+    const LinearShape shape = ShapeOf(config, entry.role);
+    block.linear(entry.role).weight = (0.1 * at::randn({shape.out_features, shape.in_features}, generator)).to(dtype);
+  }
+  return block;
+}
+
+}  // namespace pivot

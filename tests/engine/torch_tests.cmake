@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests of what computes with ATen. One program: linking libtorch is what takes time.
+add_library(pivot_reference STATIC quantize/reference.cc support/random_block.cc)
+target_link_libraries(pivot_reference PUBLIC pivot::engine PRIVATE pivot_warnings)
+
+pivot_test(
+  engine_test
+  SOURCES calibration/block_pass_test.cc
+          calibration/input_statistics_test.cc
+          checkpoint/journal_test.cc
+          forward/block_test.cc
+          quantize/gptq_test.cc
+          quantize/qep_test.cc
+          quantize/solve_group_test.cc
+  LIBRARIES pivot::engine pivot_reference
+  LABEL unit
+  TIMEOUT 600)
+set_target_properties(engine_test PROPERTIES PIVOT_STATIC_ABSL ON)

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_TESTS_KERNELS_RUN_KERNELS_H_
+#define PIVOT_TESTS_KERNELS_RUN_KERNELS_H_
+
+// Runs a kernel on the CPU, or on a GPU through copies to it and back. Arguments and results are host vectors either
+// way.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/clip_search.h"
+#include "kernels/gptq_panel.h"
+
+namespace pivot {
+
+enum class TestDevice { kCpu, kCuda };
+
+inline std::string DeviceLabel(TestDevice device) { return device == TestDevice::kCpu ? "cpu" : "cuda"; }
+
+/// Devices that this test program was built for.
+std::vector<TestDevice> TestDevices();
+
+/// False on a machine without a GPU; the test then skips.
+bool IsAvailable(TestDevice device);
+
+std::vector<uint32_t> PackOn(TestDevice device, const std::vector<uint8_t>& codes, int64_t rows, int64_t columns,
+                             int bits);
+
+struct PanelOutput {
+  std::vector<int8_t> codes;
+  std::vector<float> errors;
+};
+/// Fills pointers and strides of `shape` (rows, columns, bits) from the vectors; strides as wide as the panel.
+PanelOutput PanelOn(TestDevice device, GptqPanel shape, std::vector<float> weight, const std::vector<float>& factor,
+                    const std::vector<float>& scale);
+
+/// Fills the pointers of `shape`.
+std::vector<float> ClipSearchOn(TestDevice device, ClipSearchInput shape, const std::vector<float>& weight,
+                                const std::vector<float>& importance);
+
+}  // namespace pivot
+
+#endif  // PIVOT_TESTS_KERNELS_RUN_KERNELS_H_

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/pack.h"
+#include "tests/kernels/run_kernels.h"
+
+namespace pivot {
+
+std::vector<TestDevice> TestDevices() { return {TestDevice::kCpu}; }
+
+bool IsAvailable(TestDevice) { return true; }
+
+std::vector<uint32_t> PackOn(TestDevice, const std::vector<uint8_t>& codes, int64_t rows, int64_t columns, int bits) {
+  std::vector<uint32_t> words(static_cast<size_t>(rows * PackedRowWords(columns, bits)), 0xDEADBEEF);
+  PackRows(codes.data(), rows, columns, bits, words.data());
+  return words;
+}
+
+PanelOutput PanelOn(TestDevice, GptqPanel shape, std::vector<float> weight, const std::vector<float>& factor,
+                    const std::vector<float>& scale) {
+  PanelOutput output{.codes = std::vector<int8_t>(weight.size()), .errors = std::vector<float>(weight.size())};
+  shape.weight = weight.data();
+  shape.weight_stride = shape.columns;
+  shape.factor = factor.data();
+  shape.factor_stride = shape.columns;
+  shape.scale = scale.data();
+  shape.code = output.codes.data();
+  shape.error = output.errors.data();
+  RunGptqPanel(shape, 0, shape.rows);
+  return output;
+}
+
+std::vector<float> ClipSearchOn(TestDevice, ClipSearchInput shape, const std::vector<float>& weight,
+                                const std::vector<float>& importance) {
+  std::vector<float> scale(static_cast<size_t>(shape.rows * (shape.columns / shape.group_size)));
+  shape.weight = weight.data();
+  shape.importance = importance.data();
+  shape.scale = scale.data();
+  RunClipSearch(shape, 0, shape.rows);
+  return scale;
+}
+
+}  // namespace pivot

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <cstdlib>
+
+#include "kernels/launchers.cuh"
+#include "kernels/pack.h"
+#include "tests/kernels/run_kernels.h"
+
+namespace pivot {
+namespace {
+
+void Check(cudaError_t error) {
+  if (error == cudaSuccess) return;
+  std::fprintf(stderr, "CUDA: %s\n", cudaGetErrorString(error));
+  std::abort();
+}
+
+/// Device memory that begins as a copy of a vector.
+template <typename T>
+class DeviceVector {
+ public:
+  explicit DeviceVector(const std::vector<T>& values) : size_(values.size()) {
+    Check(cudaMalloc(&data_, size_ * sizeof(T)));
+    Check(cudaMemcpy(data_, values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice));
+  }
+  DeviceVector(const DeviceVector&) = delete;
+  DeviceVector& operator=(const DeviceVector&) = delete;
+  ~DeviceVector() { cudaFree(data_); }
+
+  T* data() { return data_; }
+  std::vector<T> ToHost() const {
+    std::vector<T> values(size_);
+    Check(cudaMemcpy(values.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost));
+    return values;
+  }
+
+ private:
+  size_t size_;
+  T* data_ = nullptr;
+};
+
+}  // namespace
+
+std::vector<TestDevice> TestDevices() { return {TestDevice::kCuda}; }
+
+bool IsAvailable(TestDevice) {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
+}
+
+std::vector<uint32_t> PackOn(TestDevice, const std::vector<uint8_t>& codes, int64_t rows, int64_t columns, int bits) {
+  DeviceVector<uint8_t> in(codes);
+  DeviceVector<uint32_t> words(
+      std::vector<uint32_t>(static_cast<size_t>(rows * PackedRowWords(columns, bits)), 0xDEADBEEF));
+  Check(LaunchPackRows(in.data(), rows, columns, bits, words.data(), nullptr));
+  return words.ToHost();
+}
+
+PanelOutput PanelOn(TestDevice, GptqPanel shape, std::vector<float> weight, const std::vector<float>& factor,
+                    const std::vector<float>& scale) {
+  DeviceVector<float> weights(weight);
+  DeviceVector<float> factors(factor);
+  DeviceVector<float> scales(scale);
+  DeviceVector<int8_t> codes(std::vector<int8_t>(weight.size()));
+  DeviceVector<float> errors(std::vector<float>(weight.size()));
+  shape.weight = weights.data();
+  shape.weight_stride = shape.columns;
+  shape.factor = factors.data();
+  shape.factor_stride = shape.columns;
+  shape.scale = scales.data();
+  shape.code = codes.data();
+  shape.error = errors.data();
+  Check(LaunchGptqPanel(shape, nullptr));
+  return {codes.ToHost(), errors.ToHost()};
+}
+
+std::vector<float> ClipSearchOn(TestDevice, ClipSearchInput shape, const std::vector<float>& weight,
+                                const std::vector<float>& importance) {
+  DeviceVector<float> weights(weight);
+  DeviceVector<float> importances(importance);
+  DeviceVector<float> scales(std::vector<float>(static_cast<size_t>(shape.rows * (shape.columns / shape.group_size))));
+  shape.weight = weights.data();
+  shape.importance = importances.data();
+  shape.scale = scales.data();
+  Check(LaunchClipSearch(shape, nullptr));
+  return scales.ToHost();
+}
+
+}  // namespace pivot
