@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Format, layers, proto, links, and clang-tidy on changed files (--all: on every file). Needs scripts/setup.sh --tests and a configured
+# build/dev for clang-tidy.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+failed=no
+
+check() {
+  local name=$1
+  shift
+  if "$@"; then
+    echo "ok    $name"
+  else
+    echo "FAIL  $name"
+    failed=yes
+  fi
+}
+
+sources() { git ls-files -co --exclude-standard -- '*.h' '*.cc' '*.cu' '*.cuh' | while read -r f; do [ -f "$f" ] && echo "$f"; done; }
+
+check_format() { sources | xargs "$bin/clang-format" --dry-run -Werror; }
+check_cmake() { git ls-files -co --exclude-standard -- '*CMakeLists.txt' '*.cmake' | xargs "$bin/gersemi" --check --quiet; }
+check_shell() { git ls-files -co --exclude-standard -- '*.sh' .ci/run | xargs shellcheck; }
+
+# buf wants google/rpc beside ours; the breaking check compares with the commit before, where there is one.
+check_proto() {
+  local work
+  work=$(mktemp -d)
+  cp -r proto/. "$work"
+  mkdir -p "$work/google"
+  cp -r "$bin"/../lib/python3*/site-packages/google/rpc "$work/google/"
+  local ok=yes
+  (cd "$work" && "$OLDPWD/$bin/buf" lint --path pivot) || ok=no
+  "$bin/buf" format -d --exit-code "$work" --path "$work/pivot" || ok=no
+  if git rev-parse -q --verify HEAD~1 >/dev/null && git cat-file -e HEAD~1:proto/buf.yaml 2>/dev/null; then
+    mkdir "$work-before"
+    git archive HEAD~1 proto | tar -x -C "$work-before" --strip-components=1
+    cp -r "$work/google" "$work-before/"
+    (cd "$work" && "$OLDPWD/$bin/buf" breaking --against "$work-before" --path pivot) || ok=no
+  fi
+  rm -rf "$work" "$work-before"
+  [ $ok = yes ]
+}
+
+# Changed since the commit before, or not committed yet.
+changed_sources() {
+  { git diff --name-only --diff-filter=d HEAD~1 -- '*.cc' 2>/dev/null || true; git ls-files -o --exclude-standard -- '*.cc'; } | sort -u
+}
+check_tidy() {
+  local files
+  if [ "${1:-}" = --all ]; then files=$(git ls-files -- '*.cc'); else files=$(changed_sources); fi
+  # Only what the dev build compiles has a command to check with.
+  files=$(for f in $files; do grep -q "\"$PWD/$f\"" build/dev/compile_commands.json && echo "$f"; done)
+  [ -z "$files" ] && return
+  echo "$files" | xargs -P "$(nproc)" -n 4 "$bin/clang-tidy" -p build/dev --quiet 2>&1 | grep -v -E 'warnings? (generated|treated)|Suppressed|^Use -header-filter' || true
+  [ "${PIPESTATUS[0]}" = 0 ] # xargs says whether any of them failed
+}
+
+check "clang-format" check_format
+check "cmake format" check_cmake
+check "shellcheck" check_shell
+check "layers and sizes" python3 scripts/check_layers.py
+check "links in documents" python3 scripts/check_links.py
+check "proto" check_proto
+if [ -f build/dev/compile_commands.json ]; then
+  check "clang-tidy" check_tidy "$@"
+else
+  echo "skip  clang-tidy: build/dev is not configured"
+fi
+[ $failed = no ]

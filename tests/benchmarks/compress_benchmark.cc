@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long compressing takes beside what its matrix products alone would take at the rate measured in the same run.
+//
+//   compress_benchmark MODEL [--samples N] [--seq-len N] [--eval-tokens N] [--bits B] [--dtype auto|float32|bfloat16]
+//
+// Prints one line a figure. Runs on the CPU, in this process, without a server.
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "engine/compress.h"
+#include "engine/ops/call_torch.h"
+#include "engine/plan/work.h"
+#include "proto/files/durable_file.h"
+#include "tests/support/temporary_folder.h"
+
+namespace pivot {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+struct Settings {
+  std::string model;
+  int samples = 64;
+  int sequence_length = 512;
+  int64_t evaluation_tokens = 32768;
+  int bits = 4;
+  std::string dtype = "auto";
+};
+
+/// FLOP/s of x * weightᵀ over the shapes of the model's layers, a tile of tokens at a time.
+double MeasureRate(const ModelConfig& config, at::ScalarType dtype) {
+  double flops = 0;
+  double seconds = 0;
+  for (const LinearEntry& entry : config.architecture->linears) {
+    const LinearShape shape = ShapeOf(config, entry.role);
+    const at::Tensor x = at::randn({4096, shape.in_features}).to(dtype);
+    const at::Tensor weight = at::randn({shape.out_features, shape.in_features}).to(dtype);
+    at::linear(x, weight);
+    const auto start = Clock::now();
+    for (int i = 0; i < 20; ++i) at::linear(x, weight);
+    seconds += SecondsSince(start);
+    flops += 20 * 2.0 * 4096 * static_cast<double>(shape.in_features * shape.out_features);
+  }
+  return flops / seconds;
+}
+
+struct Rates {
+  double float32 = 0;
+  double bfloat16 = 0;
+};
+Rates MeasureRates(const ModelConfig& config) {
+  return {MeasureRate(config, at::kFloat), MeasureRate(config, at::kBFloat16)};
+}
+
+nlohmann::json TaskOf(const Settings& settings) {
+  return {{"source", {{"path", settings.model}}},
+          {"bits", settings.bits},
+          {"calibration", {{"num_samples", settings.samples}, {"sequence_length", settings.sequence_length}}},
+          {"evaluation", {{"max_tokens", settings.evaluation_tokens}}},
+          {"compute_dtype", settings.dtype}};
+}
+
+void Print(const char* name, double value, const char* unit) { std::printf("%-28s %12.3f %s\n", name, value, unit); }
+
+absl::Status Run(const Settings& settings) {
+  auto folder = ModelFolder::Open(settings.model);
+  if (!folder.ok()) return folder.status();
+  auto device = OpenDevice("cpu", 0);
+  if (!device.ok()) return device.status();
+  auto spec = ResolveCompressSpec(TaskOf(settings), *folder, DeviceKind::kCpu);
+  if (!spec.ok()) return spec.status();
+  const ModelConfig& config = folder->config();
+  const bool is_bf16 = ResolveDtype(*device, spec->dtype) == ComputeDtype::kBfloat16;
+  const CompressWork work = WorkOf(config, *spec, settings.evaluation_tokens);
+
+  const Rates before = MeasureRates(config);
+  const TemporaryFolder staging;
+  const CompressJob job{
+      .task = TaskOf(settings), .job_name = "benchmark", .staging_folder = std::string(staging.path())};
+  JobHooks hooks;
+  hooks.stage_done = [](const std::string& stage, double seconds, double) {
+    Print(("stage " + stage).c_str(), seconds, "s");
+  };
+  hooks.quality_measured = [](const std::string& subject, const Quality& quality) {
+    Print(("perplexity of " + subject).c_str(), quality.perplexity, "");
+    if (quality.kl_mean.has_value()) Print("KL", *quality.kl_mean, "nats");
+  };
+  const auto start = Clock::now();
+  if (absl::Status status = Compress(job, *device, hooks); !status.ok()) return status;
+  const double seconds = SecondsSince(start);
+  const Rates after = MeasureRates(config);
+
+  const double float32_rate = (before.float32 + after.float32) / 2;
+  const double forward_rate = is_bf16 ? (before.bfloat16 + after.bfloat16) / 2 : float32_rate;
+  // Statistics, factorizations and corrections are in float32 or better on the CPU.
+  const double floor = (work.forward + work.evaluation) / forward_rate + (work.statistics + work.solve) / float32_rate;
+  std::printf("%-28s %s, %d threads, forward in %s\n", "device", device->name.c_str(), device->threads,
+              is_bf16 ? "bfloat16" : "float32");
+  Print("float32 products", float32_rate / 1e9, "GFLOP/s");
+  Print("bfloat16 products", (before.bfloat16 + after.bfloat16) / 2e9, "GFLOP/s");
+  Print("forward", work.forward / 1e12, "TFLOP");
+  Print("statistics", work.statistics / 1e12, "TFLOP");
+  Print("solve", work.solve / 1e12, "TFLOP");
+  Print("evaluation", work.evaluation / 1e12, "TFLOP");
+  Print("in all", work.total() / 1e12, "TFLOP");
+  Print("time of the products alone", floor, "s");
+  Print("time measured", seconds, "s");
+  Print("ratio", seconds / floor, "");
+  Print("peak memory", static_cast<double>(MeasureMemory(*device).peak_host_bytes) / 1e9, "GB");
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  Settings settings;
+  CLI::App app("Compression beside the time of its matrix products");
+  app.add_option("model", settings.model, "model folder")->required();
+  app.add_option("--samples", settings.samples);
+  app.add_option("--seq-len", settings.sequence_length);
+  app.add_option("--eval-tokens", settings.evaluation_tokens);
+  app.add_option("--bits", settings.bits);
+  app.add_option("--dtype", settings.dtype);
+  CLI11_PARSE(app, argc, argv);
+  const absl::Status status = CallTorch("the benchmark", [&] { return Run(settings); });
+  if (!status.ok()) std::cerr << status.message() << "\n";
+  return status.ok() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace pivot
+
+int main(int argc, char** argv) { return pivot::Main(argc, argv); }
