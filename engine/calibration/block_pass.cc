@@ -49,7 +49,8 @@ class BlockPass {
     if (solver == nullptr) return std::nullopt;
     const LinearGroup& group = GroupAt(input);
     const int64_t in_features = ShapeOf(config_, group.members.front()).in_features;
-    return InputStatistics(in_features, CrossTermOf(group, streams_), streams_.quantized.device());
+    const CrossTerm cross = has_original() ? CrossTerm::kGathered : CrossTerm::kNone;
+    return InputStatistics(in_features, cross, streams_.quantized.device());
   }
 
   static void Gather(std::optional<InputStatistics>& statistics, const at::Tensor& quantized,
@@ -168,11 +169,6 @@ absl::Status RunPass(const ModelConfig& config, const BlockWeights& original, Bl
 }
 
 }  // namespace
-
-CrossTerm CrossTermOf(const LinearGroup& group, const Streams& streams) {
-  const bool wanted = streams.original.defined() && group.input != BlockInput::kMlpHidden;
-  return wanted ? CrossTerm::kGathered : CrossTerm::kNone;
-}
 
 absl::Status CalibrateBlock(const ModelConfig& config, const BlockWeights& original, const RotaryTable& rotary,
                             const BlockPassOptions& options, GroupSolver solver, Streams& streams) {

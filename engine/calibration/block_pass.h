@@ -44,10 +44,6 @@ absl::Status CalibrateBlock(const ModelConfig& config, const BlockWeights& origi
 absl::Status AdvanceBlock(const ModelConfig& config, const BlockWeights& original, const BlockWeights& quantized,
                           const RotaryTable& rotary, const BlockPassOptions& options, Streams& streams);
 
-/// Whether the solver of a group gets a cross term. The input of the down projection is left out, as in the published
-/// method: its cross term is the widest and brought nothing (docs/quality.md).
-CrossTerm CrossTermOf(const LinearGroup& group, const Streams& streams);
-
 }  // namespace pivot
 
 #endif  // PIVOT_ENGINE_CALIBRATION_BLOCK_PASS_H_

@@ -51,7 +51,7 @@ absl::StatusOr<HessianFactor> FactorizeHessian(const at::Tensor& hessian, double
   return CallTorch("factorizing a Hessian", [&]() -> absl::StatusOr<HessianFactor> {
     if (hessian.dim() != 2 || hessian.size(0) != hessian.size(1))
       return absl::InvalidArgumentError("the Hessian is not square");
-    at::Tensor exact = hessian.to(at::kDouble);
+    at::Tensor exact = hessian.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
     if (!at::isfinite(exact).all().item<bool>())
       return NumericalFailure("the Hessian holds values that are not finite");
     HessianFactor factor;

@@ -38,6 +38,13 @@ json LinearJson(const std::string& name, const WeightScheme& scheme, const Linea
           {"dead_columns", report.dead_columns}};
 }
 
+/// The same status, its message headed by the layer it is about.
+absl::Status Located(const absl::Status& status, const std::string& module) {
+  absl::Status located(status.code(), absl::StrCat(module, ": ", status.message()));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { located.SetPayload(url, payload); });
+  return located;
+}
+
 class LayerwiseStage {
  public:
   LayerwiseStage(const LayerwiseInput& input, const JobHooks& hooks)
@@ -173,18 +180,18 @@ class LayerwiseStage {
                          BlockWeights* block_weights, BlockResult& result) {
     const auto start = Clock::now();
     PIVOT_ASSIGN_OR_RETURN(const std::vector<at::Tensor> weights, ExactWeights(block, group));
-    PIVOT_ASSIGN_OR_RETURN(std::vector<SolvedLinear> solved,
-                           SolveGroup(weights, statistics, input_.spec->scheme, input_.spec->quantize));
-    for (size_t i = 0; i < solved.size(); ++i) {
+    auto solved = SolveGroup(weights, statistics, input_.spec->scheme, input_.spec->quantize);
+    if (!solved.ok()) return Located(solved.status(), ModuleName(block, group.members.front()));
+    for (size_t i = 0; i < solved->size(); ++i) {
       const LinearRole role = group.members[i];
       const std::string module = ModuleName(block, role);
-      result.loss += solved[i].report.loss;
-      result.energy += solved[i].report.energy;
-      result.reports.push_back(LinearJson(module, input_.spec->scheme, solved[i].report));
+      result.loss += (*solved)[i].report.loss;
+      result.energy += (*solved)[i].report.energy;
+      result.reports.push_back(LinearJson(module, input_.spec->scheme, (*solved)[i].report));
       if (block_weights != nullptr)
-        block_weights->linear(role).weight = solved[i].dequantized.to(input_.source->dtype());
-      result.linears[module] = std::move(solved[i].quantized);
-      WarnOfDamping(module, solved[i].report);
+        block_weights->linear(role).weight = (*solved)[i].dequantized.to(input_.source->dtype());
+      result.linears[module] = std::move((*solved)[i].quantized);
+      WarnOfDamping(module, (*solved)[i].report);
     }
     result.solve_seconds += SecondsSince(start);
     return absl::OkStatus();
@@ -216,10 +223,9 @@ class LayerwiseStage {
   /// ||quantized - original||^2 / ||original||^2 behind the block; 0 without both streams.
   double StreamDistance() const {
     if (!streams_.original.defined()) return 0;
-    const double distance =
-        (streams_.quantized - streams_.original).to(at::kFloat).square_().sum(at::kDouble).item<double>();
-    const double size = streams_.original.to(at::kFloat).square_().sum(at::kDouble).item<double>();
-    return size > 0 ? distance / size : 0;
+    const auto energy = [](const at::Tensor& x) { return x.to(at::kFloat).square().sum(at::kDouble).item<double>(); };
+    const double size = energy(streams_.original);
+    return size > 0 ? energy(streams_.quantized - streams_.original) / size : 0;
   }
 
   void ReportProgress(int block, const LinearGroup& group) const {

@@ -20,7 +20,7 @@ absl::StatusOr<CorrectedWeight> PropagateError(const at::Tensor& weight, const a
                                                const at::Tensor& cross, double alpha, double percdamp) {
   return CallTorch("error propagation", [&]() -> absl::StatusOr<CorrectedWeight> {
     const at::Tensor exact_weight = weight.to(at::kDouble);
-    at::Tensor damped = hessian.to(at::kDouble);
+    at::Tensor damped = hessian.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
     damped.diagonal().masked_fill_(damped.diagonal() == 0, 1.0);
     const double mean_diagonal = damped.diagonal().mean().item<double>();
     const at::Tensor target = at::mm(exact_weight, cross.to(at::kDouble));

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long compressing takes beside what its matrix products alone would take at the rate measured in the same run.
 //
-//   compress_benchmark MODEL [--samples N] [--seq-len N] [--eval-tokens N] [--bits B] [--dtype auto|float32|bfloat16]
+//   compress_benchmark MODEL [options]
 //
-// Prints one line a figure. Runs on the CPU, in this process, without a server.
+// Prints one line a figure. Runs in this process, without a server.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -32,24 +30,35 @@ double SecondsSince(Clock::time_point start) { return std::chrono::duration<doub
 
 struct Settings {
   std::string model;
+  std::string device = "cpu";
+  std::string text;             // empty: built-in
+  std::string evaluation_text;  // empty: built-in
   int samples = 64;
   int sequence_length = 512;
   int64_t evaluation_tokens = 32768;
   int bits = 4;
+  int seed = 0;
   std::string dtype = "auto";
+  std::string method = "gptq";
+  std::string clip = "hessian_diagonal";
+  double qep_alpha = 0.5;
 };
 
 /// FLOP/s of x * weightᵀ over the shapes of the model's layers, a tile of tokens at a time.
-double MeasureRate(const ModelConfig& config, at::ScalarType dtype) {
+double MeasureRate(const ModelConfig& config, const ComputeDevice& device, at::ScalarType dtype) {
+  const auto options = at::TensorOptions().dtype(dtype).device(device.device);
+  // Reading a value waits for a GPU.
+  const auto finish = [](const at::Tensor& result) { return result.flatten()[0].item<double>(); };
   double flops = 0;
   double seconds = 0;
   for (const LinearEntry& entry : config.architecture->linears) {
     const LinearShape shape = ShapeOf(config, entry.role);
-    const at::Tensor x = at::randn({4096, shape.in_features}).to(dtype);
-    const at::Tensor weight = at::randn({shape.out_features, shape.in_features}).to(dtype);
-    at::linear(x, weight);
+    const at::Tensor x = at::randn({4096, shape.in_features}, options);
+    const at::Tensor weight = at::randn({shape.out_features, shape.in_features}, options);
+    finish(at::linear(x, weight));
     const auto start = Clock::now();
-    for (int i = 0; i < 20; ++i) at::linear(x, weight);
+    for (int i = 0; i < 19; ++i) at::linear(x, weight);
+    finish(at::linear(x, weight));
     seconds += SecondsSince(start);
     flops += 20 * 2.0 * 4096 * static_cast<double>(shape.in_features * shape.out_features);
   }
@@ -60,15 +69,20 @@ struct Rates {
   double float32 = 0;
   double bfloat16 = 0;
 };
-Rates MeasureRates(const ModelConfig& config) {
-  return {MeasureRate(config, at::kFloat), MeasureRate(config, at::kBFloat16)};
+Rates MeasureRates(const ModelConfig& config, const ComputeDevice& device) {
+  return {MeasureRate(config, device, at::kFloat), MeasureRate(config, device, at::kBFloat16)};
 }
 
 nlohmann::json TaskOf(const Settings& settings) {
   return {{"source", {{"path", settings.model}}},
           {"bits", settings.bits},
-          {"calibration", {{"num_samples", settings.samples}, {"sequence_length", settings.sequence_length}}},
-          {"evaluation", {{"max_tokens", settings.evaluation_tokens}}},
+          {"quantize", {{"method", settings.method}, {"clip_search", settings.clip}, {"qep_alpha", settings.qep_alpha}}},
+          {"calibration",
+           {{"text_path", settings.text},
+            {"num_samples", settings.samples},
+            {"sequence_length", settings.sequence_length},
+            {"seed", settings.seed}}},
+          {"evaluation", {{"text_path", settings.evaluation_text}, {"max_tokens", settings.evaluation_tokens}}},
           {"compute_dtype", settings.dtype}};
 }
 
@@ -77,15 +91,15 @@ void Print(const char* name, double value, const char* unit) { std::printf("%-28
 absl::Status Run(const Settings& settings) {
   auto folder = ModelFolder::Open(settings.model);
   if (!folder.ok()) return folder.status();
-  auto device = OpenDevice("cpu", 0);
+  auto device = OpenDevice(settings.device, 0);
   if (!device.ok()) return device.status();
-  auto spec = ResolveCompressSpec(TaskOf(settings), *folder, DeviceKind::kCpu);
+  auto spec = ResolveCompressSpec(TaskOf(settings), *folder, device->kind());
   if (!spec.ok()) return spec.status();
   const ModelConfig& config = folder->config();
   const bool is_bf16 = ResolveDtype(*device, spec->dtype) == ComputeDtype::kBfloat16;
   const CompressWork work = WorkOf(config, *spec, settings.evaluation_tokens);
 
-  const Rates before = MeasureRates(config);
+  const Rates before = MeasureRates(config, *device);
   const TemporaryFolder staging;
   const CompressJob job{
       .task = TaskOf(settings), .job_name = "benchmark", .staging_folder = std::string(staging.path())};
@@ -95,12 +109,14 @@ absl::Status Run(const Settings& settings) {
   };
   hooks.quality_measured = [](const std::string& subject, const Quality& quality) {
     Print(("perplexity of " + subject).c_str(), quality.perplexity, "");
-    if (quality.kl_mean.has_value()) Print("KL", *quality.kl_mean, "nats");
+    if (!quality.kl_mean.has_value()) return;
+    Print("KL", *quality.kl_mean, "nats");
+    Print("top-1 agreement", *quality.top1_agreement, "");
   };
   const auto start = Clock::now();
   if (absl::Status status = Compress(job, *device, hooks); !status.ok()) return status;
   const double seconds = SecondsSince(start);
-  const Rates after = MeasureRates(config);
+  const Rates after = MeasureRates(config, *device);
 
   const double float32_rate = (before.float32 + after.float32) / 2;
   const double forward_rate = is_bf16 ? (before.bfloat16 + after.bfloat16) / 2 : float32_rate;
@@ -118,7 +134,9 @@ absl::Status Run(const Settings& settings) {
   Print("time of the products alone", floor, "s");
   Print("time measured", seconds, "s");
   Print("ratio", seconds / floor, "");
-  Print("peak memory", static_cast<double>(MeasureMemory(*device).peak_host_bytes) / 1e9, "GB");
+  const MemoryUse memory = MeasureMemory(*device);
+  Print("peak host memory", static_cast<double>(memory.peak_host_bytes) / 1e9, "GB");
+  Print("peak GPU memory", static_cast<double>(memory.peak_gpu_bytes) / 1e9, "GB");
   return absl::OkStatus();
 }
 
@@ -126,6 +144,13 @@ int Main(int argc, char** argv) {
   Settings settings;
   CLI::App app("Compression beside the time of its matrix products");
   app.add_option("model", settings.model, "model folder")->required();
+  app.add_option("--device", settings.device, "cpu or cuda:N");
+  app.add_option("--calibration", settings.text);
+  app.add_option("--eval", settings.evaluation_text);
+  app.add_option("--seed", settings.seed);
+  app.add_option("--method", settings.method);
+  app.add_option("--clip", settings.clip);
+  app.add_option("--qep", settings.qep_alpha);
   app.add_option("--samples", settings.samples);
   app.add_option("--seq-len", settings.sequence_length);
   app.add_option("--eval-tokens", settings.evaluation_tokens);
