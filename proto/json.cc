@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/json.h"
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
@@ -38,6 +42,18 @@ std::string ShortEnumName(const EnumValueDescriptor& value) {
   return absl::AsciiStrToLower(absl::StripPrefix(value.name(), prefix));
 }
 
+/// A value that this program does not know counts as its type's first, the unspecified one.
+std::string EnumName(const Message& message, const FieldDescriptor& field) {
+  const int number = message.GetReflection()->GetEnumValue(message, &field);
+  const EnumValueDescriptor* known = field.enum_type()->FindValueByNumber(number);
+  return ShortEnumName(known == nullptr ? *field.enum_type()->value(0) : *known);
+}
+
+/// Text as it is, bytes in base64.
+std::string TextValue(const FieldDescriptor& field, const std::string& value) {
+  return field.type() == FieldDescriptor::TYPE_BYTES ? absl::Base64Escape(value) : value;
+}
+
 absl::Time FromTimestamp(const google::protobuf::Timestamp& stamp) {
   return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
 }
@@ -47,7 +63,7 @@ json MessageValue(const Message& message) {
     return absl::FormatTime(absl::RFC3339_full, FromTimestamp(*stamp), absl::UTCTimeZone());
   }
   if (const auto* duration = dynamic_cast<const google::protobuf::Duration*>(&message)) {
-    return static_cast<double>(duration->seconds()) + 1e-9 * duration->nanos();
+    return static_cast<double>(duration->seconds()) + duration->nanos() / 1e9;
   }
   return ToJson(message);
 }
@@ -70,9 +86,9 @@ json ScalarValue(const Message& message, const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetBool(message, &field);
     case FieldDescriptor::CPPTYPE_STRING:
-      return reflection.GetString(message, &field);
+      return TextValue(field, reflection.GetString(message, &field));
     case FieldDescriptor::CPPTYPE_ENUM:
-      return ShortEnumName(*reflection.GetEnum(message, &field));
+      return EnumName(message, field);
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return MessageValue(reflection.GetMessage(message, &field));
   }
@@ -88,7 +104,7 @@ json RepeatedValue(const Message& message, const FieldDescriptor& field) {
         array.push_back(MessageValue(reflection.GetRepeatedMessage(message, &field, i)));
         break;
       case FieldDescriptor::CPPTYPE_STRING:
-        array.push_back(reflection.GetRepeatedString(message, &field, i));
+        array.push_back(TextValue(field, reflection.GetRepeatedString(message, &field, i)));
         break;
       case FieldDescriptor::CPPTYPE_INT32:
         array.push_back(reflection.GetRepeatedInt32(message, &field, i));
@@ -121,44 +137,62 @@ absl::Status SetEnum(const json& value, const FieldDescriptor& field, Message* m
   return WrongType(field, absl::StrCat("a known name, not \"", name, "\""));
 }
 
+absl::Status SetTimestamp(const json& value, const FieldDescriptor& field, google::protobuf::Timestamp* stamp) {
+  absl::Time time;
+  std::string error;
+  // The years 1 to 9999, as Timestamp has them; "infinite-future", which absl reads too, is not among them.
+  if (!value.is_string() || !absl::ParseTime(absl::RFC3339_full, value.get<std::string>(), &time, &error) ||
+      time < absl::FromUnixSeconds(-62'135'596'800) || time >= absl::FromUnixSeconds(253'402'300'800)) {
+    return WrongType(field, "a time like 2026-01-31T12:00:00Z");
+  }
+  stamp->set_seconds(absl::ToUnixSeconds(time));
+  stamp->set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(stamp->seconds())) / absl::Nanoseconds(1)));
+  return absl::OkStatus();
+}
+
+absl::Status SetDuration(const json& value, const FieldDescriptor& field, google::protobuf::Duration* duration) {
+  constexpr double kMaxSeconds = 315'576'000'000;  // Duration's own limit
+  if (!value.is_number() || std::abs(value.get<double>()) > kMaxSeconds) return WrongType(field, "a number of seconds");
+  const absl::Duration time =
+      absl::Seconds(value.get<double>()) + absl::Nanoseconds(value.get<double>() < 0 ? -0.5 : 0.5);
+  duration->set_seconds(absl::ToInt64Seconds(time));
+  duration->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::Seconds(duration->seconds()))));
+  return absl::OkStatus();
+}
+
 absl::Status SetMessage(const json& value, const FieldDescriptor& field, Message* message) {
-  if (auto* stamp = dynamic_cast<google::protobuf::Timestamp*>(message)) {
-    absl::Time time;
-    std::string error;
-    if (!value.is_string() || !absl::ParseTime(absl::RFC3339_full, value.get<std::string>(), &time, &error)) {
-      return WrongType(field, "a time like 2026-01-31T12:00:00Z");
-    }
-    stamp->set_seconds(absl::ToUnixSeconds(time));
-    stamp->set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(stamp->seconds())) / absl::Nanoseconds(1)));
-    return absl::OkStatus();
-  }
-  if (auto* duration = dynamic_cast<google::protobuf::Duration*>(message)) {
-    if (!value.is_number()) return WrongType(field, "a number of seconds");
-    const double seconds = value.get<double>();
-    duration->set_seconds(static_cast<int64_t>(seconds));
-    duration->set_nanos(static_cast<int32_t>((seconds - static_cast<double>(duration->seconds())) * 1e9));
-    return absl::OkStatus();
-  }
+  if (auto* stamp = dynamic_cast<google::protobuf::Timestamp*>(message)) return SetTimestamp(value, field, stamp);
+  if (auto* duration = dynamic_cast<google::protobuf::Duration*>(message)) return SetDuration(value, field, duration);
   if (!value.is_object()) return WrongType(field, "an object");
   return FromJson(value, message);
 }
 
-absl::Status SetInteger(const json& value, const FieldDescriptor& field, Message* message) {
-  const Reflection& reflection = *message->GetReflection();
+absl::StatusOr<std::string> GetText(const json& value, const FieldDescriptor& field) {
+  if (!value.is_string()) return WrongType(field, "a string");
+  std::string text = value.get<std::string>();
+  if (field.type() != FieldDescriptor::TYPE_BYTES) return text;
+  std::string bytes;
+  if (!absl::Base64Unescape(text, &bytes)) return WrongType(field, "base64");
+  return bytes;
+}
+
+/// The number, if it is whole and one of `Integer`.
+template <typename Integer>
+absl::StatusOr<Integer> GetInteger(const json& value, const FieldDescriptor& field) {
   if (!value.is_number_integer()) return WrongType(field, "a whole number");
-  const bool is_unsigned = field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64;
-  const auto number = value.get<int64_t>();
-  if (is_unsigned) {
-    if (number < 0 && !value.is_number_unsigned()) return WrongType(field, "0 or more");
-    reflection.SetUInt64(message, &field, value.get<uint64_t>());
-  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
-    reflection.SetInt64(message, &field, number);
-  } else {
-    if (number < std::numeric_limits<int32_t>::min() || number > std::numeric_limits<int32_t>::max()) {
-      return WrongType(field, "a number of 32 bits");
-    }
-    reflection.SetInt32(message, &field, static_cast<int32_t>(number));
-  }
+  const bool fits = value.is_number_unsigned() ? std::in_range<Integer>(value.get<uint64_t>())
+                                               : std::in_range<Integer>(value.get<int64_t>());
+  if (!fits)
+    return WrongType(field, absl::StrCat("a whole number from ", std::numeric_limits<Integer>::min(), " to ",
+                                         std::numeric_limits<Integer>::max()));
+  return value.get<Integer>();
+}
+
+/// Hands the value to `set` if there is one.
+template <typename T, typename Set>
+absl::Status Store(absl::StatusOr<T> value, Set set) {
+  if (!value.ok()) return value.status();
+  set(*std::move(value));
   return absl::OkStatus();
 }
 
@@ -166,9 +200,11 @@ absl::Status SetScalar(const json& value, const FieldDescriptor& field, Message*
   const Reflection& reflection = *message->GetReflection();
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
+      return Store(GetInteger<int32_t>(value, field), [&](int32_t n) { reflection.SetInt32(message, &field, n); });
     case FieldDescriptor::CPPTYPE_INT64:
+      return Store(GetInteger<int64_t>(value, field), [&](int64_t n) { reflection.SetInt64(message, &field, n); });
     case FieldDescriptor::CPPTYPE_UINT64:
-      return SetInteger(value, field, message);
+      return Store(GetInteger<uint64_t>(value, field), [&](uint64_t n) { reflection.SetUInt64(message, &field, n); });
     case FieldDescriptor::CPPTYPE_DOUBLE:
       if (!value.is_number()) return WrongType(field, "a number");
       reflection.SetDouble(message, &field, value.get<double>());
@@ -178,9 +214,8 @@ absl::Status SetScalar(const json& value, const FieldDescriptor& field, Message*
       reflection.SetBool(message, &field, value.get<bool>());
       return absl::OkStatus();
     case FieldDescriptor::CPPTYPE_STRING:
-      if (!value.is_string()) return WrongType(field, "a string");
-      reflection.SetString(message, &field, value.get<std::string>());
-      return absl::OkStatus();
+      return Store(GetText(value, field),
+                   [&](std::string text) { reflection.SetString(message, &field, std::move(text)); });
     case FieldDescriptor::CPPTYPE_ENUM:
       return SetEnum(value, field, message);
     case FieldDescriptor::CPPTYPE_MESSAGE:
@@ -196,13 +231,10 @@ absl::Status AddElement(const json& value, const FieldDescriptor& field, Message
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return SetMessage(value, field, reflection.AddMessage(message, &field));
     case FieldDescriptor::CPPTYPE_STRING:
-      if (!value.is_string()) return WrongType(field, "a list of strings");
-      reflection.AddString(message, &field, value.get<std::string>());
-      return absl::OkStatus();
+      return Store(GetText(value, field),
+                   [&](std::string text) { reflection.AddString(message, &field, std::move(text)); });
     case FieldDescriptor::CPPTYPE_INT32:
-      if (!value.is_number_integer()) return WrongType(field, "a list of whole numbers");
-      reflection.AddInt32(message, &field, value.get<int32_t>());
-      return absl::OkStatus();
+      return Store(GetInteger<int32_t>(value, field), [&](int32_t n) { reflection.AddInt32(message, &field, n); });
     default:
       return WrongType(field, "of a type that has a JSON form");
   }

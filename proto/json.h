@@ -5,8 +5,8 @@
 // The JSON form of the API's messages: worker frames, `--json` output and pivot-probe's answers have it.
 //
 // Names are the proto's snake_case names. Enum values are lower case without their type's prefix ("queued"), 64-bit
-// integers are numbers, Timestamp is RFC 3339, Duration is seconds. A scalar without presence is always written, a
-// message, optional or oneof member only when it is set.
+// integers are numbers, bytes are base64, Timestamp is RFC 3339, Duration is seconds. A scalar without presence is
+// always written, a message, optional or oneof member only when it is set.
 
 #include "absl/status/status.h"
 #include "google/protobuf/message.h"

@@ -7,6 +7,7 @@
 #include <pcre2.h>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -74,7 +75,8 @@ bool MatchesAtStart(const std::string& expression, absl::string_view name) {
       pcre2_match_data_create_from_pattern(code.get(), nullptr), pcre2_match_data_free);
   const std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context(
       pcre2_match_context_create(nullptr), pcre2_match_context_free);
-  pcre2_set_match_limit(context.get(), 100'000);  // a hostile expression must not run for ever
+  // A hostile expression must not run for ever, on every module of a model; an honest one takes some hundred steps.
+  pcre2_set_match_limit(context.get(), 10'000);
   return pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(name.data()), name.size(), 0, 0, match.get(),
                      context.get()) >= 0;
 }
@@ -91,24 +93,39 @@ int Specificity(const std::string& target, absl::string_view module) {
   return absl::StartsWith(target, "re:") ? 1 : 2;
 }
 
+absl::Status Unreadable(const absl::Status& status) {
+  return Unsupported(absl::StrCat("cannot be read: ", status.message()));
+}
+
+/// "weight" and "static" leave the columns where they were; "group" (true in old files) does not.
+std::string ActOrderOf(const json& weights) {
+  const json order = weights.is_object() ? weights.value("actorder", json()) : json();
+  if (order.is_null() || order == json(false)) return "none";
+  return order.is_string() ? absl::AsciiStrToLower(order.get<std::string>()) : "group";
+}
+
 absl::StatusOr<WeightScheme> ParseWeights(const json& weights) {
   JsonFields fields(weights, "quantization_config.weights");
   const std::string type = fields.OptionalText("type").value_or("int");
   const std::string strategy = fields.OptionalText("strategy").value_or("");
-  WeightScheme scheme{.bits = static_cast<int>(fields.OptionalInteger("num_bits").value_or(8)),
-                      .group_size = fields.OptionalInteger("group_size").value_or(0)};
+  const int64_t bits = fields.OptionalInteger("num_bits").value_or(8);
+  const int64_t group_size = fields.OptionalInteger("group_size").value_or(0);
   const bool symmetric = fields.BooleanOr("symmetric", true);
-  PIVOT_RETURN_IF_ERROR(fields.status());
+  const std::string act_order = ActOrderOf(weights);
+  if (!fields.status().ok()) return Unreadable(fields.status());
   if (type != "int") return Unsupported(absl::StrCat("has weights of type \"", type, "\"; only \"int\" is read"));
   if (!symmetric) return Unsupported("has asymmetric weights; only symmetric ones are read");
   if (strategy != "group" && strategy != "channel") {
     return Unsupported(absl::StrCat("has the strategy \"", strategy, "\"; \"group\" and \"channel\" are read"));
   }
-  if (strategy == "channel") scheme.group_size = 0;
-  if (scheme.bits < kMinBits || scheme.bits > kMaxBits || scheme.group_size < 0) {
-    return Unsupported(absl::StrCat("has ", scheme.bits, " bits in groups of ", scheme.group_size));
+  if (act_order != "none" && act_order != "weight" && act_order != "static") {
+    return Unsupported(absl::StrCat("has columns in the order \"", act_order, "\"; only their own order is read"));
   }
-  return scheme;
+  const bool is_channel = strategy == "channel";
+  if (bits < kMinBits || bits > kMaxBits || (!is_channel && group_size < 1)) {
+    return Unsupported(absl::StrCat("has ", bits, " bits in groups of ", group_size));
+  }
+  return WeightScheme{.bits = static_cast<int>(bits), .group_size = is_channel ? 0 : group_size};
 }
 
 std::vector<std::string> Strings(const json& object, const char* name) {
@@ -122,7 +139,7 @@ std::vector<std::string> Strings(const json& object, const char* name) {
 absl::StatusOr<SchemeTargets> ParseGroup(const std::string& name, const json& group) {
   JsonFields fields(group, "quantization_config.config_groups");
   const json* weights = fields.OptionalObject("weights");
-  PIVOT_RETURN_IF_ERROR(fields.status());
+  if (!fields.status().ok()) return Unreadable(fields.status());
   if (weights == nullptr) return Unsupported(absl::StrCat("has no weights in ", name));
   if (!group.value("input_activations", json()).is_null() || !group.value("output_activations", json()).is_null()) {
     return Unsupported(absl::StrCat("quantizes activations in ", name, "; only weights are read"));
@@ -185,13 +202,16 @@ absl::StatusOr<QuantizationConfig> ParseQuantizationConfig(const json& quantizat
   const std::string method = fields.Text("quant_method");
   const std::string format = fields.OptionalText("format").value_or("");
   const json* groups = fields.OptionalObject("config_groups");
-  if (!fields.status().ok()) return Unsupported(absl::StrCat("cannot be read: ", fields.status().message()));
+  const json* transforms = fields.OptionalObject("transform_config");
+  if (!fields.status().ok()) return Unreadable(fields.status());
   if (method != "compressed-tensors")
     return Unsupported(absl::StrCat("has the method \"", method, "\"; compressed-tensors is read"));
   if (format != "pack-quantized")
     return Unsupported(absl::StrCat("has the format \"", format, "\"; pack-quantized is read"));
   QuantizationConfig config{.groups = {}, .ignored = Strings(quantization_config, "ignore")};
-  for (const auto& [name, group] : (groups == nullptr ? json::object() : *groups).items()) {
+  if (transforms != nullptr && !transforms->empty()) return Unsupported("has transforms; they are not read");
+  if (groups == nullptr) return config;
+  for (const auto& [name, group] : groups->items()) {
     PIVOT_ASSIGN_OR_RETURN(SchemeTargets targets, ParseGroup(name, group));
     config.groups.push_back(std::move(targets));
   }

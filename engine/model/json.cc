@@ -12,40 +12,60 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxDepth = 64;
+constexpr size_t kMaxDepth = 64;
 
-/// Sees every event of the parser: counts depth and remembers the keys of the objects that are open.
-class Inspector {
+/// Sees every event of the parser and stops it at the first fault: counts depth and remembers the keys of the objects
+/// that are open. (A callback of json::parse could do the same, but makes the parser quadratic in the members of an
+/// object.)
+class Inspector : public nlohmann::json_sax<json> {
  public:
-  bool operator()(int depth, json::parse_event_t event, const json& value) {
-    if (depth > kMaxDepth) fault_ = absl::StrCat("is nested deeper than ", kMaxDepth);
-    if (event == json::parse_event_t::object_start) keys_.emplace_back();
-    if (event == json::parse_event_t::object_end && !keys_.empty()) keys_.pop_back();
-    if (event == json::parse_event_t::key && !keys_.empty()) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!keys_.back().insert(key).second) fault_ = absl::StrCat("has the key \"", key, "\" twice");
-    }
-    return fault_.empty();  // what is refused is dropped, so that a bomb does not fill the memory
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(int64_t /*value*/) override { return true; }
+  bool number_unsigned(uint64_t /*value*/) override { return true; }
+  bool number_float(double /*value*/, const std::string& /*text*/) override { return true; }
+  bool string(std::string& /*value*/) override { return true; }
+  bool binary(json::binary_t& /*value*/) override { return true; }
+  bool start_object(size_t /*size*/) override { return Enter(); }
+  bool start_array(size_t /*size*/) override { return Enter(); }
+  bool end_object() override { return Leave(); }
+  bool end_array() override { return Leave(); }
+  bool key(std::string& key) override {
+    if (!keys_.back().insert(key).second) fault_ = absl::StrCat("has the key \"", key, "\" twice");
+    return fault_.empty();
+  }
+  bool parse_error(size_t /*position*/, const std::string& /*token*/, const json::exception& /*error*/) override {
+    fault_ = "is not valid JSON";
+    return false;
   }
 
   const std::string& fault() const { return fault_; }
 
  private:
-  std::vector<absl::flat_hash_set<std::string>> keys_;
+  bool Enter() {
+    keys_.emplace_back();
+    if (keys_.size() > kMaxDepth) fault_ = absl::StrCat("is nested deeper than ", kMaxDepth);
+    return fault_.empty();
+  }
+  bool Leave() {
+    keys_.pop_back();
+    return true;
+  }
+
+  std::vector<absl::flat_hash_set<std::string>> keys_;  // of an array: none
   std::string fault_;
 };
 
 }  // namespace
 
 absl::StatusOr<json> ParseJson(absl::string_view text, absl::string_view what) {
+  // The parser takes a NUL for the end and would not see what comes after it.
+  if (text.find('\0') != text.npos) return absl::InvalidArgumentError(absl::StrCat(what, " is not valid JSON"));
   Inspector inspector;
-  auto callback = [&inspector](int depth, json::parse_event_t event, json& value) {
-    return inspector(depth, event, value);
-  };
-  json document = json::parse(text.begin(), text.end(), callback, /*allow_exceptions=*/false);
-  if (!inspector.fault().empty()) return absl::InvalidArgumentError(absl::StrCat(what, " ", inspector.fault()));
-  if (document.is_discarded()) return absl::InvalidArgumentError(absl::StrCat(what, " is not valid JSON"));
-  return document;
+  if (!json::sax_parse(text.begin(), text.end(), &inspector)) {
+    return absl::InvalidArgumentError(absl::StrCat(what, " ", inspector.fault()));
+  }
+  return json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
 }
 
 JsonFields::JsonFields(const json& object, absl::string_view what) : object_(object), what_(what) {
@@ -85,6 +105,10 @@ std::optional<int64_t> JsonFields::OptionalInteger(absl::string_view name) {
   if (value == nullptr) return std::nullopt;
   if (!value->is_number_integer()) {
     Fault(name, "is not a whole number");
+    return std::nullopt;
+  }
+  if (value->is_number_unsigned() && !std::in_range<int64_t>(value->get<uint64_t>())) {
+    Fault(name, "is too large");
     return std::nullopt;
   }
   return value->get<int64_t>();

@@ -33,10 +33,9 @@ absl::Status Invalid(absl::string_view problem) {
 }
 
 /// theta from "rope_parameters" (transformers 5) or from "rope_theta" and "rope_scaling" (transformers 4).
-absl::StatusOr<double> RopeTheta(const json& document, JsonFields& fields) {
+absl::StatusOr<double> RopeTheta(JsonFields& fields) {
   const json* parameters = fields.OptionalObject("rope_parameters");
   const json* scaling = fields.OptionalObject("rope_scaling");
-  PIVOT_RETURN_IF_ERROR(fields.status());
   double theta = fields.OptionalNumber("rope_theta").value_or(10000.0);
   for (const json* object : {parameters, scaling}) {
     if (object == nullptr) continue;
@@ -44,10 +43,12 @@ absl::StatusOr<double> RopeTheta(const json& document, JsonFields& fields) {
     theta = rope.OptionalNumber("rope_theta").value_or(theta);
     std::string kind = rope.OptionalText("type").value_or("default");
     kind = rope.OptionalText("rope_type").value_or(kind);
-    PIVOT_RETURN_IF_ERROR(rope.status());
+    const double rotary_share = rope.OptionalNumber("partial_rotary_factor").value_or(1.0);
+    if (!rope.status().ok()) return WithReason(rope.status(), "INVALID_CONFIG");
+    if (rotary_share != 1.0) return Unsupported("partial rotary embeddings are not supported");
     if (kind != "default") return Unsupported(absl::StrCat("rotary embedding of type \"", kind, "\" is not supported"));
   }
-  if (document.value("partial_rotary_factor", json(1.0)) != json(1.0)) {
+  if (fields.OptionalNumber("partial_rotary_factor").value_or(1.0) != 1.0) {
     return Unsupported("partial rotary embeddings are not supported");
   }
   if (!(theta > 0)) return Invalid("rope_theta must be above 0");
@@ -81,6 +82,9 @@ absl::Status CheckSizes(const ModelConfig& config) {
   }
   if (config.num_blocks < 1 || config.num_blocks > kMaxBlocks) {
     return Invalid(absl::StrCat("num_hidden_layers is ", config.num_blocks));
+  }
+  if (config.num_heads * config.head_dim > kMaxDimension) {
+    return Invalid(absl::StrCat(config.num_heads, " attention heads of ", config.head_dim, " are too wide"));
   }
   if (config.num_heads % config.num_kv_heads != 0) {
     return Invalid(
@@ -131,7 +135,7 @@ absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json) {
   config.mlp_bias = fields.BooleanOr("mlp_bias", false);
   config.dtype = fields.OptionalText("dtype").value_or(fields.OptionalText("torch_dtype").value_or(""));
   config.eos_token_ids = TokenIds(*document, "eos_token_id");
-  auto theta = RopeTheta(*document, fields);
+  auto theta = RopeTheta(fields);
   if (!theta.ok()) return theta.status();
   config.rope_theta = *theta;
   if (!fields.status().ok()) return WithReason(fields.status(), "INVALID_CONFIG");

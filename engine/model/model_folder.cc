@@ -48,6 +48,16 @@ absl::Status Unsafe(absl::string_view message) {
   return WithReason(absl::InvalidArgumentError(message), "UNSAFE_SOURCE");
 }
 
+absl::Status Malformed(absl::string_view message) {
+  return WithReason(absl::InvalidArgumentError(message), "MALFORMED_WEIGHTS");
+}
+
+/// Whether the manifest, which is JSON, can name the file.
+bool IsPublishable(const std::string& name) {
+  const auto text = [&name](json::error_handler_t handler) { return json(name).dump(-1, ' ', false, handler); };
+  return IsSafeRelativePath(name) && text(json::error_handler_t::ignore) == text(json::error_handler_t::replace);
+}
+
 /// A link may lead to another place of the folder, or to the blobs of the hub cache the folder is a snapshot of.
 absl::Status CheckInside(const std::string& folder, const std::string& file) {
   std::error_code error;
@@ -128,10 +138,10 @@ absl::Status ModelFolder::OpenShards() {
 }
 
 absl::Status ModelFolder::OpenIndexed(const std::string& index_text) {
-  PIVOT_ASSIGN_OR_RETURN(const json index, ParseJson(index_text, kIndexFile));
-  const json map = index.is_object() ? index.value("weight_map", json()) : json();
-  if (!map.is_object() || map.empty())
-    return absl::InvalidArgumentError(absl::StrCat(kIndexFile, " has no weight_map"));
+  const auto index = ParseJson(index_text, kIndexFile);
+  if (!index.ok()) return Malformed(absl::StrCat(path_, "/", index.status().message()));
+  const json map = index->is_object() ? index->value("weight_map", json()) : json();
+  if (!map.is_object() || map.empty()) return Malformed(absl::StrCat(path_, "/", kIndexFile, " has no weight_map"));
   std::set<std::string> names;
   for (const auto& [tensor, file] : map.items()) {
     if (!file.is_string() || !IsSafeRelativePath(file.get<std::string>())) {
@@ -164,7 +174,7 @@ absl::Status ModelFolder::AddShard(const std::string& file_name) {
   for (const TensorInfo& info : files_.back().header().tensors) {
     // Moving a file keeps its header's elements where they are, so the pointer stays good.
     if (!tensors_.try_emplace(info.name, TensorLocation{files_.size() - 1, &info}).second) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor ", info.name, " is in two files, the second is ", path));
+      return Malformed(absl::StrCat("tensor ", info.name, " is in two files, the second is ", path));
     }
   }
   return absl::OkStatus();
@@ -237,10 +247,12 @@ absl::Status CheckTensors(const ModelFolder& folder) {
 absl::StatusOr<std::vector<std::string>> FilesToCopy(const std::string& path) {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path, error)) {
-    const std::string name = entry.path().filename().string();
+  fs::directory_iterator entries(path, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    const std::string name = entries->path().filename().string();
     if (name[0] == '.' || name == "config.json" || EndsWithAny(name, kNotCopiedEndings)) continue;
-    if (!entry.is_regular_file(error)) continue;
+    if (std::error_code ignored; !entries->is_regular_file(ignored)) continue;
+    if (!IsPublishable(name)) return Unsafe(absl::StrCat(path, "/", name, " has a name that no checkpoint can hold"));
     PIVOT_RETURN_IF_ERROR(CheckInside(path, name));
     names.push_back(name);
   }

@@ -85,8 +85,8 @@ struct TensorSpec {
   std::vector<int64_t> shape;
 };
 
-/// The header's bytes (length word and padding included) and the tensors in file order: larger alignment first, then by
-/// name, as the reference library writes them. Names must differ.
+/// The header's bytes (length word and padding included) and the tensors in file order, which is the reference
+/// library's: larger alignment first, later dtype first, then by name. Names must differ.
 struct SafetensorsLayout {
   std::string head;
   std::vector<TensorInfo> tensors;

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <unistd.h>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 
 #include "engine/model/safetensors.h"
@@ -32,18 +34,21 @@ absl::Status Append(int fd, absl::string_view bytes, Sha256& hash, const std::st
 
 absl::StatusOr<WrittenFile> WriteOpenFile(int fd, absl::Span<const TensorBytes> tensors, const std::string& path) {
   std::vector<TensorSpec> specs;
-  for (const TensorBytes& tensor : tensors) specs.push_back(tensor.spec);
+  absl::flat_hash_map<std::string, absl::string_view> bytes_of;
+  for (const TensorBytes& tensor : tensors) {
+    specs.push_back(tensor.spec);
+    bytes_of[tensor.spec.name] = tensor.bytes;
+  }
   const SafetensorsLayout layout = LayOutSafetensors(specs);
   Sha256 hash;
   PIVOT_RETURN_IF_ERROR(Append(fd, layout.head, hash, path));
   for (const TensorInfo& info : layout.tensors) {
-    const auto source = std::find_if(tensors.begin(), tensors.end(),
-                                     [&info](const TensorBytes& tensor) { return tensor.spec.name == info.name; });
-    if (static_cast<int64_t>(source->bytes.size()) != info.bytes()) {
+    const absl::string_view bytes = bytes_of[info.name];
+    if (static_cast<int64_t>(bytes.size()) != info.bytes()) {
       return absl::InternalError(
-          absl::StrCat("tensor ", info.name, " has ", source->bytes.size(), " bytes instead of ", info.bytes()));
+          absl::StrCat("tensor ", info.name, " has ", bytes.size(), " bytes instead of ", info.bytes()));
     }
-    PIVOT_RETURN_IF_ERROR(Append(fd, source->bytes, hash, path));
+    PIVOT_RETURN_IF_ERROR(Append(fd, bytes, hash, path));
   }
   if (fsync(fd) != 0) return StatusFromErrno(errno, "cannot sync", path);
   return WrittenFile{.size = layout.file_bytes, .sha256 = hash.Finish()};
@@ -62,21 +67,20 @@ SafetensorsLayout LayOutSafetensors(absl::Span<const TensorSpec> tensors) {
                               .begin = 0,
                               .end = *elements * DtypeBits(spec.dtype) / 8});
   }
+  // The enum's order is the library's, which is by alignment.
   std::sort(layout.tensors.begin(), layout.tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
-    const int64_t a_bits = DtypeBits(a.dtype);
-    const int64_t b_bits = DtypeBits(b.dtype);
-    return a_bits != b_bits ? a_bits > b_bits : a.name < b.name;
+    return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
   });
-  nlohmann::ordered_json header{{"__metadata__", {{"format", "pt"}}}};
+  std::string text = R"({"__metadata__":{"format":"pt"})";
   int64_t position = 0;
   for (TensorInfo& tensor : layout.tensors) {
     tensor.begin = position;
     position = tensor.end += position;
-    header[tensor.name] = {{"dtype", std::string(DtypeName(tensor.dtype))},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {tensor.begin, tensor.end}}};
+    const std::string name = nlohmann::json(tensor.name).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    absl::StrAppend(&text, ",", name, ":{\"dtype\":\"", DtypeName(tensor.dtype), "\",\"shape\":[",
+                    absl::StrJoin(tensor.shape, ","), "],\"data_offsets\":[", tensor.begin, ",", tensor.end, "]}");
   }
-  std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  text += "}";
   text.resize((text.size() + 7) / 8 * 8, ' ');
   for (size_t i = 0; i < 8; ++i) layout.head.push_back(static_cast<char>((text.size() >> (8 * i)) & 0xFF));
   layout.head += text;
@@ -94,8 +98,13 @@ absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span
     unlink(part.c_str());
     return written;
   }
-  if (rename(part.c_str(), path.c_str()) != 0) return StatusFromErrno(errno, "cannot rename to", path);
-  PIVOT_RETURN_IF_ERROR(SyncFolder(std::filesystem::path(path).parent_path().string()));
+  if (rename(part.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    unlink(part.c_str());
+    return StatusFromErrno(error, "cannot rename to", path);
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  PIVOT_RETURN_IF_ERROR(SyncFolder(folder.empty() ? "." : folder));
   return written;
 }
 

@@ -29,6 +29,8 @@ struct CalibrationDefaults {
   int64_t sequence_length;
   int64_t evaluation_tokens;
 };
+// Far beyond any text; keeps products with sizes of a model far from overflow.
+constexpr int64_t kMaxTokens = 10'000'000'000;
 constexpr CalibrationDefaults kGpuDefaults = {512, 2048, 0};
 constexpr CalibrationDefaults kCpuDefaults = {64, 512, 32768};
 
@@ -92,6 +94,10 @@ absl::StatusOr<CalibrationSpec> ParseCalibration(const json& object, const Model
   }
   if (spec.num_samples == 0) spec.num_samples = defaults.num_samples;
   if (spec.sequence_length == 0) spec.sequence_length = std::min(defaults.sequence_length, config.max_positions);
+  if (spec.num_tokens() > kMaxTokens) {
+    return InvalidSpec("calibration.num_samples",
+                       absl::StrCat("of ", spec.sequence_length, " tokens are more than ", kMaxTokens, " tokens"));
+  }
   return spec;
 }
 
@@ -101,8 +107,12 @@ absl::StatusOr<EvaluationSpec> ParseEvaluation(const json& object, const Calibra
                       .text_path = fields.OptionalText("text_path").value_or(""),
                       .max_tokens = fields.OptionalInteger("max_tokens").value_or(0)};
   PIVOT_RETURN_IF_ERROR(fields.status());
-  if (spec.max_tokens < 0 || spec.max_tokens == 1) {
-    return InvalidSpec("evaluation.max_tokens", "must be at least 2, or 0 for the default");
+  if (spec.max_tokens < 0 || spec.max_tokens == 1 || spec.max_tokens > kMaxTokens) {
+    return InvalidSpec("evaluation.max_tokens",
+                       absl::StrCat("must be from 2 to ", kMaxTokens, ", or 0 for the default"));
+  }
+  if (spec.skip && (!spec.text_path.empty() || spec.max_tokens != 0)) {
+    return InvalidSpec("evaluation.skip", "leaves no use for a text or a number of tokens: name either");
   }
   if (spec.max_tokens == 0) spec.max_tokens = defaults.evaluation_tokens;
   return spec;

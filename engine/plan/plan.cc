@@ -13,6 +13,7 @@
 
 #include "engine/format/compressed_tensors.h"
 #include "engine/plan/output_layout.h"
+#include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -34,6 +35,7 @@ absl::StatusOr<int64_t> CopiedBytes(const ModelFolder& source) {
   for (const std::string& name : names) {
     std::error_code error;
     total += static_cast<int64_t>(std::filesystem::file_size(source.path() + "/" + name, error));
+    if (error) return StatusFromErrno(error.value(), "cannot read", source.path() + "/" + name);
   }
   return total;
 }
@@ -105,7 +107,7 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
                          QuantizedConfigJson(source.config_text(), *config.architecture, spec.scheme));
   PIVOT_ASSIGN_OR_RETURN(const int64_t copied, CopiedBytes(source));
   plan.total_bytes += static_cast<int64_t>(IndexJson(shards).size() + config_json.size()) + copied;
-  plan.work = WorkOf(config, spec, spec.evaluation.skip ? 0 : spec.evaluation.max_tokens);
+  plan.work = WorkOf(config, spec, EvaluationTokens(spec.evaluation));
   plan.memory = MemoryOf(config, spec, device);
   return plan;
 }

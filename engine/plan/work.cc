@@ -12,6 +12,8 @@ constexpr int64_t kCudaContextBytes = int64_t{900} << 20;
 // Tokens whose logits are in memory at once during evaluation, and tensors of them: both models', and intermediates.
 constexpr int64_t kLogitTokens = 512;
 constexpr int64_t kLogitCopies = 6;
+// Of a whole text whose length is not known: a little more than the built-in evaluation text has.
+constexpr int64_t kWholeTextTokens = 400'000;
 
 double BlockParameters(const ModelConfig& config) {
   double parameters = 0;
@@ -27,6 +29,11 @@ int64_t GroupInFeatures(const ModelConfig& config, const LinearGroup& group) {
 }
 
 }  // namespace
+
+int64_t EvaluationTokens(const EvaluationSpec& spec) {
+  if (spec.skip) return 0;
+  return spec.max_tokens == 0 ? kWholeTextTokens : spec.max_tokens;
+}
 
 double BlockForwardFlops(const ModelConfig& config, int64_t num_tokens, int64_t sequence_length) {
   const auto tokens = static_cast<double>(num_tokens);
@@ -48,14 +55,14 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
         streams * blocks * BlockForwardFlops(config, spec.calibration.num_tokens(), spec.calibration.sequence_length);
     for (const LinearGroup& group : config.architecture->groups) {
       const auto in = static_cast<double>(GroupInFeatures(config, group));
-      const double products = propagates && group.input != BlockInput::kMlpHidden ? 2 : 1;
+      const double products = propagates ? 2 : 1;
       work.statistics += products * blocks * 2.0 * tokens * in * in;
       double out = 0;
       for (const LinearRole role : group.members) out += static_cast<double>(ShapeOf(config, role).out_features);
       // Cholesky, inverse and Cholesky (4/3 n^3 together), error feedback (n^2 per row), correction (two products and
       // two solves).
       work.solve += blocks * (4.0 / 3.0 * in * in * in + out * in * in);
-      if (products == 2) work.solve += blocks * (in * in * in / 3.0 + 4.0 * out * in * in);
+      if (propagates) work.solve += blocks * (in * in * in / 3.0 + 4.0 * out * in * in);
     }
   }
   const int64_t window = std::min<int64_t>(2048, config.max_positions);
@@ -85,8 +92,7 @@ CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, Dev
   // One block of weights as read, as computed with, and corrected in fp32.
   work_bytes += static_cast<int64_t>(BlockParameters(config)) * (2 * element + 4 * 3);
   if (!spec.evaluation.skip) {
-    const int64_t evaluation_tokens = spec.evaluation.max_tokens == 0 ? 400'000 : spec.evaluation.max_tokens;
-    const int64_t evaluation = 2 * evaluation_tokens * config.hidden_size * element +
+    const int64_t evaluation = 2 * EvaluationTokens(spec.evaluation) * config.hidden_size * element +
                                config.vocab_size * (kLogitCopies * kLogitTokens * 4 + config.hidden_size * element);
     work_bytes = std::max(work_bytes, evaluation);
   }

@@ -21,6 +21,9 @@ struct CompressWork {
   double total() const { return forward + statistics + solve + evaluation; }
 };
 
+/// Tokens that an evaluation reads; an estimate when it reads the whole text, 0 when it is skipped.
+int64_t EvaluationTokens(const EvaluationSpec& spec);
+
 /// `evaluation_tokens` as they will really be read.
 CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t evaluation_tokens);
 

@@ -101,7 +101,11 @@ absl::Status WriteFileDurably(const std::string& path, absl::string_view content
       return status;
     }
   }
-  if (rename(part.c_str(), path.c_str()) != 0) return StatusFromErrno(errno, "cannot rename to", path);
+  if (rename(part.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    unlink(part.c_str());
+    return StatusFromErrno(error, "cannot rename to", path);
+  }
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return SyncFolder(folder.empty() ? "." : folder);
 }

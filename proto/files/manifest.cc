@@ -5,10 +5,8 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
-#include <linux/openat2.h>
 #include <set>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -28,29 +26,26 @@ using nlohmann::json;
 
 constexpr size_t kReadBytes = size_t{1} << 20;
 
-/// Opens a plain file beneath `folder` without following any link.
+/// Opens a plain file beneath `folder`, one part of its path at a time and never through a link. `path` is a safe one.
 absl::StatusOr<int> OpenBeneath(const std::string& folder, const std::string& path) {
-  const int base = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (base < 0) return StatusFromErrno(errno, "cannot open", folder);
-  open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  long fd = syscall(SYS_openat2, base, path.c_str(), &how, sizeof(how));
-  int error = errno;
-  if (fd < 0 && error == ENOSYS) {
-    // Kernels before 5.6, and sandboxes without openat2: the path was checked, so only a link in the middle is not
-    // caught.
-    fd = openat(base, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    error = errno;
+  int fd = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return StatusFromErrno(errno, "cannot open", folder);
+  const std::vector<std::string> parts = absl::StrSplit(path, '/');
+  for (const std::string& part : parts) {
+    // O_NONBLOCK: a FIFO is refused below instead of waited for.
+    const int next = openat(fd, part.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    const int error = errno;
+    close(fd);
+    if (next < 0 && error == ELOOP) return absl::InvalidArgumentError(absl::StrCat(path, " is a link or behind one"));
+    if (next < 0) return StatusFromErrno(error, "cannot open", path);
+    fd = next;
   }
-  close(base);
-  if (fd < 0) return StatusFromErrno(error, "cannot open", path);
   struct stat info{};
-  if (fstat(static_cast<int>(fd), &info) != 0 || !S_ISREG(info.st_mode)) {
-    close(static_cast<int>(fd));
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    close(fd);
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
   }
-  return static_cast<int>(fd);
+  return fd;
 }
 
 absl::StatusOr<std::vector<int64_t>> PieceEnds(int64_t size, absl::Span<const int64_t> offsets,
@@ -112,6 +107,11 @@ class Fields {
 
   std::string Text(const char* name) { return Get(name, &json::is_string, std::string()); }
   int64_t Integer(const char* name) { return Get(name, &json::is_number_integer, int64_t{0}); }
+  int Int(const char* name) {
+    const int64_t value = Integer(name);
+    ok_ = ok_ && value == static_cast<int>(value);
+    return static_cast<int>(value);
+  }
   json Value(const char* name, bool (json::*is_type)() const noexcept) { return Get(name, is_type, json()); }
   bool ok() const { return ok_; }
 
@@ -155,7 +155,7 @@ absl::StatusOr<ManifestFile> FileFromJson(const json& value) {
 
 std::string FirstDifference(const ManifestFile& expected, const ManifestFile& found) {
   if (expected.size != found.size) return absl::StrCat("has ", found.size, " bytes instead of ", expected.size);
-  for (size_t i = 0; i < expected.pieces.size(); ++i) {
+  for (size_t i = 0; i < std::min(expected.pieces.size(), found.pieces.size()); ++i) {
     if (expected.pieces[i].sha256 != found.pieces[i].sha256) {
       const ManifestPiece& piece = expected.pieces[i];
       return absl::StrCat("is damaged between byte ", piece.offset, " and ", piece.offset + piece.size);
@@ -226,16 +226,16 @@ absl::StatusOr<ManifestData> ManifestFromJson(absl::string_view text) {
   const json files = fields.Value("files", &json::is_array);
   ManifestData manifest{.job = fields.Text("job"),
                         .uid = fields.Text("uid"),
-                        .pivot = static_cast<int>(fields.Integer("pivot")),
-                        .attempt = static_cast<int>(fields.Integer("attempt")),
+                        .pivot = fields.Int("pivot"),
+                        .attempt = fields.Int("attempt"),
                         .content_sha256 = fields.Text("content_sha256")};
-  if (!fields.ok()) return absl::DataLossError("this is not a manifest");
-  if (schema > kManifestSchema) {
-    return absl::DataLossError(absl::StrCat("the manifest has schema ", schema, ", newer than this program knows"));
-  }
   Fields source_fields(source);
   manifest.source_name = source_fields.Text("name");
   manifest.source_digest = source_fields.Text("digest");
+  if (schema > kManifestSchema) {
+    return absl::DataLossError(absl::StrCat("the manifest has schema ", schema, ", newer than this program knows"));
+  }
+  if (!fields.ok() || !source_fields.ok()) return absl::DataLossError("this is not a manifest");
   for (const json& entry : files) {
     PIVOT_ASSIGN_OR_RETURN(ManifestFile file, FileFromJson(entry));
     if (!manifest.files.empty() && manifest.files.back().path >= file.path) {
@@ -269,11 +269,13 @@ absl::Status CompareFolder(const std::string& folder, const ManifestData& manife
   }
   std::error_code error;
   std::filesystem::recursive_directory_iterator entries(folder, error);
-  if (error) return StatusFromErrno(error.value(), "cannot read", folder);
-  for (const auto& entry : entries) {
-    const std::string path = std::filesystem::relative(entry.path(), folder, error).string();
-    if (!entry.is_directory(error) && !listed.contains(path)) report(path, "is not in the manifest");
+  for (; !error && entries != std::filesystem::recursive_directory_iterator(); entries.increment(error)) {
+    std::error_code ignored;
+    const bool is_folder = entries->is_directory(ignored) && !entries->is_symlink(ignored);
+    const std::string path = entries->path().lexically_relative(folder).string();
+    if (!is_folder && !listed.contains(path)) report(path, "is not in the manifest");
   }
+  if (error) return StatusFromErrno(error.value(), "cannot read", folder);
   return absl::OkStatus();
 }
 

@@ -29,7 +29,9 @@ Integer GetLittleEndian(absl::string_view bytes) {
   return value;
 }
 
-void CloseAnyDescriptors(msghdr& message, int& kept) {
+/// The first descriptor that came with the message, or -1; closes all others.
+int TakeDescriptor(msghdr& message) {
+  int kept = -1;
   for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -43,6 +45,7 @@ void CloseAnyDescriptors(msghdr& message, int& kept) {
       }
     }
   }
+  return kept;
 }
 
 }  // namespace
@@ -124,10 +127,10 @@ absl::StatusOr<std::optional<Frame>> WorkerSocket::Receive(int timeout_milliseco
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   const ssize_t size = recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
+  if (size < 0 && errno == EINTR) return std::nullopt;
   if (size < 0) return absl::UnavailableError(absl::StrCat("cannot receive: ", std::strerror(errno)));
-  if (size == 0) return absl::UnavailableError("the peer closed the socket");
-  int received_fd = -1;
-  CloseAnyDescriptors(message, received_fd);
+  const int received_fd = TakeDescriptor(message);
+  if (size == 0 && received_fd < 0) return absl::UnavailableError("the peer closed the socket");
   auto frame = DecodeFrame(absl::string_view(buffer.data(), static_cast<size_t>(size)));
   if (!frame.ok() || frame->seq != received_ + 1 || (message.msg_flags & MSG_TRUNC) != 0) {
     if (received_fd >= 0) close(received_fd);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers worked out by hand for the tiny model: hidden 64, intermediate 128, 4 query and 2 key/value heads of 16, 2
+// blocks, 320 tokens. A block has 64*64 + 2*32*64 + 64*64 + 3*64*128 = 36,864 weights; its inputs are 64 (q, k, v), 64
+// (o), 64 (gate, up) and 128 (down) wide, their outputs 128, 64, 256 and 64.
+#include "engine/plan/work.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "tests/support/status_matchers.h"
+#include "tests/support/tiny_model.h"
+
+namespace pivot {
+namespace {
+
+constexpr double kWeights = 36864;
+constexpr double kCubed64 = 64.0 * 64 * 64;
+constexpr double kCubed128 = 128.0 * 128 * 128;
+constexpr int64_t kMib = int64_t{1} << 20;
+
+ModelConfig Tiny() { return *ParseModelConfig(TinyConfigJson({})); }
+
+CompressSpec Spec() {
+  return {.scheme = {.bits = 4, .group_size = 64},
+          .quantize = {.qep_alpha = 0},
+          .calibration = {.num_samples = 8, .sequence_length = 32},
+          .evaluation = {.max_tokens = 1000}};
+}
+
+TEST(WorkTest, CountsTheProductsOfABlock) {
+  EXPECT_DOUBLE_EQ(BlockForwardFlops(Tiny(), 100, 10), 100 * (2 * kWeights + 2 * 64 * 10));
+  EXPECT_DOUBLE_EQ(BlockForwardFlops(Tiny(), 0, 10), 0);
+  EXPECT_DOUBLE_EQ(BlockForwardFlops(Tiny(), 100, 20) - BlockForwardFlops(Tiny(), 100, 10), 100.0 * 2 * 64 * 10)
+      << "attention grows with the window";
+}
+
+TEST(WorkTest, CountsOneStreamWithoutErrorPropagation) {
+  const CompressWork work = WorkOf(Tiny(), Spec(), 0);
+  EXPECT_DOUBLE_EQ(work.forward, 2 * 256 * (2 * kWeights + 2 * 64 * 32));
+  EXPECT_DOUBLE_EQ(work.statistics, 2 * 2.0 * 256 * (3 * 64 * 64 + 128 * 128));
+  EXPECT_DOUBLE_EQ(work.solve,
+                   2 * (4.0 / 3 * (3 * kCubed64 + kCubed128) + (128 + 64 + 256) * 64.0 * 64 + 64 * 128.0 * 128));
+  EXPECT_DOUBLE_EQ(work.evaluation, 0);
+  EXPECT_DOUBLE_EQ(work.total(), work.forward + work.statistics + work.solve);
+}
+
+TEST(WorkTest, CountsTwoStreamsAndTheirCorrectionWithErrorPropagation) {
+  CompressSpec spec = Spec();
+  const CompressWork plain = WorkOf(Tiny(), spec, 0);
+  spec.quantize.qep_alpha = 0.5;
+  const CompressWork work = WorkOf(Tiny(), spec, 0);
+  EXPECT_DOUBLE_EQ(work.forward, 2 * plain.forward);
+  EXPECT_DOUBLE_EQ(work.statistics, 2 * plain.statistics);
+  EXPECT_DOUBLE_EQ(work.solve, plain.solve + 2 * ((3 * kCubed64 + kCubed128) / 3 +
+                                                  4 * ((128 + 64 + 256) * 64.0 * 64 + 64 * 128.0 * 128)));
+}
+
+TEST(WorkTest, NeedsNoCalibrationToRound) {
+  CompressSpec spec = Spec();
+  spec.quantize.method = Method::kRtn;
+  const CompressWork work = WorkOf(Tiny(), spec, 1000);
+  EXPECT_DOUBLE_EQ(work.forward + work.statistics + work.solve, 0);
+  EXPECT_GT(work.evaluation, 0);
+}
+
+TEST(WorkTest, CountsTheHeadInTheEvaluationOfBothModels) {
+  const double block = 1000 * (2 * kWeights + 2 * 64 * 512);  // windows of at most the model's 512 positions
+  EXPECT_DOUBLE_EQ(WorkOf(Tiny(), Spec(), 1000).evaluation, 2 * (2 * block + 2.0 * 320 * 64 * 1000));
+}
+
+TEST(WorkTest, TakesAWholeTextForOneOfTheBuiltInTextsLength) {
+  EXPECT_EQ(EvaluationTokens({.max_tokens = 77}), 77);
+  EXPECT_EQ(EvaluationTokens({.max_tokens = 0}), 400'000);
+  EXPECT_EQ(EvaluationTokens({.skip = true, .max_tokens = 77}), 0);
+}
+
+TEST(MemoryTest, AddsUpOnTheCpu) {
+  CompressSpec spec = Spec();
+  spec.quantize.qep_alpha = 0.5;
+  spec.evaluation.skip = true;
+  const CompressMemory memory = MemoryOf(Tiny(), spec, DeviceKind::kCpu);
+  const int64_t activations = 256 * 4 * (2 * (64 + 64) + 128);
+  const int64_t statistics = 128 * 128 * 40;
+  const int64_t weights = 36864 * (2 * 4 + 12);
+  const int64_t mapped = 2 * 36864 * 2 + 320 * 64 * 2;
+  EXPECT_EQ(memory.host_bytes, 700 * kMib + mapped + activations + statistics + weights);
+  EXPECT_EQ(memory.gpu_bytes, 0);
+}
+
+TEST(MemoryTest, MovesTheWorkToTheGpu) {
+  CompressSpec spec = Spec();
+  spec.evaluation.skip = true;
+  const CompressMemory memory = MemoryOf(Tiny(), spec, DeviceKind::kCuda);
+  const int64_t work = 256 * 2 * (64 + 64 + 128) + 128 * 128 * 40 + 36864 * (2 * 2 + 12);
+  EXPECT_EQ(memory.gpu_bytes, 900 * kMib + work + work / 10);
+  EXPECT_EQ(memory.host_bytes, 1400 * kMib + 2 * 36864 * 2 + 320 * 64 * 2);
+}
+
+TEST(MemoryTest, HalvesActivationsInBfloat16) {
+  CompressSpec spec = Spec();
+  spec.evaluation.skip = true;
+  const int64_t wide = MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes;
+  spec.dtype = ComputeDtype::kBfloat16;
+  EXPECT_EQ(wide - MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes, 256 * 2 * (64 + 64 + 128) + 36864 * 2 * 2);
+}
+
+TEST(MemoryTest, CountsTheEvaluationWhenItIsTheLarger) {
+  CompressSpec spec = Spec();
+  spec.quantize.method = Method::kRtn;
+  const int64_t small = MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes;
+  spec.evaluation.max_tokens = 1'000'000;
+  EXPECT_EQ(MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes - small, 2 * 64 * 4 * (1'000'000 - 1000));
+}
+
+TEST(MemoryTest, StaysPositiveForTheLargestModelThereMayBe) {
+  const ModelConfig config = *ParseModelConfig(
+      R"({"model_type": "llama", "hidden_size": 16777216, "intermediate_size": 16777216, "num_hidden_layers": 4096,
+      "num_attention_heads": 8388608, "head_dim": 2, "vocab_size": 16777216, "max_position_embeddings": 16777216})");
+  CompressSpec spec = Spec();
+  spec.quantize.qep_alpha = 1;
+  spec.calibration = {.num_samples = 1'000'000, .sequence_length = 10'000};
+  spec.evaluation.max_tokens = 10'000'000'000;
+  for (const DeviceKind device : {DeviceKind::kCpu, DeviceKind::kCuda})
+    EXPECT_GT(MemoryOf(config, spec, device).host_bytes, int64_t{1} << 48);
+  EXPECT_GT(MemoryOf(config, spec, DeviceKind::kCuda).gpu_bytes, int64_t{1} << 56);
+  EXPECT_GT(WorkOf(config, spec, spec.evaluation.max_tokens).total(), 1e29);
+}
+
+}  // namespace
+}  // namespace pivot
