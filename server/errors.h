@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_SERVER_ERRORS_H_
+#define PIVOT_SERVER_ERRORS_H_
+
+// The server's errors, one constructor each. Their reasons are part of the API; messages are for people.
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace pivot {
+
+// What the caller wrote.
+absl::Status InvalidSpec(absl::string_view field, absl::string_view message);
+absl::Status InvalidName(absl::string_view field, absl::string_view message);
+absl::Status InvalidRequest(absl::string_view field, absl::string_view message);
+absl::Status InvalidPageToken();
+absl::Status PathNotAllowed(absl::string_view field, absl::string_view message);
+absl::Status SourceNotAvailable(absl::string_view field, absl::string_view path);
+
+// What is there already, or is not.
+absl::Status JobNotFound(absl::string_view name);
+absl::Status JobExists(absl::string_view name);
+absl::Status CheckpointNotFound(absl::string_view name);
+absl::Status FileNotFound(absl::string_view path, absl::string_view checkpoint);
+absl::Status RequestIdReused(absl::string_view request_id);
+absl::Status IllegalState(absl::string_view message);
+absl::Status ResumeNotPossible(absl::string_view message);
+absl::Status DeviceNotFound(absl::string_view message);
+absl::Status SequenceFromFuture(uint64_t after_seq, uint64_t last_seq);
+absl::Status OffsetBeyondEnd(int64_t offset, int64_t size);
+
+// What the server cannot do now.
+absl::Status QueueFull(int64_t max_queued);
+absl::Status ServerBusy();
+absl::Status Draining();
+absl::Status DiskFull(absl::string_view message);
+
+// What is broken.
+absl::Status ChecksumMismatch(absl::string_view path);
+absl::Status ProbeFailed(absl::string_view message);
+absl::Status ProbeTimeout(absl::Duration limit);
+absl::Status TorchNotFound(absl::string_view message);
+absl::Status WorkerNotStarted(absl::string_view message);
+
+// Between the server's parts; a client never sees them.
+/// Somebody else changed the job first.
+absl::Status StateMovedOn();
+bool IsStateMovedOn(const absl::Status& status);
+
+/// `status` with the time after which another try makes sense; it becomes google.rpc.RetryInfo.
+absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
+/// Zero when none was given.
+absl::Duration RetryDelayOf(const absl::Status& status);
+
+}  // namespace pivot
+
+#endif  // PIVOT_SERVER_ERRORS_H_

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/handlers/check_spec.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "nlohmann/json.hpp"
+
+#include "proto/json.h"
+#include "proto/status/status_macros.h"
+#include "server/errors.h"
+#include "server/handlers/backend.h"
+
+namespace pivot {
+namespace {
+
+constexpr size_t kMaxPromptBytes = size_t{32} << 10;
+constexpr int kMaxGeneratedTokens = 4096;
+constexpr size_t kMaxDeviceDigits = 3;
+// A Start frame has 65,520 bytes, and the spec shares it with a few names.
+constexpr size_t kMaxJsonBytes = 64000;
+
+/// Field paths below one message; every check returns the fault with the whole path.
+class Fields {
+ public:
+  explicit Fields(std::string path) : path_(std::move(path)) {}
+
+  Fields Below(absl::string_view name) const { return Fields(Path(name)); }
+  std::string Path(absl::string_view name) const { return absl::StrCat(path_, ".", name); }
+
+  absl::Status Fault(absl::string_view name, absl::string_view rule) const {
+    return InvalidSpec(Path(name), absl::StrCat(Path(name), " must be ", rule));
+  }
+  absl::Status Require(bool holds, absl::string_view name, absl::string_view rule) const {
+    return holds ? absl::OkStatus() : Fault(name, rule);
+  }
+  absl::Status NotNegative(int64_t value, absl::string_view name) const {
+    return Require(value >= 0, name, "0 (for the default) or more");
+  }
+
+ private:
+  std::string path_;
+};
+
+bool IsDeviceName(absl::string_view device) {
+  if (device.empty() || device == "auto" || device == "cpu") return true;
+  if (!absl::ConsumePrefix(&device, "cuda:")) return false;
+  const bool digits = !device.empty() && device.size() <= kMaxDeviceDigits &&
+                      std::all_of(device.begin(), device.end(), absl::ascii_isdigit);
+  return digits && (device.size() == 1 || device[0] != '0');
+}
+
+absl::Status CheckSource(const v1::Source& source, const Fields& fields, const AllowedPaths& paths) {
+  PIVOT_RETURN_IF_ERROR(fields.Require(source.has_path(), "path", "set"));
+  return paths.Check(source.path(), fields.Path("path"));
+}
+
+absl::Status CheckTextPath(const std::string& path, absl::string_view name, const Fields& fields,
+                           const AllowedPaths& paths) {
+  return path.empty() ? absl::OkStatus() : paths.Check(path, fields.Path(name));
+}
+
+absl::Status CheckQuantize(const v1::QuantizeOptions& options, const Fields& fields) {
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(v1::Method_IsValid(options.method()), "method", "a method that this server knows"));
+  const bool percdamp = !options.has_percdamp() || (options.percdamp() > 0 && options.percdamp() <= 1);
+  PIVOT_RETURN_IF_ERROR(fields.Require(percdamp, "percdamp", "above 0 and at most 1"));
+  const bool qep_alpha = !options.has_qep_alpha() || (options.qep_alpha() >= 0 && options.qep_alpha() <= 1);
+  PIVOT_RETURN_IF_ERROR(fields.Require(qep_alpha, "qep_alpha", "0 to 1"));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(v1::ClipSearch_IsValid(options.clip_search()), "clip_search", "one that this server knows"));
+  return fields.Require(v1::ActOrder_IsValid(options.act_order()), "act_order", "one that this server knows");
+}
+
+absl::Status CheckCalibration(const v1::Calibration& calibration, const Fields& fields, const AllowedPaths& paths) {
+  PIVOT_RETURN_IF_ERROR(CheckTextPath(calibration.text_path(), "text_path", fields, paths));
+  PIVOT_RETURN_IF_ERROR(fields.NotNegative(calibration.num_samples(), "num_samples"));
+  return fields.NotNegative(calibration.sequence_length(), "sequence_length");
+}
+
+absl::Status CheckEvaluation(const v1::Evaluation& evaluation, const Fields& fields, const AllowedPaths& paths) {
+  const bool contradicts = evaluation.skip() && (!evaluation.text_path().empty() || evaluation.max_tokens() != 0);
+  PIVOT_RETURN_IF_ERROR(fields.Require(!contradicts, "skip", "false when text_path or max_tokens is set"));
+  PIVOT_RETURN_IF_ERROR(CheckTextPath(evaluation.text_path(), "text_path", fields, paths));
+  return fields.NotNegative(evaluation.max_tokens(), "max_tokens");
+}
+
+absl::Status CheckComputeDtype(v1::ComputeDtype dtype, const Fields& fields) {
+  return fields.Require(v1::ComputeDtype_IsValid(dtype), "compute_dtype", "one that this server knows");
+}
+
+absl::Status CheckCompress(const v1::CompressTask& task, const Fields& fields, const AllowedPaths& paths) {
+  PIVOT_RETURN_IF_ERROR(CheckSource(task.source(), fields.Below("source"), paths));
+  const bool bits =
+      task.bits() == 0 || (task.bits() >= 2 && task.bits() <= 8 && std::floor(task.bits()) == task.bits());
+  PIVOT_RETURN_IF_ERROR(fields.Require(bits, "bits", "a whole number from 2 to 8"));
+  PIVOT_RETURN_IF_ERROR(fields.NotNegative(task.group_size(), "group_size"));
+  PIVOT_RETURN_IF_ERROR(CheckQuantize(task.quantize(), fields.Below("quantize")));
+  PIVOT_RETURN_IF_ERROR(CheckCalibration(task.calibration(), fields.Below("calibration"), paths));
+  PIVOT_RETURN_IF_ERROR(CheckEvaluation(task.evaluation(), fields.Below("evaluation"), paths));
+  return CheckComputeDtype(task.compute_dtype(), fields);
+}
+
+absl::Status CheckEvaluate(const v1::EvaluateTask& task, const Fields& fields, const AllowedPaths& paths) {
+  PIVOT_RETURN_IF_ERROR(CheckSource(task.source(), fields.Below("source"), paths));
+  if (task.has_reference()) PIVOT_RETURN_IF_ERROR(CheckSource(task.reference(), fields.Below("reference"), paths));
+  const bool both = !task.text_path().empty() && !task.tokens_path().empty();
+  PIVOT_RETURN_IF_ERROR(fields.Require(!both, "tokens_path", "empty when text_path is set"));
+  PIVOT_RETURN_IF_ERROR(CheckTextPath(task.text_path(), "text_path", fields, paths));
+  PIVOT_RETURN_IF_ERROR(CheckTextPath(task.tokens_path(), "tokens_path", fields, paths));
+  PIVOT_RETURN_IF_ERROR(fields.NotNegative(task.max_tokens(), "max_tokens"));
+  return CheckComputeDtype(task.compute_dtype(), fields);
+}
+
+absl::Status CheckGenerate(const v1::GenerateTask& task, const Fields& fields, const AllowedPaths& paths) {
+  PIVOT_RETURN_IF_ERROR(CheckSource(task.source(), fields.Below("source"), paths));
+  const bool prompt = !task.prompt().empty() && task.prompt().size() <= kMaxPromptBytes;
+  PIVOT_RETURN_IF_ERROR(fields.Require(prompt, "prompt", "1 byte to 32 KiB long"));
+  const bool max_tokens = task.max_tokens() >= 0 && task.max_tokens() <= kMaxGeneratedTokens;
+  PIVOT_RETURN_IF_ERROR(fields.Require(max_tokens, "max_tokens", "0 (for the default) to 4096"));
+  return CheckComputeDtype(task.compute_dtype(), fields);
+}
+
+absl::Status CheckTask(const v1::JobSpec& spec, const Fields& fields, const AllowedPaths& paths) {
+  switch (spec.task_case()) {
+    case v1::JobSpec::kCompress:
+      return CheckCompress(spec.compress(), fields.Below("compress"), paths);
+    case v1::JobSpec::kEvaluate:
+      return CheckEvaluate(spec.evaluate(), fields.Below("evaluate"), paths);
+    case v1::JobSpec::kGenerate:
+      return CheckGenerate(spec.generate(), fields.Below("generate"), paths);
+    case v1::JobSpec::TASK_NOT_SET:
+      break;
+  }
+  return InvalidSpec("job.spec", "job.spec must have a task: compress, evaluate or generate");
+}
+
+}  // namespace
+
+absl::Status CheckSpec(const v1::JobSpec& spec, const AllowedPaths& paths) {
+  const bool short_enough = spec.ByteSizeLong() <= kMaxSpecBytes;
+  PIVOT_RETURN_IF_ERROR(
+      Fields("job").Require(short_enough, "spec", absl::StrCat("at most ", kMaxSpecBytes, " bytes long")));
+  const Fields fields("job.spec");
+  PIVOT_RETURN_IF_ERROR(fields.Require(IsDeviceName(spec.device()), "device", "auto, cpu or cuda:N"));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(spec.priority() >= 0 && spec.priority() <= 100, "priority", "0 (for the default, 50) to 100"));
+  PIVOT_RETURN_IF_ERROR(CheckTask(spec, fields, paths));
+  return Fields("job").Require(ToJson(spec).dump().size() <= kMaxJsonBytes, "spec",
+                               absl::StrCat("at most ", kMaxJsonBytes, " bytes long as JSON"));
+}
+
+}  // namespace pivot

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proto/status/status_macros.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/job_view.h"
+
+namespace pivot {
+
+absl::StatusOr<v1::Manifest> GetManifest(const v1::GetManifestRequest& request, Backend& backend) {
+  PIVOT_ASSIGN_OR_RETURN(const CheckpointRecord checkpoint, FindCheckpoint(*backend.store, request.name(), "name"));
+  v1::Manifest manifest;
+  PIVOT_ASSIGN_OR_RETURN(*manifest.mutable_json(), backend.checkpoints->ReadManifest(checkpoint));
+  manifest.set_sha256(checkpoint.ref.manifest_sha256());
+  return manifest;
+}
+
+}  // namespace pivot

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_SERVER_HANDLERS_HANDLERS_H_
+#define PIVOT_SERVER_HANDLERS_HANDLERS_H_
+
+// One function for each method of the API; proto/pivot/v1 says what they do.
+
+#include <functional>
+#include <grpcpp/support/server_callback.h>
+
+#include "absl/status/statusor.h"
+#include "pivot/v1/capabilities.pb.h"
+#include "pivot/v1/checkpoints.pb.h"
+#include "pivot/v1/jobs.pb.h"
+
+#include "server/handlers/backend.h"
+
+namespace pivot {
+
+// Unary methods: they read and write the store, so they run in an executor.
+
+/// May wait for a probe. `is_cancelled` is asked before the job is made, never after.
+absl::StatusOr<v1::Job> CreateJob(const v1::CreateJobRequest& request, const std::function<bool()>& is_cancelled,
+                                  Backend& backend);
+absl::StatusOr<v1::Job> GetJob(const v1::GetJobRequest& request, Backend& backend);
+absl::StatusOr<v1::ListJobsResponse> ListJobs(const v1::ListJobsRequest& request, Backend& backend);
+absl::StatusOr<v1::Job> CancelJob(const v1::CancelJobRequest& request, Backend& backend);
+absl::StatusOr<v1::Manifest> GetManifest(const v1::GetManifestRequest& request, Backend& backend);
+absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const v1::GetCapabilitiesRequest& request, Backend& backend);
+
+// Streams: called in a reaction, they return at once.
+grpc::ServerWriteReactor<v1::JobEvent>* WatchJob(const v1::WatchJobRequest& request, Backend& backend);
+grpc::ServerWriteReactor<v1::ReadFileResponse>* ReadFile(const v1::ReadFileRequest& request, Backend& backend);
+
+}  // namespace pivot
+
+#endif  // PIVOT_SERVER_HANDLERS_HANDLERS_H_

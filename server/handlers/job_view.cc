@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/handlers/job_view.h"
+
+#include <optional>
+#include <utility>
+
+#include "proto/status/status_macros.h"
+#include "server/errors.h"
+#include "server/store/transition.h"
+
+namespace pivot {
+
+absl::StatusOr<std::string> FindJobUid(Store& store, absl::string_view name, absl::string_view field) {
+  PIVOT_ASSIGN_OR_RETURN(const JobName parsed, ParseJobName(name, field));
+  auto uid = store.FindJob(parsed.project, parsed.job);
+  if (absl::IsNotFound(uid.status())) return JobNotFound(name);
+  return uid;
+}
+
+absl::StatusOr<v1::Job> ViewJob(Store& store, const Hub& hub, absl::string_view uid) {
+  PIVOT_ASSIGN_OR_RETURN(JobRecord record, store.ReadJob(uid));
+  AddProgress(hub, &record.job);
+  return std::move(record.job);
+}
+
+void AddProgress(const Hub& hub, v1::Job* job) {
+  if (IsTerminal(job->state())) return;
+  const std::optional<LiveProgress> live = hub.Progress(job->uid());
+  if (live.has_value() && live->attempt == job->attempt()) *job->mutable_progress() = live->progress;
+}
+
+absl::StatusOr<CheckpointRecord> FindCheckpoint(Store& store, absl::string_view name, absl::string_view field) {
+  PIVOT_ASSIGN_OR_RETURN(const CheckpointName parsed, ParseCheckpointName(name, field));
+  const auto uid = store.FindJob(parsed.job.project, parsed.job.job);
+  if (absl::IsNotFound(uid.status())) return CheckpointNotFound(name);
+  PIVOT_RETURN_IF_ERROR(uid.status());
+  auto checkpoint = store.ReadCheckpoint(*uid, parsed.number);
+  if (absl::IsNotFound(checkpoint.status())) return CheckpointNotFound(name);
+  return checkpoint;
+}
+
+}  // namespace pivot

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "absl/time/clock.h"
+
+#include "proto/status/status_macros.h"
+#include "server/convert.h"
+#include "server/errors.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/job_view.h"
+#include "server/handlers/stream_reactor.h"
+#include "server/store/transition.h"
+
+namespace pivot {
+namespace {
+
+using Clock = TimerQueue::Clock;
+
+constexpr auto kDefaultProgressInterval = std::chrono::seconds(1);
+constexpr auto kLeastProgressInterval = std::chrono::milliseconds(100);
+constexpr int64_t kMostProgressSeconds = 3600;
+
+Clock::duration ProgressInterval(const v1::WatchJobRequest& request) {
+  if (!request.has_progress_interval()) return kDefaultProgressInterval;
+  const auto& wanted = request.progress_interval();
+  const std::chrono::seconds seconds(std::clamp<int64_t>(wanted.seconds(), 0, kMostProgressSeconds));
+  return std::max<Clock::duration>(kLeastProgressInterval, seconds + std::chrono::nanoseconds(wanted.nanos()));
+}
+
+/// All that it keeps is a cursor; what comes next is looked up when the last message is through.
+class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
+ public:
+  WatchStream(v1::WatchJobRequest request, Backend& backend)
+      : StreamReactor(backend.control),
+        request_(std::move(request)),
+        backend_(backend),
+        progress_interval_(ProgressInterval(request_)),
+        cursor_(request_.after_seq()) {
+    backend_.metrics->WatcherCame();
+  }
+  ~WatchStream() override { backend_.metrics->WatcherLeft(); }
+
+  void Wake() override { StreamReactor::Wake(); }
+
+ protected:
+  Step Next(v1::JobEvent* message, absl::Status* status) override {
+    const auto step = Look(message);
+    if (!step.ok()) *status = step.status();
+    if (step.ok() && *step == Step::kWrite) last_write_ = Clock::now();
+    return step.value_or(Step::kFinish);
+  }
+
+  void Ended(const absl::Status& status) override {
+    backend_.metrics->CallHandled("Jobs", "WatchJob", status.code(), absl::FromChrono(Clock::now() - begin_));
+  }
+
+ private:
+  absl::StatusOr<Step> Look(v1::JobEvent* message) {
+    if (uid_.empty()) {
+      PIVOT_RETURN_IF_ERROR(Open());
+      if (request_.snapshot_first()) return Snapshot(message);
+    }
+    if (terminal_sent_) return Step::kFinish;
+    // The head first: an event that comes after it wakes us again.
+    PIVOT_ASSIGN_OR_RETURN(const JobHead head, backend_.store->ReadJobHead(uid_));
+    if (cursor_ >= head.last_seq) return IsTerminal(head.state) ? Step::kFinish : Idle(message);
+    PIVOT_ASSIGN_OR_RETURN(std::optional<v1::JobEvent> event, backend_.store->ReadEvent(uid_, cursor_ + 1));
+    if (!event.has_value()) return absl::DataLossError("the job's events have a gap");
+    *message = *std::move(event);
+    cursor_ = message->seq();
+    terminal_sent_ = message->has_state_changed() && IsTerminal(message->state_changed().to());
+    return Step::kWrite;
+  }
+
+  absl::Status Open() {
+    PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend_.store, request_.name(), "name"));
+    PIVOT_ASSIGN_OR_RETURN(const JobHead head, backend_.store->ReadJobHead(uid));
+    if (cursor_ > head.last_seq) return SequenceFromFuture(cursor_, head.last_seq);
+    uid_ = uid;
+    backend_.hub->Subscribe(uid_, std::static_pointer_cast<WatchStream>(shared_from_this()));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Step> Snapshot(v1::JobEvent* message) {
+    PIVOT_ASSIGN_OR_RETURN(*message->mutable_snapshot(), ViewJob(*backend_.store, *backend_.hub, uid_));
+    Stamp(message, message->snapshot().attempt());
+    return Step::kWrite;
+  }
+
+  /// Progress if there is some and it is time, a heartbeat if it is time for that, else a timer for whichever comes
+  /// first.
+  Step Idle(v1::JobEvent* message) {
+    const auto now = Clock::now();
+    const auto heartbeat = last_write_ + absl::ToChronoNanoseconds(backend_.heartbeat_interval);
+    const std::optional<LiveProgress> live = backend_.hub->Progress(uid_);
+    if (live.has_value() && live->version > progress_version_) {
+      if (now >= last_progress_ + progress_interval_) {
+        progress_version_ = live->version;
+        last_progress_ = now;
+        *message->mutable_progress() = live->progress;
+        Stamp(message, live->attempt);
+        return Step::kWrite;
+      }
+      WakeAt(last_progress_ + progress_interval_, now, &progress_timer_);
+    }
+    if (now >= heartbeat) {
+      message->mutable_heartbeat();
+      Stamp(message, 0);
+      return Step::kWrite;
+    }
+    WakeAt(heartbeat, now, &heartbeat_timer_);
+    return Step::kWait;
+  }
+
+  void Stamp(v1::JobEvent* message, int attempt) const {
+    message->set_job(request_.name());
+    message->set_attempt(attempt);
+    *message->mutable_time() = ToTimestamp(absl::ToUnixMicros(absl::Now()));
+  }
+
+  /// At most one timer of each kind is under way: one that comes too early looks again and sets the next.
+  void WakeAt(Clock::time_point time, Clock::time_point now, Clock::time_point* timer) {
+    if (*timer > now) return;
+    *timer = time;
+    backend_.timers->At(time, [watcher = std::weak_ptr<StreamReactor>(weak_from_this())] {
+      if (const auto live = watcher.lock()) live->Wake();
+    });
+  }
+
+  const v1::WatchJobRequest request_;
+  Backend& backend_;
+  const Clock::duration progress_interval_;
+  const Clock::time_point begin_ = Clock::now();
+
+  // Used by Next() alone.
+  std::string uid_;
+  uint64_t cursor_;
+  bool terminal_sent_ = false;
+  Clock::time_point last_write_ = Clock::now();
+  Clock::time_point last_progress_ = Clock::time_point::min() + std::chrono::hours(1);
+  uint64_t progress_version_ = 0;
+  Clock::time_point progress_timer_ = Clock::time_point::min();
+  Clock::time_point heartbeat_timer_ = Clock::time_point::min();
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::JobEvent>* WatchJob(const v1::WatchJobRequest& request, Backend& backend) {
+  const auto stream = std::make_shared<WatchStream>(request, backend);
+  stream->Begin(*backend.streams, Draining());
+  return stream.get();
+}
+
+}  // namespace pivot

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/hub.h"
+
+#include <utility>
+
+#include "absl/time/clock.h"
+
+namespace pivot {
+
+void Hub::Subscribe(const std::string& job_uid, const std::shared_ptr<Watcher>& watcher) {
+  const std::lock_guard lock(mutex_);
+  auto& watchers = watchers_[job_uid];
+  std::erase_if(watchers, [](const auto& entry) { return entry.expired(); });
+  watchers.push_back(watcher);
+}
+
+void Hub::Notify(const std::string& job_uid) {
+  for (const auto& watcher : Watchers(job_uid)) watcher->Wake();
+}
+
+void Hub::SetProgress(const std::string& job_uid, int attempt, v1::Progress progress) {
+  {
+    const std::lock_guard lock(mutex_);
+    progress_[job_uid] = {std::move(progress), attempt, absl::Now(), ++version_};
+  }
+  Notify(job_uid);
+}
+
+void Hub::ClearProgress(const std::string& job_uid) {
+  const std::lock_guard lock(mutex_);
+  progress_.erase(job_uid);
+}
+
+std::optional<LiveProgress> Hub::Progress(const std::string& job_uid) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = progress_.find(job_uid);
+  return found == progress_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<std::shared_ptr<Watcher>> Hub::Watchers(const std::string& job_uid) {
+  std::vector<std::shared_ptr<Watcher>> live;
+  const std::lock_guard lock(mutex_);
+  const auto found = watchers_.find(job_uid);
+  if (found == watchers_.end()) return live;
+  std::erase_if(found->second, [&live](const auto& entry) {
+    auto watcher = entry.lock();
+    if (watcher == nullptr) return true;
+    live.push_back(std::move(watcher));
+    return false;
+  });
+  if (live.empty()) watchers_.erase(found);
+  return live;
+}
+
+}  // namespace pivot

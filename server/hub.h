@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_SERVER_HUB_H_
+#define PIVOT_SERVER_HUB_H_
+
+// Tells those who watch a job that there is something new. It keeps no queues: durable events are read from the store,
+// and of progress only the newest is kept.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "pivot/v1/job.pb.h"
+
+namespace pivot {
+
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  /// Something may be new. Any thread, often without need; must return at once.
+  virtual void Wake() = 0;
+};
+
+struct LiveProgress {
+  v1::Progress progress;
+  int attempt = 0;
+  absl::Time time;
+  uint64_t version = 0;  // grows with every change of any job
+};
+
+/// Every function may be called from any thread.
+class Hub {
+ public:
+  /// Ends when the watcher does.
+  void Subscribe(const std::string& job_uid, const std::shared_ptr<Watcher>& watcher);
+
+  /// Wakes the job's watchers.
+  void Notify(const std::string& job_uid);
+
+  void SetProgress(const std::string& job_uid, int attempt, v1::Progress progress);
+  void ClearProgress(const std::string& job_uid);
+  std::optional<LiveProgress> Progress(const std::string& job_uid) const;
+
+ private:
+  std::vector<std::shared_ptr<Watcher>> Watchers(const std::string& job_uid);
+
+  mutable std::mutex mutex_;
+  absl::flat_hash_map<std::string, std::vector<std::weak_ptr<Watcher>>> watchers_;
+  absl::flat_hash_map<std::string, LiveProgress> progress_;
+  uint64_t version_ = 0;
+};
+
+}  // namespace pivot
+
+#endif  // PIVOT_SERVER_HUB_H_

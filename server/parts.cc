@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/parts.h"
+
+#include <chrono>
+#include <filesystem>
+#include <grpcpp/health_check_service_interface.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "proto/status/status_macros.h"
+#include "server/artifact/recovery.h"
+#include "server/errors.h"
+#include "server/log.h"
+#include "server/process/environment.h"
+#include "server/services.h"
+#include "server/store/transition.h"
+
+namespace pivot {
+namespace {
+
+constexpr int kControlThreads = 4;
+constexpr int kTransferThreads = 4;
+constexpr int kProbeThreads = 4;
+constexpr int kPublishThreads = 2;
+
+absl::Status CheckProgram(const std::string& path, const char* flag) {
+  std::error_code error;
+  if (access(path.c_str(), X_OK) == 0 && !std::filesystem::is_directory(path, error)) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat(path, " is not there or cannot be run; name the right one with ", flag));
+}
+
+std::vector<Device> FindDevices(const ServerOptions& options) {
+  if (options.devices.has_value()) return *options.devices;
+  std::vector<Device> devices = SelectVisible(FindGpus(), FindVariable(options.environment, "CUDA_VISIBLE_DEVICES"));
+  devices.push_back(DescribeCpu());
+  return devices;
+}
+
+}  // namespace
+
+absl::Status Server::Parts::Check() {
+  PIVOT_RETURN_IF_ERROR(CheckProgram(options.worker_program, "--worker"));
+  PIVOT_RETURN_IF_ERROR(CheckProgram(options.probe_program, "--probe"));
+  PIVOT_ASSIGN_OR_RETURN(paths, AllowedPaths::Make(options.allow_paths));
+  if (options.listen.empty()) options.listen = {absl::StrCat("unix:", options.data_folder, "/pivotd.sock")};
+  for (const std::string& text : options.listen) {
+    PIVOT_ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(text));
+    // Sockets may lie in the data folder: they are looked at once that is ours.
+    if (address.kind != ListenAddress::Kind::kUnix) PIVOT_RETURN_IF_ERROR(CheckFree(address));
+    listen.push_back(address);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::OpenStore() {
+  PIVOT_ASSIGN_OR_RETURN(data, DataFolder::Open(options.data_folder));
+  for (const ListenAddress& address : listen) {
+    if (address.kind == ListenAddress::Kind::kUnix) PIVOT_RETURN_IF_ERROR(CheckFree(address));
+  }
+  metrics = std::make_shared<Metrics>(
+      PIVOT_VERSION, MetricsSources{.queue = [this] { return store->ReadQueueFigures().value_or(QueueFigures{}); },
+                                    .free_disk_bytes = [this] { return data->FreeBytes(); }});
+  PIVOT_ASSIGN_OR_RETURN(
+      store,
+      Store::Open(data->database(),
+                  {.committed = [this](const std::string& uid, const v1::JobEvent& event) { HandleCommit(uid, event); },
+                   .commit_took = [this](absl::Duration time) { metrics->CommitTook(time); }}));
+  return Recover(*store, *data);
+}
+
+void Server::Parts::HandleCommit(const std::string& job_uid, const v1::JobEvent& event) {
+  if (event.has_state_changed()) {
+    const v1::StateChanged& change = event.state_changed();
+    Log(Severity::kInfo, "job_state",
+        {{"job", event.job()},
+         {"attempt", event.attempt()},
+         {"state", v1::State_Name(change.to())},
+         {"reason", change.reason()}});
+    if (IsTerminal(change.to())) metrics->JobFinished(change.to());
+    // Queued, or off its device: either way somebody may start now.
+    Scheduler* const kicked = scheduler_to_kick;
+    if (kicked != nullptr && change.to() != v1::STATE_RUNNING) kicked->Kick();
+  }
+  hub.Notify(job_uid);
+}
+
+absl::Status Server::Parts::StartThreads() {
+  devices = FindDevices(options);
+  probe = std::make_unique<Probe>(
+      ProbeOptions{options.probe_program, CleanEnvironment(options.environment), options.probe_limits});
+  PIVOT_ASSIGN_OR_RETURN(v1::ServerCapabilities capabilities, probe->Capabilities());
+  publisher = std::make_unique<Publisher>(store.get(), data.get());
+  checkpoints = std::make_unique<CheckpointReader>(data.get());
+  launcher = std::make_unique<ProcessLauncher>(
+      ProcessLauncher::Options{options.worker_program, options.environment, options.torch_path_file});
+  timers = std::make_unique<TimerQueue>();
+  publishing = std::make_unique<Executor>(kPublishThreads);
+  control = std::make_unique<Executor>(kControlThreads);
+  probing = std::make_unique<Executor>(kProbeThreads);
+  transfer = std::make_unique<Executor>(kTransferThreads);
+  MakeSupervisor();
+  scheduler = std::make_unique<Scheduler>(store.get(), control.get(), timers.get(), devices,
+                                          [this](const Assignment& assignment) { supervisor->Start(assignment); });
+  MakeBackend(std::move(capabilities));
+  return absl::OkStatus();
+}
+
+void Server::Parts::MakeSupervisor() {
+  supervisor = std::make_unique<Supervisor>(
+      Supervisor::Parts{.store = store.get(),
+                        .hub = &hub,
+                        .data = data.get(),
+                        .publisher = publisher.get(),
+                        .publishing = publishing.get(),
+                        .launcher = launcher.get(),
+                        .limits = options.watchdog,
+                        .restarted = [this](absl::string_view cause) { metrics->WorkerRestarted(std::string(cause)); },
+                        .published = [this](absl::Duration time) { metrics->PublishTook(time); }});
+}
+
+void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
+  capabilities.set_version(PIVOT_VERSION);
+  capabilities.set_max_queued_jobs(static_cast<int32_t>(options.max_queued));
+  capabilities.set_max_spec_bytes(static_cast<int32_t>(kMaxSpecBytes));
+  backend.reset(new Backend{.store = store.get(),
+                            .hub = &hub,
+                            .data = data.get(),
+                            .supervisor = supervisor.get(),
+                            .probe = probe.get(),
+                            .checkpoints = checkpoints.get(),
+                            .metrics = metrics.get(),
+                            .timers = timers.get(),
+                            .streams = &streams,
+                            .control = control.get(),
+                            .probing = probing.get(),
+                            .transfer = transfer.get(),
+                            .paths = &*paths,
+                            .devices = devices,
+                            .capabilities = std::move(capabilities),
+                            .max_queued = options.max_queued,
+                            .heartbeat_interval = options.heartbeat_interval});
+}
+
+absl::Status Server::Parts::Serve() {
+  if (!options.metrics_address.empty()) {
+    PIVOT_ASSIGN_OR_RETURN(metrics_serving, StartMetrics(options.metrics_address, metrics));
+  }
+  services = MakeServices(backend.get());
+  PIVOT_ASSIGN_OR_RETURN(serving, StartGrpc(listen, services));
+  return absl::OkStatus();
+}
+
+void Server::Parts::RunJobs() {
+  scheduler_to_kick = scheduler.get();
+  scheduler->Kick();
+}
+
+void Server::Parts::Shutdown() {
+  if (serving.server != nullptr) serving.server->GetHealthCheckService()->SetServingStatus(false);
+  if (backend != nullptr) backend->draining = true;
+  if (probe != nullptr) probe->Stop();
+  if (scheduler != nullptr) scheduler->Stop();
+  if (publisher != nullptr) publisher->Stop();
+  if (supervisor != nullptr) supervisor->StopWorkers();
+  streams.StopAll(Draining());
+  if (serving.server != nullptr) {
+    // Calls that do not end by themselves, such as streams that nobody reads, are cancelled after the grace.
+    serving.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(options.call_grace));
+    serving.server->Wait();
+    serving.server.reset();
+  }
+  metrics_serving.exposer.reset();
+  for (Executor* executor : {probing.get(), transfer.get(), control.get(), publishing.get()}) {
+    if (executor != nullptr) executor->Stop();
+  }
+  timers.reset();
+  supervisor.reset();
+  store.reset();
+  data.reset();
+}
+
+}  // namespace pivot

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_SERVER_SERVER_H_
+#define PIVOT_SERVER_SERVER_H_
+
+// The whole server, as main() and tests start it.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "server/process/capture.h"
+#include "server/scheduler/device.h"
+#include "server/worker/watchdog.h"
+
+namespace pivot {
+
+struct ServerOptions {
+  std::string data_folder;
+  std::vector<std::string> listen;       // empty: unix:DATA/pivotd.sock
+  std::vector<std::string> allow_paths;  // folders that jobs may read
+  std::string metrics_address;           // loopback HOST:PORT; empty: no metrics
+  std::string worker_program;
+  std::string probe_program;
+  std::string torch_path_file;  // names torch's lib folder when PIVOT_TORCH_LIB does not
+  int64_t max_queued = 10000;
+
+  // What tests change.
+  std::vector<std::string> environment;        // as of process/environment.h: what children may get is taken from it
+  std::optional<std::vector<Device>> devices;  // absent: those of the machine
+  WatchdogLimits watchdog;
+  CaptureLimits probe_limits;
+  absl::Duration heartbeat_interval = absl::Seconds(15);
+  absl::Duration call_grace = absl::Seconds(3);  // how long Shutdown() waits for calls to end by themselves
+};
+
+/// The options' defaults that come from the process: its environment, and the programs beside its executable.
+ServerOptions DefaultServerOptions();
+
+class Server {
+ public:
+  /// Returns once it accepts calls. When something is in the way, the message says in a sentence what to do, and
+  /// nothing of the attempt is left behind.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options);
+
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  /// What it listens on, with real ports: "unix:/run/pivot.sock", "127.0.0.1:41234".
+  const std::vector<std::string>& addresses() const;
+
+  /// Port of /metrics; 0 without metrics.
+  int metrics_port() const;
+
+  /// Drains: refuses new jobs, ends the workers (their jobs are queued again for the next start), ends every stream,
+  /// closes the store. Takes at most 20 s; a second call does nothing.
+  void Shutdown();
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace pivot
+
+#endif  // PIVOT_SERVER_SERVER_H_

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of Store that moves jobs from state to state.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "proto/files/sha256.h"
+#include "proto/status/status_macros.h"
+#include "server/convert.h"
+#include "server/errors.h"
+#include "server/names.h"
+#include "server/store/reader.h"
+#include "server/store/rows.h"
+#include "server/store/store.h"
+#include "server/store/transition.h"
+
+namespace pivot {
+namespace {
+
+constexpr int kDefaultPriority = 50;
+// Ids of 50 random bits: a second try is all but never needed.
+constexpr int kIdTries = 4;
+
+absl::Status CheckRoom(WriteBatch& batch, int64_t max_queued) {
+  Statement row = batch.database.Query("SELECT count(*) FROM job WHERE state = ?", v1::STATE_QUEUED);
+  PIVOT_RETURN_IF_ERROR(row.Step().status());
+  return row.Integer(0) < max_queued ? absl::OkStatus() : QueueFull(max_queued);
+}
+
+absl::Status CheckStagingIsFree(WriteBatch& batch, absl::string_view staging_uid) {
+  Statement row = batch.database.Query("SELECT project, id FROM job WHERE staging_uid = ? AND state IN (?, ?, ?)",
+                                       staging_uid, v1::STATE_QUEUED, v1::STATE_RUNNING, v1::STATE_CANCELLING);
+  PIVOT_ASSIGN_OR_RETURN(const bool used, row.Step());
+  if (!used) return absl::OkStatus();
+  return ResumeNotPossible(absl::StrCat(FormatJobName(row.Bytes(0), row.Bytes(1)),
+                                        " goes on from these blocks already; watch that job instead"));
+}
+
+absl::StatusOr<bool> IdIsTaken(WriteBatch& batch, absl::string_view project, absl::string_view id) {
+  const auto uid = FindJobUid(batch.database, project, id);
+  if (!uid.ok() && !absl::IsNotFound(uid.status())) return uid.status();
+  return uid.ok();
+}
+
+absl::Status ChooseId(WriteBatch& batch, NewJob& job) {
+  if (!job.id.empty()) {
+    PIVOT_ASSIGN_OR_RETURN(const bool taken, IdIsTaken(batch, job.project, job.id));
+    return taken ? JobExists(FormatJobName(job.project, job.id)) : absl::OkStatus();
+  }
+  for (int i = 0; i < kIdTries; ++i) {
+    job.id = NewJobId();
+    PIVOT_ASSIGN_OR_RETURN(const bool taken, IdIsTaken(batch, job.project, job.id));
+    if (!taken) return absl::OkStatus();
+  }
+  return absl::InternalError("no free job id was found");
+}
+
+absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const std::string& uid) {
+  PIVOT_RETURN_IF_ERROR(batch.database.Run("INSERT INTO project (id, create_us) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                                           job.project, batch.now_us));
+  const std::string spec = job.spec.SerializeAsString();
+  const std::string plan = job.plan.has_value() ? job.plan->SerializeAsString() : std::string();
+  const std::string device = job.spec.device().empty() ? "auto" : job.spec.device();
+  const int priority = job.spec.priority() == 0 ? kDefaultPriority : job.spec.priority();
+  PIVOT_RETURN_IF_ERROR(batch.database.Run(
+      "INSERT INTO job (uid, project, id, state, state_reason, priority, device, spec_pb, spec_sha256, plan_pb, "
+      "staging_uid, create_us, update_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)",
+      uid, job.project, job.id, v1::STATE_QUEUED, std::string("WAITING_FOR_DEVICE"), priority, device, Blob{spec},
+      Sha256Of(spec), job.plan.has_value() ? std::optional(Blob{plan}) : std::nullopt,
+      job.staging_uid.empty() ? uid : job.staging_uid, batch.now_us));
+  if (job.request_id.empty()) return absl::OkStatus();
+  return batch.database.Run(
+      "INSERT INTO request (project, id, content_sha256, job_uid, create_us) VALUES (?, ?, ?, ?, ?)", job.project,
+      job.request_id, job.content_sha256, uid, batch.now_us);
+}
+
+v1::JobEvent CreationEvent() {
+  v1::JobEvent event;
+  event.mutable_state_changed()->set_to(v1::STATE_QUEUED);
+  event.mutable_state_changed()->set_reason("WAITING_FOR_DEVICE");
+  return event;
+}
+
+/// The lease's new token; IsStateMovedOn when the device is taken.
+absl::StatusOr<int64_t> TakeLease(WriteBatch& batch, const std::string& device, const std::string& job_uid,
+                                  int attempt) {
+  Statement row = batch.database.Query(
+      "INSERT INTO lease (device, token, job_uid, attempt) VALUES (?, 1, ?, ?) ON CONFLICT (device) DO UPDATE SET "
+      "token = token + 1, job_uid = excluded.job_uid, attempt = excluded.attempt WHERE lease.job_uid IS NULL "
+      "RETURNING token",
+      device, job_uid, attempt);
+  PIVOT_ASSIGN_OR_RETURN(const bool taken, row.Step());
+  if (!taken) return StateMovedOn();
+  return row.Integer(0);
+}
+
+struct LostAttempt {
+  AttemptKey key;
+  v1::State state = v1::STATE_UNSPECIFIED;
+};
+
+absl::StatusOr<std::vector<LostAttempt>> FindLostAttempts(Database& database) {
+  std::vector<LostAttempt> lost;
+  Statement rows = database.Query(
+      "SELECT job.uid, job.attempt, attempt.token, job.state FROM job JOIN attempt "
+      "ON attempt.job_uid = job.uid AND attempt.number = job.attempt WHERE job.state IN (?, ?)",
+      v1::STATE_RUNNING, v1::STATE_CANCELLING);
+  while (true) {
+    PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return lost;
+    lost.push_back(
+        {{rows.Bytes(0), static_cast<int>(rows.Integer(1)), rows.Integer(2)}, static_cast<v1::State>(rows.Integer(3))});
+  }
+}
+
+absl::Status CloseLostAttempt(WriteBatch& batch, const LostAttempt& lost) {
+  PIVOT_ASSIGN_OR_RETURN(v1::Attempt attempt, LoadAttempt(batch.database, lost.key.job_uid, lost.key.number));
+  attempt.set_cause("SERVER_DIED");
+  const v1::State next = lost.state == v1::STATE_CANCELLING ? v1::STATE_CANCELLED : v1::STATE_QUEUED;
+  return CloseAttempt(batch, lost.key, lost.state, std::move(attempt), {.to = next, .reason = "SERVER_DIED"});
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> Store::CreateJob(NewJob job) {
+  std::string uid;
+  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+    PIVOT_ASSIGN_OR_RETURN(uid, pivot::FindRequest(batch.database, job));
+    if (!uid.empty()) return absl::OkStatus();
+    PIVOT_RETURN_IF_ERROR(CheckRoom(batch, job.max_queued));
+    if (!job.staging_uid.empty()) PIVOT_RETURN_IF_ERROR(CheckStagingIsFree(batch, job.staging_uid));
+    PIVOT_RETURN_IF_ERROR(ChooseId(batch, job));
+    uid = NewUid();
+    PIVOT_RETURN_IF_ERROR(InsertJob(batch, job, uid));
+    return pivot::AppendEvent(batch, uid, CreationEvent());
+  });
+  if (!written.ok()) return written;
+  return uid;
+}
+
+absl::StatusOr<AttemptKey> Store::Claim(const QueuedJob& job, const std::string& device,
+                                        const std::string& device_name) {
+  AttemptKey key{job.uid, job.attempt + 1, 0};
+  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+    // First of all: it tells whether the job is still there to be claimed.
+    PIVOT_RETURN_IF_ERROR(ChangeState(batch, {job.uid, v1::STATE_QUEUED, job.attempt},
+                                      {.to = v1::STATE_RUNNING, .reason = "STARTING"}));
+    PIVOT_ASSIGN_OR_RETURN(key.token, TakeLease(batch, device, key.job_uid, key.number));
+    v1::Attempt attempt;
+    attempt.set_number(key.number);
+    attempt.set_device(device_name);
+    *attempt.mutable_start_time() = ToTimestamp(batch.now_us);
+    const std::string bytes = attempt.SerializeAsString();
+    return batch.database.Run(
+        "INSERT INTO attempt (job_uid, number, device, token, start_us, attempt_pb) VALUES (?, ?, ?, ?, ?, ?)",
+        key.job_uid, key.number, device_name, key.token, batch.now_us, Blob{bytes});
+  });
+  if (!written.ok()) return written;
+  return key;
+}
+
+absl::StatusOr<v1::State> Store::CancelJob(absl::string_view uid) {
+  v1::State state = v1::STATE_UNSPECIFIED;
+  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+    PIVOT_ASSIGN_OR_RETURN(const JobHead head, LoadJobHead(batch.database, uid));
+    state = head.state;
+    if (head.state == v1::STATE_QUEUED) state = v1::STATE_CANCELLED;
+    if (head.state == v1::STATE_RUNNING) state = v1::STATE_CANCELLING;
+    if (state == head.state) return absl::OkStatus();
+    return ChangeState(batch, {std::string(uid), head.state, head.attempt},
+                       {.to = state, .reason = "CANCEL_REQUESTED"});
+  });
+  if (!written.ok()) return written;
+  return state;
+}
+
+absl::Status Store::EndAttempt(const AttemptKey& key, v1::State from, v1::Attempt ended, const StateChange& change) {
+  return Write([&](WriteBatch& batch) { return CloseAttempt(batch, key, from, std::move(ended), change); });
+}
+
+absl::StatusOr<int> Store::EndLostAttempts() {
+  int count = 0;
+  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+    PIVOT_ASSIGN_OR_RETURN(const std::vector<LostAttempt> lost, FindLostAttempts(batch.database));
+    for (const LostAttempt& attempt : lost) PIVOT_RETURN_IF_ERROR(CloseLostAttempt(batch, attempt));
+    count = static_cast<int>(lost.size());
+    return absl::OkStatus();
+  });
+  if (!written.ok()) return written;
+  return count;
+}
+
+absl::Status Store::AppendEvent(const AttemptKey& key, v1::JobEvent event) {
+  return Write([&](WriteBatch& batch) -> absl::Status {
+    if (event.has_attempt_started()) {
+      // The job is no more STARTING. That is not a state of its own, so it needs no transition.
+      PIVOT_RETURN_IF_ERROR(
+          batch.database.Run("UPDATE job SET state_reason = '' WHERE uid = ? AND state = ? AND attempt = ?",
+                             key.job_uid, v1::STATE_RUNNING, key.number));
+    }
+    return pivot::AppendEvent(batch, key.job_uid, std::move(event), &key);
+  });
+}
+
+}  // namespace pivot

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_SERVER_STORE_RECORDS_H_
+#define PIVOT_SERVER_STORE_RECORDS_H_
+
+// What the store takes and gives.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "google/rpc/status.pb.h"
+#include "pivot/v1/event.pb.h"
+#include "pivot/v1/job.pb.h"
+
+namespace pivot {
+
+/// Called in the thread that wrote, after the commit, without any lock.
+struct StoreHooks {
+  std::function<void(const std::string& job_uid, const v1::JobEvent& event)> committed;
+  std::function<void(absl::Duration)> commit_took;
+};
+
+/// One run of a job as its lease knows it. Whoever writes for a worker shows it; once the lease has another token, it
+/// is refused.
+struct AttemptKey {
+  std::string job_uid;
+  int number = 0;
+  int64_t token = 0;
+};
+
+struct NewJob {
+  std::string project;
+  std::string id;  // empty: chosen by the store
+  v1::JobSpec spec;
+  std::optional<v1::Plan> plan;
+  std::string request_id;      // empty: none
+  std::string content_sha256;  // of the request
+  std::string staging_uid;     // of the job that it resumes; empty: its own
+  int64_t max_queued = 0;
+};
+
+struct JobRecord {
+  v1::Job job;  // as the API shows it, but for progress
+  std::string project;
+  std::string staging_uid;
+};
+
+/// How much of a job a list shows: kShort leaves out plan.modules and attempts.log_tail, which may be long.
+enum class JobDetail { kFull, kShort };
+
+struct JobPage {
+  std::vector<v1::Job> jobs;
+  std::string next_page_token;
+};
+
+/// What changes while a job lives.
+struct JobHead {
+  v1::State state = v1::STATE_UNSPECIFIED;
+  int attempt = 0;
+  uint64_t last_seq = 0;
+};
+
+struct QueuedJob {
+  std::string uid;
+  int attempt = 0;  // the newest so far
+  int priority = 0;
+  std::string device;  // as asked for: "auto", "cpu", "cuda:N"
+  int64_t create_us = 0;
+};
+
+struct LeasedDevice {
+  std::string device;
+  std::string job_name;
+};
+
+struct StateChange {
+  v1::State to = v1::STATE_UNSPECIFIED;
+  std::string reason;
+  std::optional<google::rpc::Status> error;  // with FAILED
+  std::optional<v1::Result> result;          // with SUCCEEDED
+};
+
+struct CheckpointRecord {
+  v1::CheckpointRef ref;
+  std::string object;  // folder below objects/
+};
+
+/// A staging folder's user.
+struct StagingUse {
+  v1::State state = v1::STATE_UNSPECIFIED;
+  bool can_be_resumed = false;  // a compress task
+};
+
+struct QueueFigures {
+  std::map<v1::State, int64_t> jobs;
+  absl::Duration oldest_queued;  // zero when nothing waits
+};
+
+}  // namespace pivot
+
+#endif  // PIVOT_SERVER_STORE_RECORDS_H_

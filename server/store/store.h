@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_SERVER_STORE_STORE_H_
+#define PIVOT_SERVER_STORE_STORE_H_
+
+// Jobs, their events, attempts, leases and checkpoints, in SQLite. What a call has acknowledged survives the process
+// and the machine's power.
+//
+// Every function may be called from any thread and may take milliseconds: not from a reaction of gRPC. One connection
+// writes, others read beside it. kNotFound stands for what is not there, with no message for people.
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+#include "server/store/records.h"
+#include "server/store/sqlite.h"
+
+namespace pivot {
+
+struct WriteBatch;
+
+class Store {
+ public:
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path, StoreHooks hooks = {});
+  ~Store();
+
+  // Jobs.
+  /// Creates a queued job and returns its uid, or that of the job which the same request made before. kAlreadyExists
+  /// JOB_EXISTS, kFailedPrecondition REQUEST_ID_REUSED and RESUME_NOT_POSSIBLE, kResourceExhausted QUEUE_FULL.
+  absl::StatusOr<std::string> CreateJob(NewJob job);
+  /// The uid of the job that this request made; empty when it is new.
+  absl::StatusOr<std::string> FindRequest(const NewJob& job);
+  absl::StatusOr<std::string> FindJob(absl::string_view project, absl::string_view id);
+  absl::StatusOr<JobRecord> ReadJob(absl::string_view uid, JobDetail detail = JobDetail::kFull);
+  absl::StatusOr<JobHead> ReadJobHead(absl::string_view uid);
+  /// Newest first; a page of large jobs holds fewer. kInvalidArgument INVALID_PAGE_TOKEN.
+  absl::StatusOr<JobPage> ListJobs(absl::string_view project, int page_size, absl::string_view page_token);
+  absl::StatusOr<QueueFigures> ReadQueueFigures();
+
+  // Events.
+  /// Nothing when there is none of that number yet.
+  absl::StatusOr<std::optional<v1::JobEvent>> ReadEvent(absl::string_view job_uid, uint64_t seq);
+  /// For a worker, while it holds its lease; else IsStateMovedOn.
+  absl::Status AppendEvent(const AttemptKey& key, v1::JobEvent event);
+
+  // The life of a job. IsStateMovedOn when somebody else was first.
+  /// Highest priority first, then oldest.
+  absl::StatusOr<std::vector<QueuedJob>> ReadQueue();
+  absl::StatusOr<std::vector<LeasedDevice>> ReadLeases();
+  /// QUEUED becomes RUNNING with a lease of `device`, a name that stays the device's own; people call it `device_name`.
+  absl::StatusOr<AttemptKey> Claim(const QueuedJob& job, const std::string& device, const std::string& device_name);
+  /// QUEUED becomes CANCELLED, RUNNING becomes CANCELLING, the others stay. Returns what it is now.
+  absl::StatusOr<v1::State> CancelJob(absl::string_view uid);
+  /// Ends the attempt and moves the job from `from` on.
+  absl::Status EndAttempt(const AttemptKey& key, v1::State from, v1::Attempt ended, const StateChange& change);
+  /// For the start: ends every attempt that no end was written for, with the cause SERVER_DIED. Returns their number.
+  absl::StatusOr<int> EndLostAttempts();
+
+  // Checkpoints.
+  /// Makes a checkpoint visible; the worker must hold its lease.
+  absl::Status AddCheckpoint(const AttemptKey& key, const CheckpointRecord& checkpoint);
+  absl::StatusOr<CheckpointRecord> ReadCheckpoint(absl::string_view job_uid, int number);
+  absl::StatusOr<std::vector<std::string>> ReadObjects();
+  /// Jobs that work or worked in this staging folder.
+  absl::StatusOr<std::vector<StagingUse>> ReadStagingUses(absl::string_view staging_uid);
+
+ private:
+  class Reader;
+
+  Store(std::string path, std::unique_ptr<Database> writer, StoreHooks hooks);
+  absl::StatusOr<Reader> BorrowReader();
+  /// Runs `body` in one transaction; if it is OK, commits, syncs and tells the hooks.
+  absl::Status Write(absl::FunctionRef<absl::Status(WriteBatch&)> body);
+
+  const std::string path_;
+  const StoreHooks hooks_;
+
+  std::mutex write_mutex_;
+  std::unique_ptr<Database> writer_;
+  int64_t last_us_ = 0;  // of the newest write: times never go back, and no two writes have the same
+
+  std::mutex readers_mutex_;
+  std::condition_variable reader_returned_;
+  std::vector<std::unique_ptr<Database>> idle_readers_;
+  int num_readers_ = 0;
+};
+
+}  // namespace pivot
+
+#endif  // PIVOT_SERVER_STORE_STORE_H_

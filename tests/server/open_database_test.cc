@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/open_database.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "proto/files/durable_file.h"
+#include "proto/status/reason.h"
+#include "server/store/schema.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace pivot {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Pragma(Database& database, const std::string& name) {
+  Statement row = database.Query(absl::StrCat("PRAGMA ", name));
+  EXPECT_TRUE(row.Step().value_or(false));
+  return row.Bytes(0);
+}
+
+class OpenDatabaseTest : public ::testing::Test {
+ protected:
+  TemporaryFolder folder_;
+  std::string path_ = folder_ / "pivot.db";
+};
+
+TEST_F(OpenDatabaseTest, SyncsEveryCommit) {
+  ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(path_));
+  EXPECT_EQ(Pragma(*database, "journal_mode"), "wal");
+  EXPECT_EQ(Pragma(*database, "synchronous"), "2");
+  EXPECT_EQ(Pragma(*database, "foreign_keys"), "1");
+  EXPECT_EQ(Pragma(*database, "trusted_schema"), "0");
+  EXPECT_EQ(Pragma(*database, "application_id"), absl::StrCat(kStoreApplicationId));
+  EXPECT_EQ(Pragma(*database, "user_version"), absl::StrCat(StoreMigrations().size()));
+}
+
+TEST_F(OpenDatabaseTest, OpensItsOwnFileAgain) {
+  ASSERT_OK(OpenDatabase(path_));
+  EXPECT_OK(OpenDatabase(path_));
+}
+
+TEST_F(OpenDatabaseTest, RefusesANewerVersion) {
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(path_));
+    ASSERT_OK(database->Execute("PRAGMA user_version = 99"));
+  }
+  const auto opened = OpenDatabase(path_);
+  EXPECT_THAT(opened, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("newer pivotd (version 99")));
+  EXPECT_EQ(ReasonOf(opened.status()), "STORE_NEWER");
+}
+
+TEST_F(OpenDatabaseTest, RefusesAnotherProgramsDatabaseAndLeavesItAlone) {
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_, Database::Mode::kReadWrite));
+    ASSERT_OK(database->Execute("CREATE TABLE theirs (x)"));
+  }
+  const std::string before = ReadSmallFile(path_, 1 << 20).value();
+  EXPECT_EQ(ReasonOf(OpenDatabase(path_).status()), "STORE_FOREIGN");
+  EXPECT_EQ(ReadSmallFile(path_, 1 << 20).value(), before);
+}
+
+TEST_F(OpenDatabaseTest, RefusesAFileThatIsNoDatabase) {
+  folder_.Write("pivot.db", std::string(5000, 'x'));
+  EXPECT_EQ(ReasonOf(OpenDatabase(path_).status()), "STORE_FOREIGN");
+}
+
+TEST_F(OpenDatabaseTest, FindsDamage) {
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(path_));
+    ASSERT_OK(database->Execute("INSERT INTO project (id, create_us) VALUES ('p', 1)"));
+  }
+  std::string bytes = ReadSmallFile(path_, 1 << 20).value();
+  ASSERT_GT(bytes.size(), 8192U);
+  for (size_t i = 4096; i < 8192; ++i) bytes[i] = '\x55';
+  folder_.Write("pivot.db", bytes);
+  EXPECT_THAT(OpenDatabase(path_), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("pivot.db")));
+}
+
+TEST_F(OpenDatabaseTest, RollsBackWhatWasNotCommitted) {
+  ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(path_));
+  {
+    ASSERT_OK_AND_ASSIGN(Transaction transaction, Transaction::Begin(*database, Transaction::Kind::kWrite));
+    ASSERT_OK(database->Run("INSERT INTO project (id, create_us) VALUES (?, ?)", std::string("p"), 1));
+  }
+  Statement row = database->Query("SELECT count(*) FROM project");
+  ASSERT_TRUE(row.Step().value());
+  EXPECT_EQ(row.Integer(0), 0);
+}
+
+}  // namespace
+}  // namespace pivot
