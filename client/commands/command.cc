@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/commands/command.h"
+
+#include <array>
+
+namespace pivot::client {
+namespace {
+
+constexpr std::array<Command, 16> kCommands = {{
+    {"compress", "plan, compress, evaluate and download, on a server of its own if need be", DeclareCompress,
+     OnInterrupt::kAsk},
+    {"plan", "what compress would write, and its price; runs nothing", DeclarePlan, OnInterrupt::kAsk},
+    {"submit", "queue a compression on a server", DeclareSubmit, OnInterrupt::kAsk},
+    {"ls", "list a server's jobs", DeclareLs, OnInterrupt::kEnd},
+    {"get", "show one job", DeclareGet, OnInterrupt::kEnd},
+    {"watch", "follow a job until it ends", DeclareWatch, OnInterrupt::kAsk},
+    {"cancel", "end a job; what it published stays", DeclareCancel, OnInterrupt::kEnd},
+    {"pull", "fetch a published checkpoint, verified", DeclarePull, OnInterrupt::kAsk},
+    {"eval", "perplexity of a model; with a reference also KL divergence", DeclareEval, OnInterrupt::kAsk},
+    {"generate", "greedy text from a model, compressed or not", DeclareGenerate, OnInterrupt::kAsk},
+    {"tokenize", "token ids of the strings in a file", DeclareTokenize, OnInterrupt::kEnd},
+    {"inspect", "what is in a model folder", DeclareInspect, OnInterrupt::kAsk},
+    {"verify", "is a folder intact, and would it load", DeclareVerify, OnInterrupt::kEnd},
+    {"report", "what was measured while a folder was made", DeclareReport, OnInterrupt::kEnd},
+    {"capabilities", "what a server can do", DeclareCapabilities, OnInterrupt::kAsk},
+    {"devices", "the processors a server has", DeclareDevices, OnInterrupt::kAsk},
+}};
+
+}  // namespace
+
+absl::Span<const Command> Commands() { return kCommands; }
+
+}  // namespace pivot::client

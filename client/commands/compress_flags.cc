@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/commands/compress_flags.h"
+
+#include <cmath>
+#include <limits>
+
+#include "CLI/App.hpp"
+#include "absl/strings/str_cat.h"
+
+#include "client/commands/flags.h"
+#include "client/exit_code.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot::client {
+namespace {
+
+constexpr int64_t kMaxCount = std::numeric_limits<int32_t>::max();
+constexpr int kMinBits = 2;
+constexpr int kMaxBits = 8;
+
+absl::Status CheckBits(double bits) {
+  if (bits >= kMinBits && bits <= kMaxBits && bits == std::floor(bits)) return absl::OkStatus();
+  return UsageError(absl::StrCat("--bits is ", bits, "; allowed: a whole number from ", kMinBits, " to ", kMaxBits),
+                    "--bits");
+}
+
+absl::Status FillQuantize(const CompressFlags& flags, v1::QuantizeOptions* quantize) {
+  PIVOT_ASSIGN_OR_RETURN(
+      const v1::Method method,
+      ParseChoice<v1::Method>("--method", flags.method, {{"gptq", v1::METHOD_GPTQ}, {"rtn", v1::METHOD_RTN}}));
+  PIVOT_ASSIGN_OR_RETURN(const v1::ClipSearch clip,
+                         ParseChoice<v1::ClipSearch>("--clip", flags.clip,
+                                                     {{"none", v1::CLIP_SEARCH_NONE},
+                                                      {"hessian-diagonal", v1::CLIP_SEARCH_HESSIAN_DIAGONAL},
+                                                      {"power", v1::CLIP_SEARCH_POWER}}));
+  PIVOT_ASSIGN_OR_RETURN(const v1::ActOrder act_order,
+                         ParseChoice<v1::ActOrder>("--act-order", flags.act_order,
+                                                   {{"none", v1::ACT_ORDER_NONE}, {"weight", v1::ACT_ORDER_WEIGHT}}));
+  quantize->set_method(method);
+  quantize->set_clip_search(clip);
+  quantize->set_act_order(act_order);
+  if (flags.percdamp.has_value()) {
+    if (!(*flags.percdamp > 0)) {
+      return UsageError(absl::StrCat("--percdamp is ", *flags.percdamp, "; allowed: above 0 up to 1"), "--percdamp");
+    }
+    PIVOT_RETURN_IF_ERROR(CheckRange("--percdamp", *flags.percdamp, 0, 1));
+    quantize->set_percdamp(*flags.percdamp);
+  }
+  if (flags.qep.has_value()) {
+    PIVOT_RETURN_IF_ERROR(CheckRange("--qep", *flags.qep, 0, 1));
+    quantize->set_qep_alpha(*flags.qep);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FillCalibration(const CompressFlags& flags, v1::Calibration* calibration) {
+  PIVOT_ASSIGN_OR_RETURN(const int64_t samples, ParseAutoOr("--samples", flags.samples, kMaxCount));
+  PIVOT_ASSIGN_OR_RETURN(const int64_t length, ParseAutoOr("--seq-len", flags.seq_len, kMaxCount));
+  calibration->set_num_samples(static_cast<int32_t>(samples));
+  calibration->set_sequence_length(static_cast<int32_t>(length));
+  calibration->set_seed(flags.seed);
+  if (flags.calibration.empty()) return absl::OkStatus();
+  PIVOT_ASSIGN_OR_RETURN(*calibration->mutable_text_path(),
+                         TextPathFor(flags.server, flags.calibration, "calibration text"));
+  return absl::OkStatus();
+}
+
+absl::Status FillEvaluation(const CompressFlags& flags, v1::Evaluation* evaluation) {
+  if (flags.eval_tokens < 0) {
+    return UsageError(
+        absl::StrCat("--eval-tokens is ", flags.eval_tokens, "; allowed: 1 and more, or 0 for the default"),
+        "--eval-tokens");
+  }
+  if (flags.eval == "none") {
+    if (flags.eval_tokens > 0)
+      return UsageError("--eval none measures nothing: leave out --eval-tokens", "--eval-tokens");
+    evaluation->set_skip(true);
+    return absl::OkStatus();
+  }
+  evaluation->set_max_tokens(flags.eval_tokens);
+  if (flags.eval.empty()) return absl::OkStatus();
+  PIVOT_ASSIGN_OR_RETURN(*evaluation->mutable_text_path(), TextPathFor(flags.server, flags.eval, "evaluation text"));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
+  app.add_option("MODEL", flags->model, "a folder with config.json and safetensors")->required();
+  app.add_option("--bits", flags->bits, "code width of the quantized layers, 2 to 8 (4)");
+  app.add_option(
+      "--group-size", flags->group_size,
+      "input columns that share a scale: auto, or a number that divides every layer's input (auto: the largest "
+      "of 128, 64, 32 that does)");
+  app.add_option("--method", flags->method, "gptq or rtn (gptq)");
+  app.add_option("--percdamp", flags->percdamp, "damping, a fraction above 0 up to 1 (0.01)");
+  app.add_option("--qep", flags->qep, "strength of error propagation, 0 to 1 (0.5)");
+  app.add_option("--clip", flags->clip,
+                 "how a group's range is chosen: none, hessian-diagonal or power (hessian-diagonal)");
+  app.add_option("--act-order", flags->act_order, "order of columns: none or weight (weight)");
+  app.add_option("--calibration", flags->calibration, "a text file to gather statistics on (built-in text)");
+  app.add_option("--samples", flags->samples,
+                 "calibration windows: auto or a number (auto: 512 on a GPU, 64 on the CPU)");
+  app.add_option("--seq-len", flags->seq_len,
+                 "tokens a window: auto or a number (auto: 2048 on a GPU, 512 on the CPU)");
+  app.add_option("--seed", flags->seed, "of the choice of windows (0)");
+  app.add_option("--eval", flags->eval, "a text file to measure quality on, or none (built-in text)");
+  app.add_option("--eval-tokens", flags->eval_tokens, "leading tokens of it to use (all on a GPU, 32768 on the CPU)");
+  AddDeviceFlag(app, &flags->device);
+  AddDtypeFlag(app, &flags->dtype);
+  AddServerFlag(app, &flags->server);
+}
+
+absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
+  v1::JobSpec spec;
+  v1::CompressTask& task = *spec.mutable_compress();
+  PIVOT_RETURN_IF_ERROR(CheckBits(flags.bits));
+  task.set_bits(flags.bits);
+  PIVOT_ASSIGN_OR_RETURN(const int64_t group_size, ParseAutoOr("--group-size", flags.group_size, kMaxCount));
+  task.set_group_size(static_cast<int32_t>(group_size));
+  PIVOT_RETURN_IF_ERROR(FillQuantize(flags, task.mutable_quantize()));
+  PIVOT_ASSIGN_OR_RETURN(const v1::ComputeDtype dtype, ParseDtype(flags.dtype));
+  task.set_compute_dtype(dtype);
+  PIVOT_ASSIGN_OR_RETURN(*spec.mutable_device(), ParseDevice(flags.device));
+  // Files last: a wrong flag is wrong wherever the command runs.
+  PIVOT_RETURN_IF_ERROR(FillCalibration(flags, task.mutable_calibration()));
+  PIVOT_RETURN_IF_ERROR(FillEvaluation(flags, task.mutable_evaluation()));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), ModelPathFor(flags.server, flags.model));
+  return spec;
+}
+
+}  // namespace pivot::client

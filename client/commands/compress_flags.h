@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_CLIENT_COMMANDS_COMPRESS_FLAGS_H_
+#define PIVOT_CLIENT_COMMANDS_COMPRESS_FLAGS_H_
+
+// What compress, plan and submit ask for in the same words.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "pivot/v1/job.pb.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pivot::client {
+
+struct CompressFlags {
+  std::string model;
+  double bits = 4;
+  std::string group_size = "auto";
+  std::string method = "gptq";
+  std::optional<double> percdamp;
+  std::optional<double> qep;
+  std::string clip = "hessian-diagonal";
+  std::string act_order = "weight";
+  std::string calibration;
+  std::string samples = "auto";
+  std::string seq_len = "auto";
+  int64_t seed = 0;
+  std::string eval;
+  int64_t eval_tokens = 0;
+  std::string device = "auto";
+  std::string dtype = "auto";
+  std::string server;
+};
+
+void AddCompressFlags(CLI::App& app, CompressFlags* flags);
+
+/// The job they ask for. A usage error names the flag, its value and what is allowed.
+absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags);
+
+}  // namespace pivot::client
+
+#endif  // PIVOT_CLIENT_COMMANDS_COMPRESS_FLAGS_H_

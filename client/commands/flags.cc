@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/commands/flags.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "CLI/App.hpp"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+#include "client/exit_code.h"
+#include "client/source_paths.h"
+
+namespace pivot::client {
+namespace {
+
+std::string AbsoluteAsItIs(const std::string& path) {
+  std::filesystem::path absolute = std::filesystem::absolute(path).lexically_normal();
+  if (!absolute.has_filename() && absolute.has_relative_path()) absolute = absolute.parent_path();
+  return absolute.string();
+}
+
+}  // namespace
+
+void AddOutputFlags(CLI::App& app, OutputFlags* flags) {
+  app.add_flag("--json", flags->json, "one JSON object a line on standard output");
+  app.add_flag("-q,--quiet", flags->quiet, "no progress, no messages but errors");
+  app.add_flag("-v,--verbose", flags->verbose, "more of both");
+}
+
+void AddServerFlag(CLI::App& app, std::string* server) {
+  app.add_option("--server", *server, "a running server: HOST:PORT or unix:PATH")->envname("PIVOT_SERVER");
+}
+
+void AddDeviceFlag(CLI::App& app, std::string* device) {
+  app.add_option("--device", *device, "auto, cpu or cuda:N (auto: a GPU where there is one)");
+}
+
+void AddDtypeFlag(CLI::App& app, std::string* dtype) {
+  app.add_option("--dtype", *dtype, "arithmetic of the forward passes: auto, float32 or bfloat16");
+}
+
+absl::StatusOr<int64_t> ParseAutoOr(absl::string_view flag, const std::string& text, int64_t max) {
+  if (text == "auto") return 0;
+  int64_t value = 0;
+  if (absl::SimpleAtoi(text, &value) && value >= 1 && value <= max) return value;
+  return UsageError(absl::StrCat(flag, " is \"", text, "\"; allowed: auto, or a whole number from 1 to ", max), flag);
+}
+
+absl::Status CheckRange(absl::string_view flag, double value, double min, double max) {
+  if (value >= min && value <= max) return absl::OkStatus();
+  return UsageError(absl::StrCat(flag, " is ", value, "; allowed: ", min, " to ", max), flag);
+}
+
+absl::Status NoSuchChoice(absl::string_view flag, absl::string_view text, const std::string& allowed) {
+  return UsageError(absl::StrCat(flag, " is \"", text, "\"; allowed: ", allowed), flag);
+}
+
+absl::StatusOr<v1::ComputeDtype> ParseDtype(const std::string& text) {
+  return ParseChoice<v1::ComputeDtype>("--dtype", text,
+                                       {{"auto", v1::COMPUTE_DTYPE_UNSPECIFIED},
+                                        {"float32", v1::COMPUTE_DTYPE_FLOAT32},
+                                        {"bfloat16", v1::COMPUTE_DTYPE_BFLOAT16}});
+}
+
+absl::StatusOr<std::string> ParseDevice(const std::string& text) {
+  if (text == "auto") return "";
+  absl::string_view number = text;
+  const bool is_cuda = absl::ConsumePrefix(&number, "cuda:") && !number.empty() && number.size() <= 3 &&
+                       std::all_of(number.begin(), number.end(), absl::ascii_isdigit);
+  if (text == "cpu" || is_cuda) return text;
+  return NoSuchChoice("--device", text, "auto, cpu, cuda:N");
+}
+
+absl::StatusOr<std::string> ModelPathFor(const std::string& server, const std::string& model) {
+  if (server.empty()) return ModelFolder(model);
+  return AbsoluteAsItIs(model);
+}
+
+absl::StatusOr<std::string> TextPathFor(const std::string& server, const std::string& path, absl::string_view what) {
+  if (server.empty()) return PlainFile(path, what);
+  return AbsoluteAsItIs(path);
+}
+
+absl::StatusOr<std::unique_ptr<Session>> RemoteSession(const std::string& server, absl::string_view command) {
+  if (!server.empty()) return Session::Remote(server);
+  return UsageError(
+      absl::StrCat("`pivot ", command, "` speaks to a running server: name it with --server HOST:PORT or ",
+                   "--server unix:PATH, or set PIVOT_SERVER"),
+      "--server");
+}
+
+}  // namespace pivot::client

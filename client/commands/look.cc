@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands that look at a server's jobs and steer them: ls, get, watch, cancel.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "nlohmann/json.hpp"
+
+#include "client/backoff.h"
+#include "client/commands/command.h"
+#include "client/commands/flags.h"
+#include "client/exit_code.h"
+#include "client/follow.h"
+#include "client/jobs.h"
+#include "client/view/job_text.h"
+#include "proto/json.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot::client {
+namespace {
+
+struct Flags {
+  std::string job;
+  int64_t limit = 100;
+  std::string server;
+  OutputFlags shown;
+};
+
+std::shared_ptr<Flags> DeclareFlags(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  AddServerFlag(app, &flags->server);
+  AddOutputFlags(app, &flags->shown);
+  return flags;
+}
+
+std::shared_ptr<Flags> DeclareJobFlags(CLI::App& app) {
+  auto flags = DeclareFlags(app);
+  app.add_option("JOB", flags->job, "a job's id, or its full name")->required();
+  return flags;
+}
+
+absl::Status RunLs(const Flags& flags, const Console& console) {
+  PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, "ls"));
+  if (flags.limit < 0)
+    return UsageError(absl::StrCat("--limit is ", flags.limit, "; allowed: 0 (all) and more"), "--limit");
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs,
+                         ListJobs(session->connection(), kDefaultProject, static_cast<size_t>(flags.limit)));
+  if (flags.shown.json) {
+    for (const v1::Job& job : jobs) PrintJson(ToJson(job), console.out);
+  } else {
+    *console.out << RenderJobs(jobs, absl::Now());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunGet(const Flags& flags, const Console& console) {
+  PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, "get"));
+  PIVOT_ASSIGN_OR_RETURN(const std::string name, JobName(flags.job));
+  PIVOT_ASSIGN_OR_RETURN(const v1::Job job, GetJob(session->connection(), name));
+  if (flags.shown.json) {
+    PrintJson(ToJson(job), console.out);
+  } else {
+    *console.out << RenderJob(job);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunWatch(const Flags& flags, const Console& console) {
+  PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, "watch"));
+  PIVOT_ASSIGN_OR_RETURN(const std::string name, JobName(flags.job));
+  // Says at once when there is no such job or server; the watch itself would wait for the server.
+  PIVOT_ASSIGN_OR_RETURN(const v1::Job job, GetJob(session->connection(), name, {.stop = console.interrupted}));
+  Reporter reporter(console, flags.shown);
+  absl::StatusOr<v1::Job> ended = FollowJob(job, session.get(), &reporter, {.stop = console.interrupted});
+  if (IsInterrupted(ended.status())) reporter.Note("the job goes on");
+  PIVOT_RETURN_IF_ERROR(ended.status());
+  if (flags.shown.json) {
+    PrintJson(ToJson(*ended), console.out);
+  } else {
+    *console.out << RenderJob(*ended);
+  }
+  return JobOutcome(*ended);
+}
+
+absl::Status RunCancel(const Flags& flags, const Console& console) {
+  PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, "cancel"));
+  PIVOT_ASSIGN_OR_RETURN(const std::string name, JobName(flags.job));
+  PIVOT_ASSIGN_OR_RETURN(const v1::Job job, CancelJob(session->connection(), name));
+  if (flags.shown.json) {
+    PrintJson(ToJson(job), console.out);
+  } else {
+    *console.out << job.name() << " " << StateName(job.state()) << "\n";
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+CommandAction DeclareLs(CLI::App& app) {
+  auto flags = DeclareFlags(app);
+  app.add_option("--limit", flags->limit, "how many of the newest, 0 for all (100)");
+  return [flags](const Console& console) { return RunLs(*flags, console); };
+}
+
+CommandAction DeclareGet(CLI::App& app) {
+  return [flags = DeclareJobFlags(app)](const Console& console) { return RunGet(*flags, console); };
+}
+
+CommandAction DeclareWatch(CLI::App& app) {
+  return [flags = DeclareJobFlags(app)](const Console& console) { return RunWatch(*flags, console); };
+}
+
+CommandAction DeclareCancel(CLI::App& app) {
+  return [flags = DeclareJobFlags(app)](const Console& console) { return RunCancel(*flags, console); };
+}
+
+}  // namespace pivot::client

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+#include "client/commands/command.h"
+#include "client/commands/flags.h"
+#include "client/probe.h"
+#include "client/source_paths.h"
+#include "client/view/json_facts.h"
+#include "client/view/units.h"
+#include "proto/files/durable_file.h"
+#include "proto/files/manifest.h"
+#include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot::client {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxManifestBytes = size_t{256} << 20;
+
+struct Flags {
+  std::string folder;
+  OutputFlags shown;
+};
+
+struct Problem {
+  std::string path;  // empty: the folder as a whole
+  std::string fault;
+};
+
+struct Findings {
+  bool has_manifest = false;
+  size_t num_files = 0;
+  std::vector<Problem> problems;
+};
+
+absl::Status CompareWithManifest(const std::string& folder, Findings* findings) {
+  const auto text = ReadSmallFile(absl::StrCat(folder, "/", kManifestPath), kMaxManifestBytes);
+  if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  PIVOT_RETURN_IF_ERROR(text.status());
+  findings->has_manifest = true;
+  const auto manifest = ManifestFromJson(*text);
+  if (!manifest.ok()) {
+    findings->problems.push_back({kManifestPath, std::string(manifest.status().message())});
+    return absl::OkStatus();
+  }
+  findings->num_files = manifest->files.size();
+  return CompareFolder(folder, *manifest, [findings](const std::string& path, const std::string& fault) {
+    findings->problems.push_back({path, fault});
+  });
+}
+
+/// True for what the probe says of the files themselves, not of kinds of model that it does not know or of its own
+/// troubles.
+bool IsFaultOfFiles(const absl::Status& status) {
+  const bool is_probe_missing = ReasonOf(status) == "PROBE_MISSING";
+  return absl::IsInvalidArgument(status) || absl::IsDataLoss(status) || (absl::IsNotFound(status) && !is_probe_missing);
+}
+
+absl::Status CheckStructure(const std::string& folder, const Console& console, Findings* findings) {
+  const auto answer =
+      AskProbe(console.program_folder + "/pivot-probe", {{"verify", folder}}, "verify", console.interrupted);
+  if (!answer.ok()) {
+    if (!IsFaultOfFiles(answer.status())) return answer.status();
+    findings->problems.push_back({"", std::string(answer.status().message())});
+    return absl::OkStatus();
+  }
+  for (const json& problem : ListAt(*answer, "problems")) findings->problems.push_back({"", TextOf(problem)});
+  return absl::OkStatus();
+}
+
+void PrintFindings(const std::string& folder, const Findings& findings, const Flags& flags, const Console& console) {
+  if (flags.shown.json) {
+    json problems = json::array();
+    for (const Problem& problem : findings.problems) {
+      problems.push_back({{"path", problem.path}, {"problem", problem.fault}});
+    }
+    PrintJson({{"folder", folder},
+               {"manifest", findings.has_manifest},
+               {"files", findings.num_files},
+               {"problems", std::move(problems)}},
+              console.out);
+    return;
+  }
+  for (const Problem& problem : findings.problems) {
+    const std::string prefix = problem.path.empty() ? "" : absl::StrCat(Printable(problem.path), ": ");
+    *console.out << prefix << Printable(problem.fault) << "\n";
+  }
+  if (!findings.has_manifest && !flags.shown.quiet) {
+    *console.err << folder << " has no " << kManifestPath << ": its structure was checked, its bytes could not be\n";
+  }
+  if (findings.problems.empty()) {
+    *console.out << folder << ": "
+                 << (findings.has_manifest ? absl::StrCat(findings.num_files, " files with the right hashes, ") : "")
+                 << "structure is right\n";
+  }
+}
+
+absl::Status Run(const Flags& flags, const Console& console) {
+  PIVOT_ASSIGN_OR_RETURN(const std::string folder, ModelFolder(flags.folder));
+  Findings findings;
+  PIVOT_RETURN_IF_ERROR(CompareWithManifest(folder, &findings));
+  const absl::Status structure = CheckStructure(folder, console, &findings);
+  if (structure.ok() || !findings.problems.empty()) PrintFindings(folder, findings, flags, console);
+  if (findings.problems.empty()) return structure;
+  return WithReason(absl::DataLossError(absl::StrCat(folder, " has ", findings.problems.size(),
+                                                     findings.problems.size() == 1 ? " fault" : " faults",
+                                                     ": fetch or make it again")),
+                    "FOLDER_DAMAGED");
+}
+
+}  // namespace
+
+CommandAction DeclareVerify(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("DIR", flags->folder, "a model folder")->required();
+  AddOutputFlags(app, &flags->shown);
+  return [flags](const Console& console) { return Run(*flags, console); };
+}
+
+}  // namespace pivot::client

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_CLIENT_VIEW_REPORTER_H_
+#define PIVOT_CLIENT_VIEW_REPORTER_H_
+
+// Shows a job's events in the way that was asked for.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "pivot/v1/event.pb.h"
+#include "pivot/v1/job.pb.h"
+
+#include "client/console.h"
+#include "client/view/job_view.h"
+#include "client/view/plain_lines.h"
+#include "client/view/screen.h"
+
+namespace pivot::client {
+
+/// The flags that every command has.
+struct OutputFlags {
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+/// JSON lines on the result stream, else a live view where there is a terminal, else plain lines; nothing of it when
+/// quiet. For one thread.
+class Reporter {
+ public:
+  Reporter(const Console& console, const OutputFlags& flags);
+  Reporter(const Reporter&) = delete;
+  Reporter& operator=(const Reporter&) = delete;
+  /// The live view's last state stays on the screen.
+  ~Reporter() = default;
+
+  /// The job whose events follow.
+  void Begin(const v1::Job& job);
+  void OnEvent(const v1::JobEvent& event);
+  void OnDownload(int64_t done_bytes, int64_t total_bytes, absl::string_view path);
+  /// A sentence for a person, on the message stream unless quiet.
+  void Note(absl::string_view sentence);
+  /// As Note, with -v only.
+  void NoteDetail(absl::string_view sentence);
+
+  const JobView& view() const { return view_; }
+
+ private:
+  enum class Mode { kJson, kQuiet, kLive, kPlain };
+
+  void Redraw();
+  void Print(absl::string_view line);
+
+  const Console& console_;
+  OutputFlags flags_;
+  Mode mode_;
+  JobView view_;
+  Screen screen_;
+  PlainLines plain_;
+  absl::Time last_download_ = absl::InfinitePast();
+};
+
+}  // namespace pivot::client
+
+#endif  // PIVOT_CLIENT_VIEW_REPORTER_H_

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/view/summary.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+#include "client/view/table.h"
+#include "client/view/units.h"
+
+namespace pivot::client {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kNothing[] = "-";
+
+/// Bits of an original weight. The plan says bits per weight over all tensors of the compressed model only, and both
+/// models have the same number of weights.
+double OriginalBits(const CompressionSummary& summary) {
+  const double bits = summary.checkpoint.model_bits_per_weight() * static_cast<double>(summary.source_bytes) /
+                      static_cast<double>(summary.compressed_bytes);
+  // Headers of the files make it a little more or less than whole.
+  return std::abs(bits - std::round(bits)) < 0.25 ? std::round(bits) : bits;
+}
+
+void AddQuality(const CompressionSummary& summary, Table* table) {
+  const v1::Quality& after = summary.checkpoint.quality();
+  const bool has_after = summary.checkpoint.has_quality();
+  table->AddRow({"perplexity",
+                 summary.original.has_value() ? FormatNumber(summary.original->perplexity(), 3) : kNothing,
+                 has_after ? FormatNumber(after.perplexity(), 3) : kNothing});
+  table->AddRow(
+      {"KL(original || compressed), mean", "", after.has_kl_mean() ? FormatSmall(after.kl_mean()) : kNothing});
+  table->AddRow({"top-1 agreement", "", after.has_top1_agreement() ? FormatShare(after.top1_agreement()) : kNothing});
+}
+
+}  // namespace
+
+std::string RenderSummary(const CompressionSummary& summary) {
+  Table table({{""}, {"original", Align::kRight}, {"compressed", Align::kRight}});
+  const bool knows_sizes = summary.source_bytes > 0 && summary.compressed_bytes > 0;
+  const std::string bits = knows_sizes ? FormatNumber(OriginalBits(summary), 2) : kNothing;
+  table.AddRow({"weight files", FormatBytes(summary.source_bytes), FormatBytes(summary.compressed_bytes)});
+  table.AddRow({"bits per weight, quantized layers", bits, FormatNumber(summary.checkpoint.bits_per_weight(), 2)});
+  table.AddRow({"bits per weight, whole model", bits, FormatNumber(summary.checkpoint.model_bits_per_weight(), 2)});
+  if (summary.original.has_value() || summary.checkpoint.has_quality()) AddQuality(summary, &table);
+  table.AddRow({"time", "", FormatSeconds(summary.checkpoint.seconds())});
+  return absl::StrCat(table.Render(), "\n", summary.output, "\n");
+}
+
+json DoneJson(const v1::Job& job, const std::string& output) {
+  json pivots = json::array();
+  for (const v1::CheckpointRef& checkpoint : job.checkpoints()) {
+    const v1::Quality& quality = checkpoint.quality();
+    pivots.push_back({{"number", checkpoint.number()},
+                      {"bytes", checkpoint.bytes()},
+                      {"bits_per_weight", checkpoint.bits_per_weight()},
+                      {"model_bits_per_weight", checkpoint.model_bits_per_weight()},
+                      {"perplexity", checkpoint.has_quality() ? json(quality.perplexity()) : json()},
+                      {"kl_mean", quality.has_kl_mean() ? json(quality.kl_mean()) : json()},
+                      {"top1_agreement", quality.has_top1_agreement() ? json(quality.top1_agreement()) : json()},
+                      {"seconds", checkpoint.seconds()}});
+  }
+  return {{"event", "done"},
+          {"job", job.name()},
+          {"output", output.empty() ? json() : json(output)},
+          {"pivots", std::move(pivots)}};
+}
+
+}  // namespace pivot::client
