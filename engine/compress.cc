@@ -70,11 +70,7 @@ class Pipeline {
 
   absl::Status InspectAndPlan() {
     PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(job_.task));
-    PIVOT_ASSIGN_OR_RETURN(CheckpointFolder folder, OpenCheckpoint(path));
-    if (folder.quantization.has_value()) {
-      return WithReason(absl::FailedPreconditionError(absl::StrCat(path, " is quantized already")),
-                        "ALREADY_QUANTIZED");
-    }
+    PIVOT_ASSIGN_OR_RETURN(CheckpointFolder folder, OpenOriginal(path));
     source_ = std::make_unique<CheckpointFolder>(std::move(folder));
     PIVOT_ASSIGN_OR_RETURN(spec_, ResolveCompressSpec(job_.task, source(), device_.kind()));
     spec_.dtype = ResolveDtype(device_, spec_.dtype);

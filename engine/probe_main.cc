@@ -64,12 +64,7 @@ json GpuFits(const Plan& plan, const json& gpus) {
 absl::StatusOr<json> ProbeCompress(const json& spec, const json& gpus) {
   const json& task = spec["compress"];
   PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(task));
-  PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpointUnchecked(path));
-  if (folder.quantization.has_value()) {
-    return WithReason(
-        absl::FailedPreconditionError(absl::StrCat(path, " is quantized already; compress the original model instead")),
-        "ALREADY_QUANTIZED", "job.spec.compress.source");
-  }
+  PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenOriginal(path));
   PIVOT_RETURN_IF_ERROR(CheckTokenizer(path));
   const DeviceKind device = KindOf(spec, gpus);
   PIVOT_ASSIGN_OR_RETURN(const CompressSpec resolved, ResolveCompressSpec(task, folder.model, device));
@@ -86,7 +81,7 @@ absl::StatusOr<json> ProbeOther(const json& task) {
   PIVOT_RETURN_IF_ERROR(OpenCheckpoint(path).status());
   const bool reads_text = task.value("tokens_path", json("")) == json("");
   if (reads_text) PIVOT_RETURN_IF_ERROR(CheckTokenizer(path));
-  if (task.contains("reference")) {
+  if (!task.value("reference", json()).is_null()) {
     PIVOT_ASSIGN_OR_RETURN(const std::string reference, SourcePath(task, "reference"));
     PIVOT_RETURN_IF_ERROR(OpenCheckpoint(reference).status());
   }

@@ -114,6 +114,20 @@ Totals CountWeights(const CheckpointFolder& folder) {
   return totals;
 }
 
+/// quantization_config of config.json, null when there is none.
+json QuantizationEntry(const ModelFolder& model) {
+  const json config = json::parse(model.config_text(), nullptr, /*allow_exceptions=*/false);
+  return config.is_object() ? config.value("quantization_config", json()) : json();
+}
+
+absl::Status CheckTensors(const CheckpointFolder& folder) {
+  const std::vector<std::string> problems = TensorProblems(folder);
+  if (problems.empty()) return absl::OkStatus();
+  const std::string more = problems.size() > 1 ? absl::StrCat(" (and ", problems.size() - 1, " more)") : "";
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(folder.model.path(), ": ", problems.front(), more)),
+                    "MALFORMED_WEIGHTS");
+}
+
 }  // namespace
 
 std::optional<WeightScheme> CheckpointFolder::SchemeOf(absl::string_view module, LinearShape shape) const {
@@ -127,8 +141,7 @@ std::optional<WeightScheme> CheckpointFolder::SchemeOf(absl::string_view module,
 absl::StatusOr<CheckpointFolder> OpenCheckpointUnchecked(const std::string& path) {
   PIVOT_ASSIGN_OR_RETURN(ModelFolder model, ModelFolder::Open(path));
   CheckpointFolder folder{.model = std::move(model), .quantization = std::nullopt};
-  const json config = json::parse(folder.model.config_text(), nullptr, /*allow_exceptions=*/false);
-  const json quantization = config.is_object() ? config.value("quantization_config", json()) : json();
+  const json quantization = QuantizationEntry(folder.model);
   if (!quantization.is_null()) {
     PIVOT_ASSIGN_OR_RETURN(folder.quantization, ParseQuantizationConfig(quantization));
   }
@@ -137,12 +150,19 @@ absl::StatusOr<CheckpointFolder> OpenCheckpointUnchecked(const std::string& path
 
 absl::StatusOr<CheckpointFolder> OpenCheckpoint(const std::string& path) {
   PIVOT_ASSIGN_OR_RETURN(CheckpointFolder folder, OpenCheckpointUnchecked(path));
-  const std::vector<std::string> problems = TensorProblems(folder);
-  if (!problems.empty()) {
-    const std::string more = problems.size() > 1 ? absl::StrCat(" (and ", problems.size() - 1, " more)") : "";
-    return WithReason(absl::InvalidArgumentError(absl::StrCat(path, ": ", problems.front(), more)),
-                      "MALFORMED_WEIGHTS");
+  PIVOT_RETURN_IF_ERROR(CheckTensors(folder));
+  return folder;
+}
+
+absl::StatusOr<CheckpointFolder> OpenOriginal(const std::string& path) {
+  PIVOT_ASSIGN_OR_RETURN(ModelFolder model, ModelFolder::Open(path));
+  if (!QuantizationEntry(model).is_null()) {
+    return WithReason(
+        absl::FailedPreconditionError(absl::StrCat(path, " is quantized already; compress the original model instead")),
+        "ALREADY_QUANTIZED", "job.spec.compress.source");
   }
+  CheckpointFolder folder{.model = std::move(model), .quantization = std::nullopt};
+  PIVOT_RETURN_IF_ERROR(CheckTensors(folder));
   return folder;
 }
 

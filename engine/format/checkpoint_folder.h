@@ -30,7 +30,11 @@ struct CheckpointFolder {
 /// quantization_config says.
 absl::StatusOr<CheckpointFolder> OpenCheckpoint(const std::string& path);
 
-/// The same without the check of tensors, for a report on what is wrong.
+/// Opens a folder to compress. kFailedPrecondition (reason ALREADY_QUANTIZED) when its configuration says that it is
+/// quantized, whatever by.
+absl::StatusOr<CheckpointFolder> OpenOriginal(const std::string& path);
+
+/// Without the check of tensors, for a report on what is wrong.
 absl::StatusOr<CheckpointFolder> OpenCheckpointUnchecked(const std::string& path);
 
 /// Every tensor that is missing or has another dtype or shape than it must have, a sentence each.

@@ -189,7 +189,7 @@ TEST_F(LifeOfAJobTest, KillsAWorkerThatDoesNotHeedTheCancel) {
   server_.options.watchdog.cancel_grace = std::chrono::milliseconds(100);
   server_.Start();
   const std::string name = server_.Create(server_.CompressRequest()).name();
-  server_.AwaitState(name, v1::STATE_RUNNING);
+  server_.AwaitWorker(name);
   server_.Cancel(name);
   const v1::Job job = server_.AwaitEnd(name);
   EXPECT_EQ(job.state(), v1::STATE_CANCELLED);
@@ -200,7 +200,7 @@ TEST_F(LifeOfAJobTest, SucceedsWhenTheWorkerFinishesDespiteTheCancel) {
   server_.SetScript({{{"wait", "Cancel"}}, {{"pivot", json::object()}}, {{"send", "Done"}}});
   server_.Start();
   const std::string name = server_.Create(server_.CompressRequest()).name();
-  server_.AwaitState(name, v1::STATE_RUNNING);
+  server_.AwaitWorker(name);
   server_.Cancel(name);
   const v1::Job job = server_.AwaitEnd(name);
   EXPECT_EQ(job.state(), v1::STATE_SUCCEEDED);

@@ -142,6 +142,11 @@ v1::Job RunningServer::AwaitState(const std::string& name, v1::State state) {
   return job;
 }
 
+void RunningServer::AwaitWorker(const std::string& name) {
+  constexpr uint64_t kAttemptStarted = 3;  // after QUEUED and RUNNING
+  EXPECT_TRUE(Eventually([&] { return Get(name).last_seq() >= kAttemptStarted; })) << Get(name).DebugString();
+}
+
 v1::Job RunningServer::AwaitEnd(const std::string& name) {
   v1::Job job;
   EXPECT_TRUE(Eventually([&] { return IsTerminal((job = Get(name)).state()); })) << job.DebugString();

@@ -60,6 +60,8 @@ class RunningServer {
   v1::Job Cancel(const std::string& name);
   /// Once the job is in this state; fails the test if it never is.
   v1::Job AwaitState(const std::string& name, v1::State state);
+  /// Until the first attempt's worker has started: from then on a cancel reaches the worker.
+  void AwaitWorker(const std::string& name);
   /// Once it has any of the terminal states.
   v1::Job AwaitEnd(const std::string& name);
 
