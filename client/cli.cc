@@ -96,7 +96,7 @@ void PrintError(const absl::Status& status, const Arguments& arguments, const Co
     if (!FieldOf(status).empty()) *console.err << ", " << FieldOf(status);
     *console.err << "]";
   }
-  *console.err << std::endl;
+  *console.err << "\n" << std::flush;
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ Console ProcessConsole() {
 
 void PrintJson(nlohmann::json object, std::ostream* out) {
   object["schema"] = kOutputSchema;
-  *out << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  *out << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n" << std::flush;
 }
 
 }  // namespace pivot::client

@@ -24,10 +24,12 @@ endif()
 # The C and C++ runtimes come with every system; libtorch and CUDA come with torch.
 list(TRANSFORM PIVOT_INSTALLED_EXECUTABLES REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE PIVOT_INSTALLED_FILES)
 install(
-  CODE "file(GET_RUNTIME_DEPENDENCIES EXECUTABLES ${PIVOT_INSTALLED_FILES}
+  CODE
+    "file(GET_RUNTIME_DEPENDENCIES EXECUTABLES ${PIVOT_INSTALLED_FILES}
           RESOLVED_DEPENDENCIES_VAR found UNRESOLVED_DEPENDENCIES_VAR missing
           PRE_EXCLUDE_REGEXES \"libtorch|libc10|libcud|libcupti|libgomp\"
           POST_EXCLUDE_REGEXES \"/(ld-linux|libc|libm|libdl|librt|libpthread|libresolv|libgcc_s|libstdc\\\\+\\\\+)[-.]\")
         foreach(library IN LISTS found)
           file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib\" TYPE SHARED_LIBRARY FOLLOW_SYMLINK_CHAIN FILES \${library})
-        endforeach()")
+        endforeach()"
+)

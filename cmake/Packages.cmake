@@ -20,15 +20,31 @@ if(NOT PIVOT_ABSL_ARCHIVES)
 endif()
 list(JOIN PIVOT_ABSL_ARCHIVES "," PIVOT_ABSL_ARCHIVE_LIST)
 add_library(pivot_absl_static INTERFACE)
-target_link_libraries(pivot_absl_static INTERFACE "-Wl,--start-group,${PIVOT_ABSL_ARCHIVE_LIST},--end-group" Threads::Threads)
+target_link_libraries(
+  pivot_absl_static
+  INTERFACE "-Wl,--start-group,${PIVOT_ABSL_ARCHIVE_LIST},--end-group" Threads::Threads
+)
 add_library(pivot_absl_shared INTERFACE)
 target_link_libraries(
-  pivot_absl_shared INTERFACE absl::status absl::statusor absl::strings absl::str_format absl::time absl::flat_hash_map
-                              absl::flat_hash_set absl::span absl::cord absl::synchronization)
+  pivot_absl_shared
+  INTERFACE
+    absl::status
+    absl::statusor
+    absl::strings
+    absl::str_format
+    absl::time
+    absl::flat_hash_map
+    absl::flat_hash_set
+    absl::span
+    absl::cord
+    absl::synchronization
+)
 add_library(pivot_absl INTERFACE)
 add_library(pivot::absl ALIAS pivot_absl)
 target_link_libraries(
-  pivot_absl INTERFACE $<IF:$<BOOL:$<TARGET_PROPERTY:PIVOT_STATIC_ABSL>>,pivot_absl_static,pivot_absl_shared>)
+  pivot_absl
+  INTERFACE $<IF:$<BOOL:$<TARGET_PROPERTY:PIVOT_STATIC_ABSL>>,pivot_absl_static,pivot_absl_shared>
+)
 
 if(PIVOT_ENGINE)
   include(Torch)

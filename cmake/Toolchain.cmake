@@ -9,14 +9,24 @@ set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
 set(CMAKE_CUDA_FLAGS_DEV "-O2 -lineinfo")
 
 if(PIVOT_SANITIZE)
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${PIVOT_SANITIZE}> $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>)
+  add_compile_options(
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${PIVOT_SANITIZE}>
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>
+  )
   add_link_options(-fsanitize=${PIVOT_SANITIZE})
 endif()
 
 find_program(PIVOT_CCACHE ccache)
 if(PIVOT_CCACHE)
   # A precompiled header is cached only if ccache is told that its time stamps do not matter.
-  set(PIVOT_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${PIVOT_CCACHE})
+  set(
+    PIVOT_COMPILER_LAUNCHER
+    ${CMAKE_COMMAND}
+    -E
+    env
+    CCACHE_SLOPPINESS=pch_defines,time_macros
+    ${PIVOT_CCACHE}
+  )
   set(CMAKE_CXX_COMPILER_LAUNCHER ${PIVOT_COMPILER_LAUNCHER})
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${PIVOT_COMPILER_LAUNCHER})
 endif()
@@ -31,7 +41,15 @@ if(PIVOT_CUDA AND PIVOT_ENGINE)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-      set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 100-real 120)
+      set(
+        CMAKE_CUDA_ARCHITECTURES
+        80-real
+        86-real
+        89-real
+        90a-real
+        100-real
+        120
+      )
     endif()
     enable_language(CUDA)
     set(CMAKE_CUDA_STANDARD 17)

@@ -9,7 +9,10 @@ if(NOT PIVOT_TORCH_DIR)
   set(PIVOT_TORCH_DIR "${PIVOT_TORCH_FOUND}" CACHE PATH "site-packages/torch of the wheel")
 endif()
 if(NOT EXISTS ${PIVOT_TORCH_DIR}/lib/libtorch_cpu.so)
-  message(FATAL_ERROR "torch not found: run scripts/setup.sh, or set PIVOT_TORCH_DIR to site-packages/torch, or -DPIVOT_ENGINE=OFF")
+  message(
+    FATAL_ERROR
+    "torch not found: run scripts/setup.sh, or set PIVOT_TORCH_DIR to site-packages/torch, or -DPIVOT_ENGINE=OFF"
+  )
 endif()
 set(PIVOT_TORCH_LIB ${PIVOT_TORCH_DIR}/lib)
 file(GLOB PIVOT_NVIDIA_LIBS LIST_DIRECTORIES true ${PIVOT_TORCH_DIR}/../nvidia/*/lib)
@@ -19,13 +22,17 @@ set_target_properties(torch::c10 PROPERTIES IMPORTED_LOCATION ${PIVOT_TORCH_LIB}
 add_library(torch::cpu SHARED IMPORTED)
 set_target_properties(
   torch::cpu
-  PROPERTIES IMPORTED_LOCATION ${PIVOT_TORCH_LIB}/libtorch_cpu.so
-             INTERFACE_INCLUDE_DIRECTORIES ${PIVOT_TORCH_DIR}/include
-             INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${PIVOT_TORCH_DIR}/include
-             INTERFACE_LINK_LIBRARIES torch::c10
-             INTERFACE_LINK_OPTIONS "-Wl,--allow-shlib-undefined")
+  PROPERTIES
+    IMPORTED_LOCATION ${PIVOT_TORCH_LIB}/libtorch_cpu.so
+    INTERFACE_INCLUDE_DIRECTORIES ${PIVOT_TORCH_DIR}/include
+    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${PIVOT_TORCH_DIR}/include
+    INTERFACE_LINK_LIBRARIES torch::c10
+    INTERFACE_LINK_OPTIONS "-Wl,--allow-shlib-undefined"
+)
 add_library(torch::c10_cuda SHARED IMPORTED)
 set_target_properties(torch::c10_cuda PROPERTIES IMPORTED_LOCATION ${PIVOT_TORCH_LIB}/libc10_cuda.so)
 add_library(torch::cuda SHARED IMPORTED)
-set_target_properties(torch::cuda PROPERTIES IMPORTED_LOCATION ${PIVOT_TORCH_LIB}/libtorch_cuda.so
-                                             INTERFACE_LINK_LIBRARIES "torch::cpu;torch::c10_cuda")
+set_target_properties(
+  torch::cuda
+  PROPERTIES IMPORTED_LOCATION ${PIVOT_TORCH_LIB}/libtorch_cuda.so INTERFACE_LINK_LIBRARIES "torch::cpu;torch::c10_cuda"
+)

@@ -266,11 +266,12 @@ nlohmann::json ToJson(const Message& message) {
 }
 
 absl::Status FromJson(const nlohmann::json& json, Message* message) {
+  const Descriptor& descriptor = *message->GetDescriptor();
   if (!json.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(message->GetDescriptor()->full_name(), " must be an object"));
+    return absl::InvalidArgumentError(absl::StrCat(descriptor.full_name(), " must be an object"));
   }
   for (const auto& [name, value] : json.items()) {
-    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(name);
+    const FieldDescriptor* field = descriptor.FindFieldByName(name);
     if (field == nullptr || value.is_null()) continue;
     if (absl::Status status = SetField(value, *field, message); !status.ok()) return status;
   }

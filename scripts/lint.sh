@@ -4,7 +4,7 @@
 # build/dev for clang-tidy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=.venv/bin
+bin=$PWD/.venv/bin
 failed=no
 
 check() {
@@ -32,13 +32,12 @@ check_proto() {
   mkdir -p "$work/google"
   cp -r "$bin"/../lib/python3*/site-packages/google/rpc "$work/google/"
   local ok=yes
-  (cd "$work" && "$OLDPWD/$bin/buf" lint --path pivot) || ok=no
-  "$bin/buf" format -d --exit-code "$work" --path "$work/pivot" || ok=no
+  (cd "$work" && "$bin/buf" lint --path pivot && "$bin/buf" format -d --exit-code --path pivot) || ok=no
   if git rev-parse -q --verify HEAD~1 >/dev/null && git cat-file -e HEAD~1:proto/buf.yaml 2>/dev/null; then
     mkdir "$work-before"
     git archive HEAD~1 proto | tar -x -C "$work-before" --strip-components=1
     cp -r "$work/google" "$work-before/"
-    (cd "$work" && "$OLDPWD/$bin/buf" breaking --against "$work-before" --path pivot) || ok=no
+    (cd "$work" && "$bin/buf" breaking --against "$work-before" --path pivot) || ok=no
   fi
   rm -rf "$work" "$work-before"
   [ $ok = yes ]
@@ -54,8 +53,15 @@ check_tidy() {
   # Only what the dev build compiles has a command to check with.
   files=$(for f in $files; do grep -q "\"$PWD/$f\"" build/dev/compile_commands.json && echo "$f"; done)
   [ -z "$files" ] && return
-  echo "$files" | xargs -P "$(nproc)" -n 4 "$bin/clang-tidy" -p build/dev --quiet 2>&1 | grep -v -E 'warnings? (generated|treated)|Suppressed|^Use -header-filter' || true
-  [ "${PIPESTATUS[0]}" = 0 ] # xargs says whether any of them failed
+  local log
+  log=$(mktemp)
+  # One file a run: the findings of two runs at a time do not mix in the log, and xargs says whether any run failed.
+  local ok=yes
+  echo "$files" | xargs -P "$(nproc)" -I{} sh -c '"$0" -p build/dev --quiet "$1" >"$2.$$" 2>&1; code=$?; cat "$2.$$" >>"$2"; rm "$2.$$"; exit $code' \
+    "$bin/clang-tidy" {} "$log" || ok=no
+  [ $ok = yes ] || grep -v -E 'warnings? (generated|treated)|Suppressed|^Use -header-filter|^Error while processing' "$log"
+  rm -f "$log"
+  [ $ok = yes ]
 }
 
 check "clang-format" check_format
@@ -63,6 +69,7 @@ check "cmake format" check_cmake
 check "shellcheck" check_shell
 check "layers and sizes" python3 scripts/check_layers.py
 check "links in documents" python3 scripts/check_links.py
+check "reasons in docs/api.md" python3 scripts/check_reasons.py
 check "proto" check_proto
 if [ -f build/dev/compile_commands.json ]; then
   check "clang-tidy" check_tidy "$@"

@@ -56,7 +56,7 @@ absl::Status AllowedPaths::Check(const std::string& path, absl::string_view fiel
   if (!inside) {
     return PathNotAllowed(field,
                           absl::StrCat(field, ": ", path, " is not in a folder that this server may read; allowed are ",
-                                       absl::StrJoin(roots_, ", ")));
+                                       absl::StrJoin(roots_, ", "), "; more are allowed by its flag --allow-path"));
   }
   return fs::exists(resolved, error) ? absl::OkStatus() : SourceNotAvailable(field, path);
 }

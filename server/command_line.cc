@@ -6,6 +6,7 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
 
 #include "server/listen.h"
 
@@ -18,8 +19,8 @@ constexpr int kUsageError = 2;
 std::string CheckAddress(const std::string& text) { return std::string(ParseListenAddress(text).status().message()); }
 
 std::string CheckDescriptor(const std::string& text) {
-  const int fd = std::atoi(text.c_str());
-  return fcntl(fd, F_GETFD) < 0 ? "descriptor " + text + " is not open" : "";
+  int fd = -1;
+  return !absl::SimpleAtoi(text, &fd) || fcntl(fd, F_GETFD) < 0 ? "descriptor " + text + " is not open" : "";
 }
 
 void AddFlags(CLI::App& app, CommandLine& line) {

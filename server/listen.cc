@@ -65,6 +65,7 @@ absl::Status CheckUnixFree(const ListenAddress& address) {
                                                       ": something else than a socket is there; choose another path"));
   }
   const UniqueFd client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!client.valid()) return StatusFromErrno(errno, "cannot listen on", address.path);
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   std::memcpy(name.sun_path, address.path.c_str(), address.path.size() + 1);
@@ -93,6 +94,7 @@ absl::Status CheckTcpFree(const ListenAddress& address) {
     size = sizeof(*name);
   }
   const UniqueFd server(socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!server.valid()) return StatusFromErrno(errno, "cannot listen on", address.Text(address.port));
   const int on = 1;
   // As gRPC does it: connections of an earlier server that linger do not hold the port.
   setsockopt(server.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));

@@ -43,10 +43,11 @@ ServerUnaryReactor* Run(const Call& call, Handler<Request, Response> handler, co
   const auto begin = std::chrono::steady_clock::now();
   call.executor->Post([=, handler = std::move(handler)] {
     absl::StatusOr<Response> result = handler(*request, *call.backend);
-    if (result.ok()) *response = *std::move(result);
-    call.backend->metrics->CallHandled(call.service, call.method, result.status().code(),
+    const absl::Status status = result.status();
+    if (status.ok()) *response = *std::move(result);
+    call.backend->metrics->CallHandled(call.service, call.method, status.code(),
                                        absl::FromChrono(std::chrono::steady_clock::now() - begin));
-    reactor->Finish(ToGrpcStatus(result.status()));
+    reactor->Finish(ToGrpcStatus(status));
   });
   return reactor;
 }

@@ -48,8 +48,9 @@ absl::StatusOr<PivotName> ParsePivot(const std::string& text) {
 
 absl::StatusOr<v1::CheckpointRef> FindPivot(const PivotName& name, Session* session, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const v1::Job job, GetJob(session->connection(), name.job, {.stop = console.interrupted}));
-  for (auto i = job.checkpoints().rbegin(); i != job.checkpoints().rend(); ++i) {
-    if (name.number < 0 || i->number() == name.number) return *i;
+  if (name.number < 0 && !job.checkpoints().empty()) return *job.checkpoints().rbegin();
+  for (const v1::CheckpointRef& checkpoint : job.checkpoints()) {
+    if (checkpoint.number() == name.number) return checkpoint;
   }
   return absl::NotFoundError(
       absl::StrCat(job.name(), " (", StateName(job.state()), ") has ",

@@ -35,7 +35,7 @@ absl::Status Run(const Flags& flags, const Console& console) {
   if (flags.shown.json) {
     PrintJson(ToJson(job), console.out);
   } else {
-    *console.out << job.name() << std::endl;
+    *console.out << job.name() << "\n" << std::flush;
   }
   if (!flags.wait) return absl::OkStatus();
   Reporter reporter(console, flags.shown);

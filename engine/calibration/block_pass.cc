@@ -161,23 +161,22 @@ class BlockPass {
   at::Tensor quantized_hidden_;  // [windows, length, intermediate]
 };
 
-absl::Status RunPass(const ModelConfig& config, const BlockWeights& original, BlockWeights quantized,
-                     const RotaryTable& rotary, const BlockPassOptions& options, const GroupSolver* solver,
-                     Streams& streams) {
-  return CallTorchStatus("a decoder block",
-                         [&] { return BlockPass(config, rotary, options, streams).Run(original, quantized, solver); });
-}
-
 }  // namespace
 
 absl::Status CalibrateBlock(const ModelConfig& config, const BlockWeights& original, const RotaryTable& rotary,
                             const BlockPassOptions& options, GroupSolver solver, Streams& streams) {
-  return RunPass(config, original, original, rotary, options, &solver, streams);
+  return CallTorchStatus("a decoder block", [&] {
+    BlockWeights quantized = original;
+    return BlockPass(config, rotary, options, streams).Run(original, quantized, &solver);
+  });
 }
 
 absl::Status AdvanceBlock(const ModelConfig& config, const BlockWeights& original, const BlockWeights& quantized,
                           const RotaryTable& rotary, const BlockPassOptions& options, Streams& streams) {
-  return RunPass(config, original, quantized, rotary, options, nullptr, streams);
+  return CallTorchStatus("a decoder block", [&] {
+    BlockWeights unchanged = quantized;
+    return BlockPass(config, rotary, options, streams).Run(original, unchanged, nullptr);
+  });
 }
 
 }  // namespace pivot

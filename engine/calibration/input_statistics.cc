@@ -8,7 +8,7 @@ namespace pivot {
 namespace {
 
 /// sum += aᵀ b in fp32.
-void AddProduct(at::Tensor sum, const at::Tensor& a, const at::Tensor& b) {
+void AddProduct(const at::Tensor& sum, const at::Tensor& a, const at::Tensor& b) {
   if (a.scalar_type() == at::kFloat) {
     sum.addmm_(a.t(), b);
   } else {

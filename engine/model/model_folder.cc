@@ -223,7 +223,7 @@ absl::StatusOr<const TensorInfo*> RequireTensor(const ModelFolder& folder, absl:
 absl::Status CheckTensors(const ModelFolder& folder) {
   const ModelConfig& config = folder.config();
   const Architecture& architecture = *config.architecture;
-  auto require = [&folder](absl::string_view name, std::vector<int64_t> shape) {
+  auto require = [&folder](absl::string_view name, const std::vector<int64_t>& shape) {
     return RequireTensor(folder, name, shape).status();
   };
   PIVOT_RETURN_IF_ERROR(require(architecture.embedding, {config.vocab_size, config.hidden_size}));

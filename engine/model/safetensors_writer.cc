@@ -80,7 +80,7 @@ SafetensorsLayout LayOutSafetensors(absl::Span<const TensorSpec> tensors) {
     absl::StrAppend(&text, ",", name, ":{\"dtype\":\"", DtypeName(tensor.dtype), "\",\"shape\":[",
                     absl::StrJoin(tensor.shape, ","), "],\"data_offsets\":[", tensor.begin, ",", tensor.end, "]}");
   }
-  text += "}";
+  text += '}';
   text.resize((text.size() + 7) / 8 * 8, ' ');
   for (size_t i = 0; i < 8; ++i) layout.head.push_back(static_cast<char>((text.size() >> (8 * i)) & 0xFF));
   layout.head += text;

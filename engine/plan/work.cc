@@ -12,6 +12,7 @@ constexpr int64_t kCudaContextBytes = int64_t{900} << 20;
 // Tokens whose logits are in memory at once during evaluation, and tensors of them: both models', and intermediates.
 constexpr int64_t kLogitTokens = 512;
 constexpr int64_t kLogitCopies = 6;
+constexpr int64_t kFloatBytes = 4;
 // Of a whole text whose length is not known: a little more than the built-in evaluation text has.
 constexpr int64_t kWholeTextTokens = 400'000;
 
@@ -90,7 +91,7 @@ CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, Dev
     work_bytes += widest_input * widest_input * (2 * 4 + 4 * 8);
   }
   // One block of weights as read, as computed with, and corrected in fp32.
-  work_bytes += static_cast<int64_t>(BlockParameters(config)) * (2 * element + 4 * 3);
+  work_bytes += static_cast<int64_t>(BlockParameters(config)) * (2 * element + 3 * kFloatBytes);
   if (!spec.evaluation.skip) {
     const int64_t evaluation = 2 * EvaluationTokens(spec.evaluation) * config.hidden_size * element +
                                config.vocab_size * (kLogitCopies * kLogitTokens * 4 + config.hidden_size * element);

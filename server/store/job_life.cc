@@ -143,8 +143,8 @@ absl::StatusOr<AttemptKey> Store::Claim(const QueuedJob& job, const std::string&
   AttemptKey key{job.uid, job.attempt + 1, 0};
   const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
     // First of all: it tells whether the job is still there to be claimed.
-    PIVOT_RETURN_IF_ERROR(ChangeState(batch, {job.uid, v1::STATE_QUEUED, job.attempt},
-                                      {.to = v1::STATE_RUNNING, .reason = "STARTING"}));
+    PIVOT_RETURN_IF_ERROR(
+        ChangeState(batch, {job.uid, v1::STATE_QUEUED, job.attempt}, {.to = v1::STATE_RUNNING, .reason = "STARTING"}));
     PIVOT_ASSIGN_OR_RETURN(key.token, TakeLease(batch, device, key.job_uid, key.number));
     v1::Attempt attempt;
     attempt.set_number(key.number);

@@ -57,7 +57,7 @@ std::string DescribeEnd(const ProcessEnd& end) {
   return absl::StrCat("the worker ended unexpectedly with exit code ", end.exit_code);
 }
 
-Outcome Crash(std::string message) {
+Outcome Crash(absl::string_view message) {
   return {"WORKER_CRASHED", Next::kRetry, WorkerFault(absl::StatusCode::kInternal, message, "WORKER_CRASHED")};
 }
 

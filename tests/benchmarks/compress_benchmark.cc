@@ -7,7 +7,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+
 #include "engine/compress.h"
 #include "engine/ops/call_torch.h"
 #include "engine/plan/work.h"
@@ -74,16 +74,17 @@ Rates MeasureRates(const ModelConfig& config, const ComputeDevice& device) {
 }
 
 nlohmann::json TaskOf(const Settings& settings) {
-  return {{"source", {{"path", settings.model}}},
-          {"bits", settings.bits},
-          {"quantize", {{"method", settings.method}, {"clip_search", settings.clip}, {"qep_alpha", settings.qep_alpha}}},
-          {"calibration",
-           {{"text_path", settings.text},
-            {"num_samples", settings.samples},
-            {"sequence_length", settings.sequence_length},
-            {"seed", settings.seed}}},
-          {"evaluation", {{"text_path", settings.evaluation_text}, {"max_tokens", settings.evaluation_tokens}}},
-          {"compute_dtype", settings.dtype}};
+  return {
+      {"source", {{"path", settings.model}}},
+      {"bits", settings.bits},
+      {"quantize", {{"method", settings.method}, {"clip_search", settings.clip}, {"qep_alpha", settings.qep_alpha}}},
+      {"calibration",
+       {{"text_path", settings.text},
+        {"num_samples", settings.samples},
+        {"sequence_length", settings.sequence_length},
+        {"seed", settings.seed}}},
+      {"evaluation", {{"text_path", settings.evaluation_text}, {"max_tokens", settings.evaluation_tokens}}},
+      {"compute_dtype", settings.dtype}};
 }
 
 void Print(const char* name, double value, const char* unit) { std::printf("%-28s %12.3f %s\n", name, value, unit); }

@@ -5,18 +5,20 @@ target_link_libraries(pivot_reference PUBLIC pivot::engine PRIVATE pivot_warning
 
 pivot_test(
   engine_test
-  SOURCES calibration/block_pass_test.cc
-          calibration/input_statistics_test.cc
-          calibration/text_windows_test.cc
-          checkpoint/block_shard_test.cc
-          checkpoint/journal_test.cc
-          evaluate/quality_test.cc
-          forward/block_test.cc
-          pipeline/compress_test.cc
-          quantize/gptq_test.cc
-          quantize/qep_test.cc
-          quantize/solve_group_test.cc
+  SOURCES
+    calibration/block_pass_test.cc
+    calibration/input_statistics_test.cc
+    calibration/text_windows_test.cc
+    checkpoint/block_shard_test.cc
+    checkpoint/journal_test.cc
+    evaluate/quality_test.cc
+    forward/block_test.cc
+    pipeline/compress_test.cc
+    quantize/gptq_test.cc
+    quantize/qep_test.cc
+    quantize/solve_group_test.cc
   LIBRARIES pivot::engine pivot_reference pivot_tiny_model
   LABEL unit
-  TIMEOUT 600)
+  TIMEOUT 600
+)
 set_target_properties(engine_test PROPERTIES PIVOT_STATIC_ABSL ON)

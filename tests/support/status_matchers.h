@@ -14,9 +14,9 @@
 
 namespace pivot {
 
-inline const absl::Status& StatusOf(const absl::Status& status) { return status; }
+inline absl::Status StatusOf(const absl::Status& status) { return status; }
 template <typename T>
-const absl::Status& StatusOf(const absl::StatusOr<T>& value) {
+absl::Status StatusOf(const absl::StatusOr<T>& value) {
   return value.status();
 }
 
@@ -39,10 +39,12 @@ MATCHER_P2(StatusIs, code, message_matcher, "is a status of the expected code an
 /// ASSERT_OK_AND_ASSIGN(declaration, expression of type absl::StatusOr<T>);
 #define ASSERT_OK_AND_ASSIGN(declaration, expression) \
   PIVOT_ASSERT_OK_AND_ASSIGN_IMPL(PIVOT_TEST_CONCAT(status_or_, __LINE__), declaration, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define PIVOT_ASSERT_OK_AND_ASSIGN_IMPL(temporary, declaration, expression) \
   auto temporary = (expression);                                            \
   ASSERT_THAT(temporary, ::pivot::IsOk());                                  \
   declaration = *std::move(temporary)
+// NOLINTEND(bugprone-macro-parentheses)
 #define PIVOT_TEST_CONCAT(a, b) PIVOT_TEST_CONCAT_IMPL(a, b)
 #define PIVOT_TEST_CONCAT_IMPL(a, b) a##b
 

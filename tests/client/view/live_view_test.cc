@@ -50,9 +50,8 @@ const std::vector<std::string> kRunning = {
     "attempt: 1 attempt_started { device: 'cpu' device_name: 'Xeon' threads: 2 }",
     "stage_started { stage: 'layerwise' total: 30 }",
     "block_done { stage: 'layerwise' block: 11 total: 30 seconds: 3 relative_error: 0.012344 }",
-    "progress { stage: 'layerwise' done: 12 total: 30 detail: 'block 12 down_proj' elapsed_seconds: 40 "
-    "remaining_seconds: 190 "
-    "host_bytes: 1800000000 }"};
+    R"(progress { stage: 'layerwise' done: 12 total: 30 detail: 'block 12 down_proj' elapsed_seconds: 40
+                  remaining_seconds: 190 host_bytes: 1800000000 })"};
 
 TEST(LiveLinesTest, ShowsWhatWaits) {
   EXPECT_THAT(RenderLive(ViewAfter({}), 80), ElementsAre("abc         queued",   //

@@ -2,7 +2,6 @@
 #include "engine/calibration/text_windows.h"
 
 #include <ATen/ATen.h>
-
 #include <numeric>
 
 #include "proto/files/sha256.h"
@@ -40,7 +39,8 @@ TEST(RandomWindowsTest, TakeATextOfExactlyOneWindow) {
 
 TEST(RandomWindowsTest, RefuseAShorterText) {
   const auto windows = RandomWindows(Count(63), 3, 64, 0);
-  EXPECT_THAT(windows, StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("has 63 tokens, one window needs 64")));
+  EXPECT_THAT(windows,
+              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("has 63 tokens, one window needs 64")));
   EXPECT_EQ(ReasonOf(windows.status()), "TEXT_TOO_SHORT");
 }
 

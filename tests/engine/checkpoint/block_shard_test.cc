@@ -2,7 +2,6 @@
 #include "engine/checkpoint/block_shard.h"
 
 #include <ATen/ATen.h>
-
 #include <filesystem>
 
 #include "engine/ops/kernel_calls.h"

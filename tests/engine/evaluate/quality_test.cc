@@ -2,7 +2,6 @@
 #include "engine/evaluate/quality.h"
 
 #include <ATen/ATen.h>
-
 #include <cmath>
 
 #include "engine/calibration/text_windows.h"
@@ -35,7 +34,8 @@ class QualityTest : public ::testing::Test {
 
   static std::vector<at::Tensor> Windows() {
     at::manual_seed(1);
-    return {at::randint(0, 260, {1, 40}, at::kLong), at::randint(0, 260, {1, 40}, at::kLong), at::randint(0, 260, {1, 7}, at::kLong)};
+    return {at::randint(0, 260, {1, 40}, at::kLong), at::randint(0, 260, {1, 40}, at::kLong),
+            at::randint(0, 260, {1, 7}, at::kLong)};
   }
 
   TemporaryFolder folder_;
@@ -80,7 +80,8 @@ TEST_F(QualityTest, AModelDoesNotDifferFromItself) {
 
 TEST_F(QualityTest, HasNoKlWithoutAReference) {
   const CheckpointFolder folder = Model({});
-  ASSERT_OK_AND_ASSIGN(const Comparison found, MeasureQuality(Windows(), WeightReader(folder, at::kFloat, at::kCPU), nullptr, {}));
+  ASSERT_OK_AND_ASSIGN(const Comparison found,
+                       MeasureQuality(Windows(), WeightReader(folder, at::kFloat, at::kCPU), nullptr, {}));
   EXPECT_FALSE(found.model.kl_mean.has_value());
   EXPECT_FALSE(found.reference.has_value());
 }
@@ -88,8 +89,9 @@ TEST_F(QualityTest, HasNoKlWithoutAReference) {
 TEST_F(QualityTest, RefusesTokensOutsideTheVocabulary) {
   const CheckpointFolder folder = Model({.vocab_size = 300});
   const std::vector<at::Tensor> windows = {at::full({1, 4}, 300, at::kLong)};
-  EXPECT_THAT(MeasureQuality(windows, WeightReader(folder, at::kFloat, at::kCPU), nullptr, {}),
-              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("not in the model's vocabulary of 300")));
+  EXPECT_THAT(
+      MeasureQuality(windows, WeightReader(folder, at::kFloat, at::kCPU), nullptr, {}),
+      StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("not in the model's vocabulary of 300")));
 }
 
 TEST_F(QualityTest, RefusesAReferenceWithAnotherVocabulary) {

@@ -173,8 +173,8 @@ TEST_F(CheckpointFolderTest, PassesOnAQuantizationThatItDoesNotRead) {
 }
 
 // Of the tiny model: 2 blocks of 36,864 quantized weights, a table of 320 x 64, five norms of 64.
-constexpr int64_t kQuantizedWeights = 2 * 36864;
-constexpr int64_t kOtherWeights = 320 * 64 + 5 * 64;
+constexpr int64_t kQuantizedWeights = int64_t{2} * 36864;
+constexpr int64_t kOtherWeights = int64_t{320} * 64 + int64_t{5} * 64;
 
 TEST_F(CheckpointFolderTest, ShowsWhatAPlainModelIs) {
   ASSERT_OK_AND_ASSIGN(const json summary, Inspect(folder_ / "source"));

@@ -5,9 +5,10 @@
 #include <filesystem>
 #include <map>
 
+#include "gmock/gmock.h"
+
 #include "engine/format/checkpoint_folder.h"
 #include "engine/plan/plan.h"
-#include "gmock/gmock.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/manifest.h"
 #include "proto/files/sha256.h"
@@ -37,13 +38,14 @@ class CompressTest : public ::testing::Test {
     };
   }
 
-  json Task(json changes = json::object()) const {
-    json task{{"source", {{"path", model_}}},
-              {"bits", 4},
-              {"group_size", 32},
-              {"calibration", {{"text_path", folder_ / "calibration.txt"}, {"num_samples", 6}, {"sequence_length", 64}}},
-              {"evaluation", {{"text_path", folder_ / "evaluation.txt"}, {"max_tokens", 900}}},
-              {"compute_dtype", "float32"}};
+  json Task(const json& changes = json::object()) const {
+    json task{
+        {"source", {{"path", model_}}},
+        {"bits", 4},
+        {"group_size", 32},
+        {"calibration", {{"text_path", folder_ / "calibration.txt"}, {"num_samples", 6}, {"sequence_length", 64}}},
+        {"evaluation", {{"text_path", folder_ / "evaluation.txt"}, {"max_tokens", 900}}},
+        {"compute_dtype", "float32"}};
     task.merge_patch(changes);
     return task;
   }
@@ -52,7 +54,8 @@ class CompressTest : public ::testing::Test {
     EXPECT_OK(MakeFolders(staging));
     auto device = OpenDevice("cpu", 1);
     EXPECT_OK(device);
-    return Compress({.task = task, .job_name = "projects/default/jobs/test", .staging_folder = staging}, *device, hooks_);
+    return Compress({.task = task, .job_name = "projects/default/jobs/test", .staging_folder = staging}, *device,
+                    hooks_);
   }
 
   /// Hashes of the files that equal jobs have equal.
@@ -206,7 +209,8 @@ TEST_F(CompressTest, RoundsToNearestWithoutCalibration) {
   const json task = Task({{"quantize", {{"method", "rtn"}}}, {"calibration", {{"text_path", "/no/such/file"}}}});
   ASSERT_OK(Run(task, staging));
   ASSERT_OK(Run(Task(), folder_ / "gptq"));
-  EXPECT_GT(Report(staging)["quality"]["pivots"][0]["kl_mean"], Report(folder_ / "gptq")["quality"]["pivots"][0]["kl_mean"]);
+  EXPECT_GT(Report(staging)["quality"]["pivots"][0]["kl_mean"],
+            Report(folder_ / "gptq")["quality"]["pivots"][0]["kl_mean"]);
 }
 
 TEST_F(CompressTest, TakesQwen2WithItsBiases) {

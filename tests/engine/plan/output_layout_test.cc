@@ -18,7 +18,6 @@
 namespace pivot {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 

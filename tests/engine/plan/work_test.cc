@@ -79,10 +79,10 @@ TEST(MemoryTest, AddsUpOnTheCpu) {
   spec.quantize.qep_alpha = 0.5;
   spec.evaluation.skip = true;
   const CompressMemory memory = MemoryOf(Tiny(), spec, DeviceKind::kCpu);
-  const int64_t activations = 256 * 4 * (2 * (64 + 64) + 128);
-  const int64_t statistics = 128 * 128 * 40;
-  const int64_t weights = 36864 * (2 * 4 + 12);
-  const int64_t mapped = 2 * 36864 * 2 + 320 * 64 * 2;
+  const int64_t activations = int64_t{256} * 4 * (2 * (64 + 64) + 128);
+  const int64_t statistics = int64_t{128} * 128 * 40;
+  const int64_t weights = int64_t{36864} * (2 * 4 + 12);
+  const int64_t mapped = int64_t{2} * 36864 * 2 + int64_t{320} * 64 * 2;
   EXPECT_EQ(memory.host_bytes, 700 * kMib + mapped + activations + statistics + weights);
   EXPECT_EQ(memory.gpu_bytes, 0);
 }
@@ -91,9 +91,9 @@ TEST(MemoryTest, MovesTheWorkToTheGpu) {
   CompressSpec spec = Spec();
   spec.evaluation.skip = true;
   const CompressMemory memory = MemoryOf(Tiny(), spec, DeviceKind::kCuda);
-  const int64_t work = 256 * 2 * (64 + 64 + 128) + 128 * 128 * 40 + 36864 * (2 * 2 + 12);
+  const int64_t work = int64_t{256} * 2 * (64 + 64 + 128) + int64_t{128} * 128 * 40 + int64_t{36864} * (2 * 2 + 12);
   EXPECT_EQ(memory.gpu_bytes, 900 * kMib + work + work / 10);
-  EXPECT_EQ(memory.host_bytes, 1400 * kMib + 2 * 36864 * 2 + 320 * 64 * 2);
+  EXPECT_EQ(memory.host_bytes, 1400 * kMib + int64_t{2} * 36864 * 2 + int64_t{320} * 64 * 2);
 }
 
 TEST(MemoryTest, HalvesActivationsInBfloat16) {

@@ -79,10 +79,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(RefusalTest, NamesTheModelFirst) {
   json file = SmallTokenizerJson();
-  file["model"] = {
-      {"type", "Unigram"},
-      {"unk_id", 0},
-      {"vocab", json::array({json::array({"<unk>", 0.0}), json::array({"a", -1.5})})}};
+  file["model"] = {{"type", "Unigram"},
+                   {"unk_id", 0},
+                   {"vocab", json::array({json::array({"<unk>", 0.0}), json::array({"a", -1.5})})}};
   file["pre_tokenizer"] = {{"type", "Metaspace"}};
   EXPECT_THAT(MakeTokenizer(file),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("the model \"Unigram\" is not supported")));

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Which shared libraries each program needs: the server no torch and no CUDA, the worker no gRPC; nobody Python."""
+
+import os
+import pathlib
+import re
+import subprocess
+import unittest
+
+from programs import BIN, BUILD, FolderTest, pivot
+
+TORCH = re.compile(r"libtorch|libc10")
+CUDA = re.compile(r"libcu|libnv|libnccl|/nvidia/")
+RPC = re.compile(r"libgrpc|libprotobuf|libabsl|libupb|libaddress_sorting")
+TORCH_LIB = pathlib.Path((BUILD / "share/pivot/torch.path").read_text(encoding="utf-8").strip())
+
+
+def needed(program):
+    """Names of all libraries that the loader would load."""
+    search = ":".join(map(str, [TORCH_LIB, *sorted(TORCH_LIB.parent.parent.glob("nvidia/*/lib"))]))
+    done = subprocess.run(["ldd", BIN / program], capture_output=True, text=True, check=True, env=os.environ | {"LD_LIBRARY_PATH": search})
+    return re.findall(r"^\s*(\S+) (?:=>|\()", done.stdout, re.MULTILINE)
+
+
+def matching(pattern, names):
+    return sorted(name for name in names if pattern.search(name))
+
+
+class LinkageTest(unittest.TestCase):
+    def test_only_the_worker_needs_torch(self):
+        for program in "pivotd", "pivot", "pivot-probe":
+            names = needed(program)
+            self.assertGreater(len(names), 3)
+            self.assertEqual(matching(TORCH, names), [], program)
+            self.assertEqual(matching(CUDA, names), [], program)
+
+    def test_the_worker_needs_no_rpc_and_of_cuda_only_what_torch_cannot_load_without(self):
+        names = needed("pivot-worker")
+        self.assertEqual(matching(TORCH, names), ["libc10.so", "libtorch_cpu.so"])
+        self.assertEqual(matching(RPC, names), [])
+        self.assertEqual(matching(CUDA, names), ["libcudart.so.13", "libcupti.so.13"])
+
+    def test_no_program_needs_python(self):
+        for program in "pivotd", "pivot", "pivot-probe", "pivot-worker":
+            self.assertEqual(matching(re.compile("python"), needed(program)), [], program)
+
+
+class LeanTorchTest(FolderTest):
+    """torch as it is on a machine without a GPU: cuDNN, NCCL, cuBLAS and the rest of CUDA were not installed."""
+
+    def setUp(self):
+        super().setUp()
+        # Hard links, so that the libraries' own search paths start here; beside the original, on its file system.
+        site = self.enterContext(temporary_beside(TORCH_LIB.parent.parent))
+        lib = site / "torch" / "lib"
+        lib.mkdir(parents=True)
+        for name in "libtorch_cpu.so", "libc10.so", "libgomp.so.1":
+            for path in TORCH_LIB.glob(name + "*"):
+                os.link(path, lib / path.name)
+        runtime = site / "nvidia" / "cu13" / "lib"
+        runtime.mkdir(parents=True)
+        for name in "libcudart.so.13", "libcupti.so.13":
+            os.link(TORCH_LIB.parent.parent / "nvidia/cu13/lib" / name, runtime / name)
+        self.environment = {"PIVOT_TORCH_LIB": str(lib)}
+
+    def test_compresses_on_the_cpu(self):
+        done = self.compress("-o", self.folder / "out", "--device", "cpu", env=self.environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_says_what_to_do_when_there_is_no_torch(self):
+        done = self.compress("-o", self.folder / "out", env={"PIVOT_TORCH_LIB": str(self.folder)})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("PIVOT_TORCH_LIB", done.stderr)
+        self.assertFalse((self.folder / "out").exists())
+
+
+def temporary_beside(folder):
+    import contextlib
+    import tempfile
+
+    @contextlib.contextmanager
+    def make():
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="pivot-lean-torch-") as name:
+            yield pathlib.Path(name)
+
+    return make()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""SmolLM2-135M-Instruct, original and compressed, in transformers: the same tokens, logits and perplexity as ours."""
+
+import json
+import math
+import pathlib
+import tempfile
+import unittest
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM
+
+from programs import BUILD, REAL_MODEL, last_object, pivot
+
+TOKENS = 4096
+WINDOW = 2048
+TEXT = BUILD / "share/pivot/text/evaluation.txt"
+
+
+def load(folder):
+    """In fp32, compressed weights decompressed. Never runs code of the folder."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False, local_files_only=True).eval()
+
+
+@torch.no_grad()
+def perplexity(model, ids):
+    """Windows of 2048, the last one partial, the first token of each not scored; losses summed in fp64."""
+    total, predicted = 0.0, 0
+    for window in ids.split(WINDOW):
+        logits = model(input_ids=window[None], use_cache=False).logits[0, :-1].float()
+        total += torch.nn.functional.cross_entropy(logits, window[1:], reduction="none").double().sum().item()
+        predicted += len(window) - 1
+    return math.exp(total / predicted)
+
+
+class TransformersTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="pivot-transformers-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.ids = torch.tensor(Tokenizer.from_file(str(REAL_MODEL / "tokenizer.json")).encode(TEXT.read_text(encoding="utf-8")).ids[:TOKENS])
+
+    def compress(self, name, *options):
+        out = self.folder / name
+        done = pivot("compress", REAL_MODEL, "-o", out, "--eval", "none", *options, timeout=600)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return out
+
+    def our_perplexity(self, folder):
+        done = pivot("eval", folder, "--text", TEXT, "--max-tokens", str(TOKENS), "--json", timeout=600)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return last_object(done.stdout)["perplexity"]
+
+    def assert_same_perplexity(self, folder, relative):
+        ours, theirs = self.our_perplexity(folder), perplexity(load(folder), self.ids)
+        print(f"{folder.name}: perplexity {ours:.4f} here, {theirs:.4f} in transformers")
+        self.assertAlmostEqual(ours, theirs, delta=relative * theirs)
+
+    def test_original_has_the_same_perplexity(self):
+        self.assert_same_perplexity(REAL_MODEL, 0.0005)
+
+    def test_four_bits_by_gptq_have_the_same_perplexity(self):
+        self.assert_same_perplexity(self.compress("4-bit", "--bits", "4", "--samples", "4", "--seq-len", "256"), 0.001)
+
+    def test_three_bits_have_the_same_perplexity(self):
+        """3 bits cross word borders; their packing changed in compressed-tensors 0.18."""
+        self.assert_same_perplexity(self.compress("3-bit", "--bits", "3", "--method", "rtn"), 0.001)
+
+    def test_original_has_the_same_logits(self):
+        tokens = self.ids[:96].reshape(2, 48)
+        save_file({"tokens": tokens}, self.folder / "tokens.safetensors")
+        out = self.folder / "logits.safetensors"
+        done = pivot("eval", REAL_MODEL, "--tokens", self.folder / "tokens.safetensors", "--logits", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        ours = load_file(out)["logits"]
+        with torch.no_grad():
+            theirs = load(REAL_MODEL)(input_ids=tokens, use_cache=False).logits
+        self.assertEqual(ours.shape, theirs.shape)
+        # fp32 sums of 576 to 1536 products in another order, thirty blocks deep: eps * sqrt(30 * 1536) * |logit| ~ 6e-4.
+        self.assertLess((ours - theirs).abs().max().item(), 6e-4)
+
+    def test_tokenize_gives_what_tokenizers_gives(self):
+        lines = ["The capital of France is Paris.", "", "naïve café — 12,345 \u4f60\u597d \U0001f600", "<|im_start|>user\nHi<|im_end|>"]
+        path = self.folder / "lines.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        done = pivot("tokenize", REAL_MODEL, "--jsonl", path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        reference = Tokenizer.from_file(str(REAL_MODEL / "tokenizer.json"))
+        self.assertEqual([json.loads(line) for line in done.stdout.splitlines()], [reference.encode(line).ids for line in lines])
+
+
+if __name__ == "__main__":
+    unittest.main()
