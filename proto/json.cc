@@ -161,8 +161,13 @@ absl::Status SetDuration(const json& value, const FieldDescriptor& field, google
 }
 
 absl::Status SetMessage(const json& value, const FieldDescriptor& field, Message* message) {
-  if (auto* stamp = dynamic_cast<google::protobuf::Timestamp*>(message)) return SetTimestamp(value, field, stamp);
-  if (auto* duration = dynamic_cast<google::protobuf::Duration*>(message)) return SetDuration(value, field, duration);
+  const Descriptor* const type = message->GetDescriptor();
+  if (type == google::protobuf::Timestamp::descriptor()) {
+    return SetTimestamp(value, field, static_cast<google::protobuf::Timestamp*>(message));
+  }
+  if (type == google::protobuf::Duration::descriptor()) {
+    return SetDuration(value, field, static_cast<google::protobuf::Duration*>(message));
+  }
   if (!value.is_object()) return WrongType(field, "an object");
   return FromJson(value, message);
 }

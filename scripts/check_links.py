@@ -20,7 +20,7 @@ def documents():
 
 def broken(path):
     text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for target in re.findall(r"\]\(([^)#\s]+)", text):
+    for target in re.findall(r"\]\(([^)#\s]+)", re.sub(r"`[^`\n]*`", "", text)):
         if "://" not in target and not (path.parent / target).exists():
             yield target
     for target in NAMED.findall(text):

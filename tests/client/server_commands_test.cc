@@ -14,10 +14,8 @@
 namespace pivot::client {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 
 TEST_F(ServerCommandsTest, SubmitPrintsTheNameAndWaitsOnlyWhenAsked) {
   EXPECT_EQ(RunThere({"submit", model_}), ExitCode::kDone);

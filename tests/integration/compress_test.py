@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from programs import BIN, ROOT, SMALL_RUN, FolderTest, digest, last_object, pivot, pivotd
+from programs import BIN, SMALL_RUN, FolderTest, last_object, pivot, pivotd
 
 
 def sockets_of(pid):

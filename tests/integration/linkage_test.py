@@ -6,9 +6,10 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 import unittest
 
-from programs import BIN, BUILD, FolderTest, pivot
+from programs import BIN, BUILD, FolderTest
 
 TORCH = re.compile(r"libtorch|libc10")
 CUDA = re.compile(r"libcu|libnv|libnccl|/nvidia/")
@@ -52,7 +53,9 @@ class LeanTorchTest(FolderTest):
     def setUp(self):
         super().setUp()
         # Hard links, so that the libraries' own search paths start here; beside the original, on its file system.
-        site = self.enterContext(temporary_beside(TORCH_LIB.parent.parent))
+        temporary = tempfile.TemporaryDirectory(dir=TORCH_LIB.parents[2], prefix="pivot-lean-torch-")
+        self.addCleanup(temporary.cleanup)
+        site = pathlib.Path(temporary.name)
         lib = site / "torch" / "lib"
         lib.mkdir(parents=True)
         for name in "libtorch_cpu.so", "libc10.so", "libgomp.so.1":
@@ -73,18 +76,6 @@ class LeanTorchTest(FolderTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn("PIVOT_TORCH_LIB", done.stderr)
         self.assertFalse((self.folder / "out").exists())
-
-
-def temporary_beside(folder):
-    import contextlib
-    import tempfile
-
-    @contextlib.contextmanager
-    def make():
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="pivot-lean-torch-") as name:
-            yield pathlib.Path(name)
-
-    return make()
 
 
 if __name__ == "__main__":

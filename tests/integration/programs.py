@@ -2,7 +2,6 @@
 """The built programs, run as a user runs them. PIVOT_BUILD_DIR names the build folder (build/dev by default)."""
 
 import contextlib
-import hashlib
 import json
 import os
 import pathlib
@@ -29,15 +28,6 @@ def pivot(*arguments, env=None, cwd=None, timeout=300):
 
 def last_object(text):
     return json.loads(text.strip().splitlines()[-1])
-
-
-def digest(folder):
-    """SHA-256 of what a folder's files are called and hold."""
-    result = hashlib.sha256()
-    for path in sorted(pathlib.Path(folder).rglob("*")):
-        if path.is_file():
-            result.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
-    return result.hexdigest()
 
 
 @contextlib.contextmanager
