@@ -28,7 +28,9 @@ int Memory(int device, int64_t* free_bytes, int64_t* total_bytes) {
   return error;
 }
 
+/// The allocator refuses to speak of a device before the first tensor was put on it.
 c10::CachingAllocator::Stat AllocatedBytes(int device) {
+  if (!c10::cuda::CUDACachingAllocator::get()->initialized()) return {};
   return c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(device)).allocated_bytes[0];
 }
 

@@ -14,6 +14,8 @@ from programs import BIN, BUILD, FolderTest
 TORCH = re.compile(r"libtorch|libc10")
 CUDA = re.compile(r"libcu|libnv|libnccl|/nvidia/")
 RPC = re.compile(r"libgrpc|libprotobuf|libabsl|libupb|libaddress_sorting")
+# The C and C++ runtimes.
+EVERYWHERE = re.compile(r"(linux-vdso|ld-linux-x86-64|libc|libm|libdl|librt|libpthread|libresolv|libutil|libgcc_s|libstdc\+\+)[-.]")
 TORCH_LIB = pathlib.Path((BUILD / "share/pivot/torch.path").read_text(encoding="utf-8").strip())
 
 
@@ -45,6 +47,18 @@ class LinkageTest(unittest.TestCase):
     def test_no_program_needs_python(self):
         for program in "pivotd", "pivot", "pivot-probe", "pivot-worker":
             self.assertEqual(matching(re.compile("python"), needed(program)), [], program)
+
+
+class InstallationTest(unittest.TestCase):
+    def test_brings_every_library_that_a_system_may_lack(self):
+        with tempfile.TemporaryDirectory(prefix="pivot-installation-") as folder:
+            subprocess.run(["cmake", "--install", BUILD, "--prefix", folder], check=True, stdout=subprocess.DEVNULL)
+            for program in "pivotd", "pivot", "pivot-probe", "pivot-worker":
+                done = subprocess.run(["ldd", f"{folder}/bin/{program}"], capture_output=True, text=True, check=True)
+                found = dict(re.findall(r"^\s*(\S+) => (\S+)", done.stdout, re.MULTILINE))
+                outside = {name for name, path in found.items() if not path.startswith(folder) and not EVERYWHERE.match(name)}
+                self.assertEqual({name for name in outside if not TORCH.search(name)}, set(), program)
+                self.assertEqual(done.stdout.count("not found"), len(matching(TORCH, found)), program)
 
 
 class LeanTorchTest(FolderTest):
