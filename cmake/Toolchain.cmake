@@ -5,7 +5,8 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEV "-O2 -g1")
-set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
+# Without optimization: compiling takes longer than running.
+set(CMAKE_CXX_FLAGS_SANITIZE "-O0 -g1 -fno-omit-frame-pointer")
 set(CMAKE_CUDA_FLAGS_DEV "-O2 -lineinfo")
 
 if(PIVOT_SANITIZE)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, then lints, builds and runs every test that needs no GPU: the dev build with everything, AddressSanitizer with UBSan over the
-# unit tests, ThreadSanitizer over the server's. Safe to run again; with a warm ccache it takes a few minutes.
+# Installs what is missing, then lints, builds and runs every test that needs no GPU: whole programs and arithmetic as users get them (dev), all
+# unit tests under AddressSanitizer with UBSan, the server's under ThreadSanitizer. Safe to run again; with a warm ccache it takes a few minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,25 +20,28 @@ quietly() {
   }
 }
 
+# build PRESET TARGET...
 build() {
-  say "building $1"
-  quietly "build/$1-configure.log" cmake --preset "$1"
-  quietly "build/$1-build.log" cmake --build "build/$1"
+  local preset=$1
+  shift
+  say "building $preset"
+  quietly "build/$preset-configure.log" cmake --preset "$preset"
+  quietly "build/$preset-build.log" cmake --build "build/$preset" --target "$@"
 }
 
 say "installing what is missing"
 scripts/setup.sh --tests
 quietly build/model.log .venv/bin/python scripts/fetch_smollm2.py build/models/SmolLM2-135M-Instruct
-build dev
+build dev native_checks
 say "linting"
 scripts/lint.sh
 say "testing dev"
-ctest --preset dev -LE gpu
-build asan
+ctest --preset dev -L "native|integration|interop"
+build asan all
 say "testing under AddressSanitizer and UBSan"
 ctest --preset asan
-build tsan
+build tsan server_units_test server_calls_test server_pivotd_test
 say "testing the server under ThreadSanitizer"
-ctest --preset tsan
+ctest --preset tsan -R "^server_"
 .venv/bin/python scripts/gpu_runs.py check
 say "all tests passed"

@@ -11,6 +11,7 @@
 
 #include "engine/forward/block.h"
 #include "engine/ops/call_torch.h"
+#include "engine/ops/kernel_calls.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -70,9 +71,9 @@ class HiddenStates {
   }
 
   size_t size() const { return states_.size(); }
-  /// fp32 logits of positions [first, first + count) of a window, [count, vocab].
+  /// Logits of positions [first, first + count) of a window, [count, vocab], compute dtype.
   at::Tensor Logits(size_t window, int64_t first, int64_t count) const {
-    return at::linear(states_[window][0].narrow(0, first, count), head_).to(at::kFloat);
+    return at::linear(states_[window][0].narrow(0, first, count), head_);
   }
   at::Tensor BatchLogits(size_t window) const { return at::linear(states_[window], head_).to(at::kFloat); }
 
@@ -95,25 +96,34 @@ struct Sums {
   std::vector<float> kl;
 };
 
-double NegativeLogLikelihood(const at::Tensor& logits, const at::Tensor& log_normalizer, const at::Tensor& targets) {
-  const at::Tensor chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1);
-  return (log_normalizer - chosen).sum(at::kDouble).item<double>();
+at::Tensor NegativeLogLikelihood(const at::Tensor& logits, const at::Tensor& log_normalizer,
+                                 const at::Tensor& targets) {
+  return log_normalizer - logits.gather(1, targets.unsqueeze(1)).squeeze(1);
 }
 
-void AddRows(const at::Tensor& model_logits, const at::Tensor& reference_logits, const at::Tensor& targets,
-             Sums& sums) {
-  const at::Tensor model_normalizer = at::logsumexp(model_logits, {1});
-  sums.model_nll += NegativeLogLikelihood(model_logits, model_normalizer, targets);
+/// What ScoreRows does, in ATen's operations, for a GPU. All fp32.
+RowScores ScoreRowsWithAten(const at::Tensor& model, const at::Tensor& reference, const at::Tensor& targets) {
+  const at::Tensor model_normalizer = at::logsumexp(model, {1});
+  RowScores scores{.model_nll = NegativeLogLikelihood(model, model_normalizer, targets)};
+  if (!reference.defined()) return scores;
+  const at::Tensor reference_normalizer = at::logsumexp(reference, {1});
+  scores.reference_nll = NegativeLogLikelihood(reference, reference_normalizer, targets);
+  scores.has_same_top = model.argmax(1) == reference.argmax(1);
+  const at::Tensor probability = at::softmax(reference, 1);
+  scores.kl = (reference - model).mul_(probability).sum(1) - reference_normalizer + model_normalizer;
+  return scores;
+}
+
+void AddRows(const at::Tensor& model, const at::Tensor& reference, const at::Tensor& targets, Sums& sums) {
+  const at::Tensor exact_reference = reference.defined() && !model.is_cpu() ? reference.to(at::kFloat) : reference;
+  const RowScores scores = model.is_cpu() ? ScoreRows(model, reference, targets)
+                                          : ScoreRowsWithAten(model.to(at::kFloat), exact_reference, targets);
+  sums.model_nll += scores.model_nll.sum(at::kDouble).item<double>();
   sums.positions += targets.size(0);
-  if (!reference_logits.defined()) return;
-  const at::Tensor reference_normalizer = at::logsumexp(reference_logits, {1});
-  sums.reference_nll += NegativeLogLikelihood(reference_logits, reference_normalizer, targets);
-  sums.same_top += (model_logits.argmax(1) == reference_logits.argmax(1)).sum().item<int64_t>();
-  // KL = sum p (log p - log q) with log p = t - lse(t), log q = s - lse(s).
-  const at::Tensor probability = at::softmax(reference_logits, 1);
-  at::Tensor difference = reference_logits - model_logits;
-  const at::Tensor kl = difference.mul_(probability).sum(1) - reference_normalizer + model_normalizer;
-  const at::Tensor on_cpu = kl.to(at::kCPU).contiguous();
+  if (!reference.defined()) return;
+  sums.reference_nll += scores.reference_nll.sum(at::kDouble).item<double>();
+  sums.same_top += scores.has_same_top.sum().item<int64_t>();
+  const at::Tensor on_cpu = scores.kl.to(at::kCPU).contiguous();
   sums.kl.insert(sums.kl.end(), on_cpu.const_data_ptr<float>(), on_cpu.const_data_ptr<float>() + on_cpu.numel());
 }
 

@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include "engine/ops/kernel_calls.h"
+
 namespace pivot {
 namespace {
 
@@ -67,9 +69,10 @@ at::Tensor Attend(const ModelConfig& config, const BlockWeights& weights, const 
     Extend(cache->keys, key);
     Extend(cache->values, value);
   }
-  const int64_t times = config.num_heads / config.num_kv_heads;
   // One token at the end of a cache sees all of it; a causal mask would be aligned to the cache's beginning.
   const bool is_causal = query.size(2) == key.size(2) && query.size(2) > 1;
+  if (is_causal && PrefersOwnAttention(query)) return AttendCausally(query, key, value);
+  const int64_t times = config.num_heads / config.num_kv_heads;
   const at::Tensor mixed = at::scaled_dot_product_attention(query, RepeatHeads(key, times), RepeatHeads(value, times),
                                                             /*attn_mask=*/{}, /*dropout_p=*/0.0, is_causal);
   return mixed.transpose(1, 2).reshape({normalized.size(0), normalized.size(1), -1});

@@ -3,13 +3,16 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/device.h"
+#include "kernels/causal_attention.h"
 #include "kernels/gptq_panel.h"
 #include "kernels/pack.h"
+#include "kernels/score_rows.h"
 
 namespace pivot {
 namespace {
@@ -114,6 +117,73 @@ absl::StatusOr<at::Tensor> SearchScales(const at::Tensor& weight, const at::Tens
     at::parallel_for(0, input.rows, kRowGrain, [&](int64_t first, int64_t last) { RunClipSearch(input, first, last); });
     return scales;
   });
+}
+
+bool PrefersOwnAttention(const at::Tensor& query) {
+#ifdef __x86_64__
+  const bool has_amx = __builtin_cpu_supports("amx-bf16") != 0;
+#else
+  const bool has_amx = false;
+#endif
+  return query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() && !has_amx &&
+         query.size(3) % 2 == 0;
+}
+
+at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+  const auto with_contiguous_rows = [](const at::Tensor& x) { return x.stride(3) == 1 ? x : x.contiguous(); };
+  const at::Tensor q = with_contiguous_rows(query);
+  const at::Tensor k = with_contiguous_rows(key);
+  const at::Tensor v = with_contiguous_rows(value);
+  const auto strides = [](const at::Tensor& x) {
+    return CausalAttention::Strides{.batch = x.stride(0), .head = x.stride(1), .token = x.stride(2)};
+  };
+  const auto data = [](const at::Tensor& x) { return static_cast<const uint16_t*>(x.const_data_ptr()); };
+  at::Tensor output = at::empty({q.size(0), q.size(2), q.size(1) * q.size(3)}, q.options());
+  CausalAttention attention{.batch = q.size(0),
+                            .heads = q.size(1),
+                            .kv_heads = k.size(1),
+                            .length = q.size(2),
+                            .head_dim = q.size(3),
+                            .scale = 1.0F / std::sqrt(static_cast<float>(q.size(3))),
+                            .query = data(q),
+                            .key = data(k),
+                            .value = data(v),
+                            .query_strides = strides(q),
+                            .key_strides = strides(k),
+                            .value_strides = strides(v),
+                            .output = static_cast<uint16_t*>(output.data_ptr())};
+  const at::Tensor packed = at::empty({PackedAttentionSize(attention)}, q.options());
+  attention.packed = static_cast<uint16_t*>(packed.data_ptr());
+  at::parallel_for(0, attention.batch * attention.kv_heads, 1,
+                   [&](int64_t first, int64_t last) { PackAttention(attention, first, last); });
+  at::parallel_for(0, NumAttentionTasks(attention), 1,
+                   [&](int64_t first, int64_t last) { RunCausalAttention(attention, first, last); });
+  return output;
+}
+
+RowScores ScoreRows(const at::Tensor& model, const at::Tensor& reference, const at::Tensor& targets) {
+  const at::Tensor model_rows = model.contiguous();
+  const at::Tensor reference_rows = reference.defined() ? reference.contiguous() : reference;
+  const at::Tensor target_rows = targets.contiguous();
+  const auto floats = model.options().dtype(at::kFloat);
+  RowScores scores{.model_nll = at::empty({model.size(0)}, floats)};
+  ScoreInput input{.rows = model.size(0),
+                   .columns = model.size(1),
+                   .is_bf16 = model.scalar_type() == at::kBFloat16,
+                   .model = model_rows.const_data_ptr(),
+                   .target = target_rows.const_data_ptr<int64_t>(),
+                   .model_nll = scores.model_nll.data_ptr<float>()};
+  if (reference.defined()) {
+    scores.reference_nll = at::empty({model.size(0)}, floats);
+    scores.kl = at::empty({model.size(0)}, floats);
+    scores.has_same_top = at::empty({model.size(0)}, floats.dtype(at::kByte));
+    input.reference = reference_rows.const_data_ptr();
+    input.reference_nll = scores.reference_nll.data_ptr<float>();
+    input.kl = scores.kl.data_ptr<float>();
+    input.has_same_top = scores.has_same_top.data_ptr<uint8_t>();
+  }
+  at::parallel_for(0, input.rows, kRowGrain, [&](int64_t first, int64_t last) { RunScoreRows(input, first, last); });
+  return scores;
 }
 
 }  // namespace pivot

@@ -36,6 +36,25 @@ absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Te
 absl::StatusOr<at::Tensor> SearchScales(const at::Tensor& weight, const at::Tensor& importance,
                                         const WeightScheme& scheme, ClipSearch search);
 
+/// Whether CausalAttention is there and is faster than ATen's: a CPU with AVX512_BF16, whose products ATen's attention
+/// makes in fp32, and without AMX, which it uses.
+bool PrefersOwnAttention(const at::Tensor& query);
+
+/// softmax(q kᵀ / sqrt(head_dim)) v, causal (kernels/causal_attention.h). query [batch, heads, length, head_dim] bf16
+/// on the CPU; key and value [batch, kv_heads, length, head_dim]; result [batch, length, heads * head_dim] bf16. May
+/// throw what ATen throws.
+at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value);
+
+/// For each row of logits [rows, vocab] fp32 or bf16 on the CPU (kernels/score_rows.h), [rows] each.
+struct RowScores {
+  at::Tensor model_nll;      // f32
+  at::Tensor reference_nll;  // f32; undefined, like those below, without reference logits
+  at::Tensor kl;             // f32
+  at::Tensor has_same_top;   // u8
+};
+/// `reference` may be undefined; targets [rows] i64. May throw what ATen throws.
+RowScores ScoreRows(const at::Tensor& model, const at::Tensor& reference, const at::Tensor& targets);
+
 }  // namespace pivot
 
 #endif  // PIVOT_ENGINE_OPS_KERNEL_CALLS_H_

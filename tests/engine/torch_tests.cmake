@@ -2,6 +2,7 @@
 # Tests of what computes with ATen. One program: linking libtorch is what takes time.
 add_library(pivot_reference STATIC quantize/reference.cc support/random_block.cc)
 target_link_libraries(pivot_reference PUBLIC pivot::engine PRIVATE pivot_warnings)
+target_precompile_headers(pivot_reference REUSE_FROM pivot_engine)
 
 pivot_test(
   engine_test
@@ -18,7 +19,8 @@ pivot_test(
     quantize/qep_test.cc
     quantize/solve_group_test.cc
   LIBRARIES pivot::engine pivot_reference pivot_tiny_model
-  LABEL unit
+  LABEL native
   TIMEOUT 600
 )
 set_target_properties(engine_test PROPERTIES PIVOT_STATIC_ABSL ON)
+target_precompile_headers(engine_test PRIVATE <ATen/ATen.h> <gmock/gmock.h> <nlohmann/json.hpp>)

@@ -18,6 +18,12 @@
 
 namespace {
 
+/// Without the handler of a sanitizer, which would make it an exit.
+void DieOf(int number) {
+  std::signal(number, SIG_DFL);
+  raise(number);
+}
+
 using nlohmann::json;
 
 const char kCapabilities[] =
@@ -42,7 +48,7 @@ json Fault(const char* code, const char* reason, const std::string& message) {
 int Misbehave(const json& orders, const json& request) {
   if (orders.contains("record")) std::ofstream(orders["record"].get<std::string>()) << request.dump();
   if (orders.contains("flood")) std::cout << std::string(orders["flood"].get<size_t>(), 'x') << std::flush;
-  if (orders.contains("signal")) raise(orders["signal"].get<int>());
+  if (orders.contains("signal")) DieOf(orders["signal"].get<int>());
   if (orders.contains("hang")) {
     while (true) pause();
   }

@@ -38,6 +38,12 @@
 namespace pivot {
 namespace {
 
+/// Without the handler of a sanitizer, which would make it an exit.
+void DieOf(int number) {
+  std::signal(number, SIG_DFL);
+  raise(number);
+}
+
 using nlohmann::json;
 
 const std::map<std::string, FrameType> kFrameTypes = {
@@ -141,7 +147,7 @@ class FakeWorker {
     if (step.contains("sleep")) std::this_thread::sleep_for(std::chrono::duration<double>(step["sleep"].get<double>()));
     if (step.contains("hang")) Hang();
     if (step.contains("exit")) _exit(step["exit"].get<int>());
-    if (step.contains("signal")) raise(step["signal"].get<int>());
+    if (step.contains("signal")) DieOf(step["signal"].get<int>());
   }
 
   void SendRaw(const std::string& hex) {
