@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, then lints, builds and runs every test that needs no GPU: whole programs and arithmetic as users get them (dev), all
-# unit tests under AddressSanitizer with UBSan, the server's under ThreadSanitizer. Safe to run again; with a warm ccache it takes a few minutes.
+# unit tests under AddressSanitizer with UBSan, those of the server's parts under ThreadSanitizer. Safe to run again; with a warm ccache it takes a few minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,8 +40,9 @@ ctest --preset dev -L "native|integration|interop"
 build asan all
 say "testing under AddressSanitizer and UBSan"
 ctest --preset asan
-build tsan server_units_test server_calls_test server_pivotd_test
-say "testing the server under ThreadSanitizer"
-ctest --preset tsan -R "^server_"
+# What calls through gRPC cannot be looked at: Debian's library is not instrumented, and its locks are not seen.
+build tsan server_units_test
+say "testing the server's parts under ThreadSanitizer"
+ctest --preset tsan -R server_units_test
 .venv/bin/python scripts/gpu_runs.py check
 say "all tests passed"

@@ -76,7 +76,7 @@ FrameType TypeOf(const json& name) {
 }
 
 [[noreturn]] void Die(const std::string& why) {
-  std::cerr << "pivot-fake-worker: " << why << std::endl;
+  std::cerr << "pivot-fake-worker: " << why << '\n' << std::flush;
   _exit(1);
 }
 
@@ -133,7 +133,7 @@ class FakeWorker {
   void Perform(const json& step) {
     if (step.contains("send")) Send(TypeOf(step["send"]), step.value("payload", json::object()));
     if (step.contains("raw")) SendRaw(step["raw"]);
-    if (step.contains("print")) std::cerr << step["print"].get<std::string>() << std::endl;
+    if (step.contains("print")) std::cerr << step["print"].get<std::string>() << '\n' << std::flush;
     if (step.contains("write")) Write(step["write"], step.value("text", ""));
     if (step.contains("link"))
       std::filesystem::create_symlink(step["to"].get<std::string>(), step["link"].get<std::string>());
@@ -212,7 +212,7 @@ class FakeWorker {
     for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
     json descriptors = json::array();
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-      descriptors.push_back(std::atoi(entry.path().filename().c_str()));
+      descriptors.push_back(std::stoi(entry.path().filename().string()));
     }
     const json record{{"start", start_}, {"environment", environment}, {"descriptors", descriptors}};
     std::ofstream(path + ".part") << record.dump();
