@@ -49,7 +49,8 @@ std::string Fingerprint(const std::string& folder) {
 
 std::string RequestIdOf(const v1::JobSpec& spec, absl::string_view chain) {
   const std::string canonical = ToJson(spec).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-  const std::string fingerprint = Fingerprint(spec.compress().source().path());
+  const std::string& source = spec.has_convert() ? spec.convert().source().path() : spec.compress().source().path();
+  const std::string fingerprint = Fingerprint(source);
   return UuidFromHex(Sha256Of(absl::StrCat(kDomain, canonical, "\n", fingerprint, "\n", chain)), '5');
 }
 

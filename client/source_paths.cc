@@ -45,7 +45,8 @@ absl::StatusOr<std::string> PlainFile(const std::string& path, absl::string_view
 
 std::vector<std::string> FoldersToRead(const v1::JobSpec& spec) {
   std::set<std::string> folders = {spec.compress().source().path(), spec.evaluate().source().path(),
-                                   spec.evaluate().reference().path(), spec.generate().source().path()};
+                                   spec.evaluate().reference().path(), spec.generate().source().path(),
+                                   spec.convert().source().path()};
   for (const std::string& file : {spec.compress().calibration().text_path(), spec.compress().evaluation().text_path(),
                                   spec.evaluate().text_path(), spec.evaluate().tokens_path()}) {
     folders.insert(fs::path(file).parent_path().string());

@@ -15,8 +15,10 @@
 #include "engine/checkpoint/block_shard.h"
 #include "engine/checkpoint/journal.h"
 #include "engine/checkpoint/staged_folder.h"
+#include "engine/convert.h"
 #include "engine/evaluate/quality.h"
-#include "engine/format/compressed_tensors.h"
+#include "engine/format/quantization_config.h"
+#include "engine/loadable.h"
 #include "engine/plan/plan.h"
 #include "engine/quantize/layerwise.h"
 #include "engine/report.h"
@@ -67,6 +69,7 @@ class Pipeline {
 
  private:
   const ModelFolder& source() const { return source_->model; }
+  ModelSchemes Schemes() const { return ModelSchemes::Uniform(source().config(), spec_.scheme); }
 
   absl::Status InspectAndPlan() {
     PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(job_.task));
@@ -75,7 +78,7 @@ class Pipeline {
     PIVOT_ASSIGN_OR_RETURN(spec_, ResolveCompressSpec(job_.task, source(), device_.kind()));
     spec_.dtype = ResolveDtype(device_, spec_.dtype);
     PIVOT_ASSIGN_OR_RETURN(plan_, MakePlan(source(), spec_, device_.kind()));
-    shards_ = OutputShards(source(), spec_.scheme);
+    shards_ = OutputShards(source(), Schemes());
     reader_ = std::make_unique<WeightReader>(*source_, ToScalarType(spec_.dtype), device_.device);
     return MakeFolders(shard_folder_);
   }
@@ -130,16 +133,29 @@ class Pipeline {
     return absl::OkStatus();
   }
 
+  /// Puts the folder together in the form in which shards are written, and makes another format of it where that is
+  /// asked for.
   absl::Status Assemble() {
     const auto start = Clock::now();
-    PIVOT_RETURN_IF_ERROR(WriteShard(shard_folder_, shards_.back(), {}, source()).status());
-    PIVOT_ASSIGN_OR_RETURN(const std::string config,
-                           QuantizedConfigJson(source().config_text(), *source().config().architecture, spec_.scheme));
-    PIVOT_RETURN_IF_ERROR(
-        AssembleFolder(pivot_folder_, shard_folder_, shards_, source(),
-                       {{"config.json", config}, {"pivot/plan.json", PlanFileJson(plan_, source(), spec_)}}));
+    const bool converts = spec_.layout != CodeLayout::kPackQuantized;
+    const std::string assembled = converts ? pivot_folder_ + ".packed" : pivot_folder_;
+    const std::string plan = PlanFileJson(plan_, source(), spec_);
+    PIVOT_RETURN_IF_ERROR(WriteShard(shard_folder_, shards_.back(), {}, {}, source()).status());
+    PIVOT_ASSIGN_OR_RETURN(
+        const std::string config,
+        WithQuantizationConfig(source().config_text(), PackQuantizedJson(source().config(), Schemes())));
+    PIVOT_RETURN_IF_ERROR(AssembleFolder(assembled, shard_folder_, shards_, source(),
+                                         {{"config.json", config}, {"pivot/plan.json", plan}}));
+    if (converts) {
+      PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder packed, OpenCheckpoint(assembled));
+      PIVOT_ASSIGN_OR_RETURN(const Conversion conversion, PlanConversion(packed, spec_.layout, /*shard_bytes=*/0));
+      PIVOT_RETURN_IF_ERROR(ConvertFolder(packed, conversion, pivot_folder_, {{"pivot/plan.json", plan}},
+                                          {.is_cancelled = hooks_.is_cancelled}));
+      PIVOT_RETURN_IF_ERROR(RemoveAll(assembled));
+    }
     PIVOT_ASSIGN_OR_RETURN(CheckpointFolder reloaded, OpenCheckpoint(pivot_folder_));
     pivot_ = std::make_unique<CheckpointFolder>(std::move(reloaded));
+    PIVOT_RETURN_IF_ERROR(CheckLoadable(*pivot_, hooks_));
     FinishStage("assemble", SecondsSince(start), 0);
     return absl::OkStatus();
   }

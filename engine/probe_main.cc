@@ -3,10 +3,11 @@
 // and writes one JSON answer on stdout:
 //   {"spec": JobSpec, "gpus": [{"name", "memory_bytes"}]}  ->  {"plan": Plan} for compress, {} for the other tasks
 //   {"inspect": "/path"}                                   ->  {"inspect": {...}}
-//   {"verify": "/path"}                                    ->  {"verify": {"problems": [...]}}
+//   {"verify": "/path", "target_tp": ranks}                ->  {"verify": {"problems": [...], "warnings": [...]}}
 // and {"error": {"code", "reason", "message", "field"}} when it is refused. With --capabilities it says what can be
 // done and reads nothing.
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <iterator>
@@ -17,8 +18,10 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/format/checkpoint_folder.h"
+#include "engine/format/loader_rules.h"
 #include "engine/model/json.h"
 #include "engine/model/tokenizer/tokenizer.h"
+#include "engine/plan/conversion.h"
 #include "engine/plan/plan.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -28,13 +31,15 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kMaxRanks = 1024;
+
 json Capabilities() {
   json architectures = json::array();
   for (const Architecture& architecture : Architectures())
     architectures.push_back(std::string(architecture.model_type));
   return {{"architectures", architectures},
           {"methods", {std::string(MethodName(Method::kGptq)), std::string(MethodName(Method::kRtn))}},
-          {"formats", {"compressed-tensors"}},
+          {"formats", {"compressed_tensors", "gptq", "gptq_v2", "bf16"}},
           {"bits", {2, 3, 4, 5, 6, 7, 8}},
           {"group_sizes", {128, 64, 32}}};
 }
@@ -88,26 +93,48 @@ absl::StatusOr<json> ProbeOther(const json& task) {
   return json::object();
 }
 
-absl::StatusOr<json> Verify(const std::string& path) {
+absl::StatusOr<json> ProbeConvert(const json& task) {
+  PIVOT_ASSIGN_OR_RETURN(const ConversionSpec spec, ResolveConversion(task));
+  PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder source, OpenCheckpoint(spec.source_path));
+  PIVOT_RETURN_IF_ERROR(PlanConversion(source, spec.layout, spec.shard_bytes).status());
+  return json::object();
+}
+
+absl::StatusOr<json> Verify(const std::string& path, int target_tp) {
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpointUnchecked(path));
-  return json{{"verify", {{"problems", TensorProblems(folder)}}}};
+  std::vector<std::string> problems = TensorProblems(folder);
+  json warnings = json::array();
+  // Rules over tensors that are not there would only say so again.
+  const std::vector<RuleFinding> findings = problems.empty() && folder.quantization.has_value()
+                                                ? CheckLoaderRules(folder, target_tp)
+                                                : std::vector<RuleFinding>();
+  for (const RuleFinding& finding : findings) {
+    if (finding.rule->severity == RuleSeverity::kError) {
+      problems.push_back(DescribeFinding(finding));
+    } else {
+      warnings.push_back(DescribeFinding(finding));
+    }
+  }
+  return json{{"verify", {{"problems", problems}, {"warnings", std::move(warnings)}}}};
 }
 
 absl::StatusOr<json> Answer(const json& request) {
   JsonFields fields(request, "the request");
   const auto inspect = fields.OptionalText("inspect");
   const auto verify = fields.OptionalText("verify");
+  const int64_t target_tp = fields.OptionalInteger("target_tp").value_or(1);
   const json* spec = fields.OptionalObject("spec");
   PIVOT_RETURN_IF_ERROR(fields.status());
   if (inspect.has_value()) {
     PIVOT_ASSIGN_OR_RETURN(json summary, Inspect(*inspect));
     return json{{"inspect", std::move(summary)}};
   }
-  if (verify.has_value()) return Verify(*verify);
+  if (verify.has_value()) return Verify(*verify, static_cast<int>(std::clamp<int64_t>(target_tp, 1, kMaxRanks)));
   if (spec == nullptr) return absl::InvalidArgumentError("the request has neither spec nor inspect nor verify");
   const json gpus = request.value("gpus", json::array());
   if (spec->contains("compress")) return ProbeCompress(*spec, gpus);
   if (spec->contains("evaluate")) return ProbeOther((*spec)["evaluate"]);
+  if (spec->contains("convert")) return ProbeConvert((*spec)["convert"]);
   if (spec->contains("generate")) return ProbeOther((*spec)["generate"]);
   return absl::InvalidArgumentError("the spec names no task");
 }

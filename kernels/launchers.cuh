@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cuda_runtime_api.h>
 
+#include "kernels/asymmetric_clip.h"
 #include "kernels/clip_search.h"
 #include "kernels/gptq_panel.h"
 
@@ -20,6 +21,8 @@ cudaError_t LaunchPackRows(const uint8_t* codes,  // [rows, columns] u8, row-maj
 cudaError_t LaunchGptqPanel(const GptqPanel& panel, cudaStream_t stream);
 
 cudaError_t LaunchClipSearch(const ClipSearchInput& input, cudaStream_t stream);
+
+cudaError_t LaunchAsymmetricClip(const AsymmetricClipInput& input, cudaStream_t stream);
 
 }  // namespace pivot
 

@@ -6,7 +6,7 @@
 namespace pivot::client {
 namespace {
 
-constexpr std::array<Command, 16> kCommands = {{
+constexpr std::array<Command, 17> kCommands = {{
     {"compress", "plan, compress, evaluate and download, on a server of its own if need be", DeclareCompress,
      OnInterrupt::kAsk},
     {"plan", "what compress would write, and its price; runs nothing", DeclarePlan, OnInterrupt::kAsk},
@@ -17,6 +17,7 @@ constexpr std::array<Command, 16> kCommands = {{
     {"cancel", "end a job; what it published stays", DeclareCancel, OnInterrupt::kEnd},
     {"pull", "fetch a published checkpoint, verified", DeclarePull, OnInterrupt::kAsk},
     {"eval", "perplexity of a model; with a reference also KL divergence", DeclareEval, OnInterrupt::kAsk},
+    {"convert", "the same weights in another format", DeclareConvert, OnInterrupt::kAsk},
     {"generate", "greedy text from a model, compressed or not", DeclareGenerate, OnInterrupt::kAsk},
     {"tokenize", "token ids of the strings in a file", DeclareTokenize, OnInterrupt::kEnd},
     {"inspect", "what is in a model folder", DeclareInspect, OnInterrupt::kAsk},

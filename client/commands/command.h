@@ -43,6 +43,7 @@ CommandAction DeclareGet(CLI::App& app);
 CommandAction DeclareWatch(CLI::App& app);
 CommandAction DeclareCancel(CLI::App& app);
 CommandAction DeclarePull(CLI::App& app);
+CommandAction DeclareConvert(CLI::App& app);
 CommandAction DeclareEval(CLI::App& app);
 CommandAction DeclareGenerate(CLI::App& app);
 CommandAction DeclareTokenize(CLI::App& app);

@@ -21,6 +21,8 @@ struct CompressFlags {
   std::string model;
   double bits = 4;
   std::string group_size = "auto";
+  bool asymmetric = false;
+  std::string format = "compressed-tensors";
   std::string method = "gptq";
   std::optional<double> percdamp;
   std::optional<double> qep;

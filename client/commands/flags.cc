@@ -2,7 +2,9 @@
 #include "client/commands/flags.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <limits>
 
 #include "CLI/App.hpp"
 #include "absl/strings/ascii.h"
@@ -21,6 +23,21 @@ std::string AbsoluteAsItIs(const std::string& path) {
   if (!absolute.has_filename() && absolute.has_relative_path()) absolute = absolute.parent_path();
   return absolute.string();
 }
+
+struct SizeUnit {
+  absl::string_view name;
+  int64_t bytes;
+};
+constexpr std::array<SizeUnit, 10> kSizeUnits = {{{"", 1},
+                                                  {"B", 1},
+                                                  {"kB", 1'000},
+                                                  {"MB", 1'000'000},
+                                                  {"GB", 1'000'000'000},
+                                                  {"TB", 1'000'000'000'000},
+                                                  {"KiB", int64_t{1} << 10},
+                                                  {"MiB", int64_t{1} << 20},
+                                                  {"GiB", int64_t{1} << 30},
+                                                  {"TiB", int64_t{1} << 40}}};
 
 }  // namespace
 
@@ -63,6 +80,28 @@ absl::StatusOr<v1::ComputeDtype> ParseDtype(const std::string& text) {
                                        {{"auto", v1::COMPUTE_DTYPE_UNSPECIFIED},
                                         {"float32", v1::COMPUTE_DTYPE_FLOAT32},
                                         {"bfloat16", v1::COMPUTE_DTYPE_BFLOAT16}});
+}
+
+absl::StatusOr<v1::Format> ParseFormat(const std::string& text) {
+  return ParseChoice<v1::Format>("--format", text,
+                                 {{"compressed-tensors", v1::FORMAT_COMPRESSED_TENSORS},
+                                  {"gptq", v1::FORMAT_GPTQ},
+                                  {"gptq_v2", v1::FORMAT_GPTQ_V2},
+                                  {"bf16", v1::FORMAT_BF16}});
+}
+
+absl::StatusOr<int64_t> ParseSize(absl::string_view flag, const std::string& text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  int64_t number = 0;
+  const bool is_number = absl::SimpleAtoi(text.substr(0, digits), &number) && number >= 1;
+  const auto unit = std::find_if(kSizeUnits.begin(), kSizeUnits.end(),
+                                 [&](const SizeUnit& u) { return u.name == text.substr(digits); });
+  if (!is_number || unit == kSizeUnits.end() || number > std::numeric_limits<int64_t>::max() / unit->bytes) {
+    return UsageError(absl::StrCat(flag, " is \"", text, "\"; allowed: a whole number of bytes, kB, MB, GB, TB, KiB, ",
+                                   "MiB, GiB or TiB, as 5GB"),
+                      flag);
+  }
+  return number * unit->bytes;
 }
 
 absl::StatusOr<std::string> ParseDevice(const std::string& text) {

@@ -52,6 +52,12 @@ absl::StatusOr<Value> ParseChoice(absl::string_view flag, absl::string_view text
 
 absl::StatusOr<v1::ComputeDtype> ParseDtype(const std::string& text);
 
+/// "compressed-tensors", "gptq", "gptq_v2" or "bf16".
+absl::StatusOr<v1::Format> ParseFormat(const std::string& text);
+
+/// Bytes: a whole number, alone or with B, kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB or TiB.
+absl::StatusOr<int64_t> ParseSize(absl::string_view flag, const std::string& text);
+
 /// The device itself, "" for "auto".
 absl::StatusOr<std::string> ParseDevice(const std::string& text);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "CLI/App.hpp"
+#include "CLI/Validators.hpp"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
@@ -28,6 +29,7 @@ constexpr size_t kMaxManifestBytes = size_t{256} << 20;
 
 struct Flags {
   std::string folder;
+  int target_tp = 1;
   OutputFlags shown;
 };
 
@@ -40,6 +42,7 @@ struct Findings {
   bool has_manifest = false;
   size_t num_files = 0;
   std::vector<Problem> problems;
+  std::vector<std::string> warnings;
 };
 
 absl::Status CompareWithManifest(const std::string& folder, Findings* findings) {
@@ -65,15 +68,16 @@ bool IsFaultOfFiles(const absl::Status& status) {
   return absl::IsInvalidArgument(status) || absl::IsDataLoss(status) || (absl::IsNotFound(status) && !is_probe_missing);
 }
 
-absl::Status CheckStructure(const std::string& folder, const Console& console, Findings* findings) {
-  const auto answer =
-      AskProbe(console.program_folder + "/pivot-probe", {{"verify", folder}}, "verify", console.interrupted);
+absl::Status CheckStructure(const std::string& folder, int target_tp, const Console& console, Findings* findings) {
+  const auto answer = AskProbe(console.program_folder + "/pivot-probe", {{"verify", folder}, {"target_tp", target_tp}},
+                               "verify", console.interrupted);
   if (!answer.ok()) {
     if (!IsFaultOfFiles(answer.status())) return answer.status();
     findings->problems.push_back({"", std::string(answer.status().message())});
     return absl::OkStatus();
   }
   for (const json& problem : ListAt(*answer, "problems")) findings->problems.push_back({"", TextOf(problem)});
+  for (const json& warning : ListAt(*answer, "warnings")) findings->warnings.push_back(TextOf(warning));
   return absl::OkStatus();
 }
 
@@ -86,13 +90,17 @@ void PrintFindings(const std::string& folder, const Findings& findings, const Fl
     PrintJson({{"folder", folder},
                {"manifest", findings.has_manifest},
                {"files", findings.num_files},
-               {"problems", std::move(problems)}},
+               {"problems", std::move(problems)},
+               {"warnings", findings.warnings}},
               console.out);
     return;
   }
   for (const Problem& problem : findings.problems) {
     const std::string prefix = problem.path.empty() ? "" : absl::StrCat(Printable(problem.path), ": ");
     *console.out << prefix << Printable(problem.fault) << "\n";
+  }
+  for (const std::string& warning : findings.warnings) {
+    if (!flags.shown.quiet) *console.err << "warning: " << Printable(warning) << "\n";
   }
   if (!findings.has_manifest && !flags.shown.quiet) {
     *console.err << folder << " has no " << kManifestPath << ": its structure was checked, its bytes could not be\n";
@@ -108,7 +116,7 @@ absl::Status Run(const Flags& flags, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const std::string folder, ModelFolder(flags.folder));
   Findings findings;
   PIVOT_RETURN_IF_ERROR(CompareWithManifest(folder, &findings));
-  const absl::Status structure = CheckStructure(folder, console, &findings);
+  const absl::Status structure = CheckStructure(folder, flags.target_tp, console, &findings);
   if (structure.ok() || !findings.problems.empty()) PrintFindings(folder, findings, flags, console);
   if (findings.problems.empty()) return structure;
   return WithReason(absl::DataLossError(absl::StrCat(folder, " has ", findings.problems.size(),
@@ -122,6 +130,8 @@ absl::Status Run(const Flags& flags, const Console& console) {
 CommandAction DeclareVerify(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("DIR", flags->folder, "a model folder")->required();
+  app.add_option("--target-tp", flags->target_tp, "ranks of tensor parallelism it is to be served with (1)")
+      ->check(CLI::Range(1, 1024));
   AddOutputFlags(app, &flags->shown);
   return [flags](const Console& console) { return Run(*flags, console); };
 }

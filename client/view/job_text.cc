@@ -18,6 +18,8 @@ std::string TaskName(const v1::JobSpec& spec) {
                           " bit");
     case v1::JobSpec::kEvaluate:
       return "evaluate";
+    case v1::JobSpec::kConvert:
+      return "convert";
     case v1::JobSpec::kGenerate:
       return "generate";
     default:
@@ -31,6 +33,8 @@ std::string SourceOf(const v1::JobSpec& spec) {
       return Printable(spec.compress().source().path());
     case v1::JobSpec::kEvaluate:
       return Printable(spec.evaluate().source().path());
+    case v1::JobSpec::kConvert:
+      return Printable(spec.convert().source().path());
     case v1::JobSpec::kGenerate:
       return Printable(spec.generate().source().path());
     default:

@@ -2,60 +2,42 @@
 #include "engine/checkpoint/block_shard.h"
 
 #include <ATen/ATen.h>
-#include <cstring>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 
+#include "engine/checkpoint/linear_tensors.h"
+#include "engine/checkpoint/mapped_tensor.h"
 #include "engine/ops/call_torch.h"
-#include "engine/ops/kernel_calls.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
 
-constexpr absl::string_view kPackedSuffix = ".weight_packed";
-
-/// The three tensors of one layer as they go into the file.
-struct PackedLinear {
-  at::Tensor words;
-  at::Tensor scale;  // bf16
-  at::Tensor shape;  // int64 [2]
-};
-
-absl::StatusOr<PackedLinear> Pack(const QuantizedLinear& linear) {
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor words, PackCodes(linear.codes, linear.scheme.bits));
-  return PackedLinear{.words = words.to(at::kCPU).contiguous(),
-                      .scale = linear.scale.to(at::kBFloat16).to(at::kCPU).contiguous(),
-                      .shape = at::tensor({linear.codes.size(0), linear.codes.size(1)}, at::kLong)};
-}
-
 absl::string_view BytesOf(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
-/// Every tensor of the shard with its bytes; `packed` keeps those of the quantized layers alive.
+/// Every tensor of the shard with its bytes; `encoded` keeps those of the quantized layers alive.
 absl::StatusOr<std::vector<TensorBytes>> CollectBytes(const OutputShard& shard,
-                                                      const std::map<std::string, PackedLinear>& packed,
+                                                      const std::map<std::string, at::Tensor>& encoded,
                                                       const ModelFolder& source) {
-  std::map<std::string, absl::string_view> from_packed;
-  for (const auto& [module, linear] : packed) {
-    from_packed[module + ".weight_packed"] = BytesOf(linear.words);
-    from_packed[module + ".weight_scale"] = BytesOf(linear.scale);
-    from_packed[module + ".weight_shape"] = BytesOf(linear.shape);
-  }
   std::vector<TensorBytes> tensors;
   for (const TensorSpec& spec : shard.tensors) {
-    const auto found = from_packed.find(spec.name);
-    const bool is_kept = found == from_packed.end();
+    const auto found = encoded.find(spec.name);
+    const bool is_kept = found == encoded.end();
     if (is_kept && source.Find(spec.name) == nullptr)
       return absl::InternalError(absl::StrCat("no bytes for tensor ", spec.name));
-    tensors.push_back({.spec = spec, .bytes = is_kept ? source.Bytes(spec.name) : found->second});
+    tensors.push_back({.spec = spec, .bytes = is_kept ? source.Bytes(spec.name) : BytesOf(found->second)});
   }
   return tensors;
+}
+
+StoredLinear Describe(const std::string& module, const QuantizedLinear& linear, const StorageForm& form) {
+  return {.module = module,
+          .shape = {.out_features = linear.codes.size(0), .in_features = linear.codes.size(1)},
+          .storage = {.layout = form.layout, .scheme = linear.scheme, .scale_dtype = form.scale_dtype}};
 }
 
 absl::Status CompareBytes(const SafetensorsFile& file, const std::vector<TensorBytes>& expected) {
@@ -69,58 +51,54 @@ absl::Status CompareBytes(const SafetensorsFile& file, const std::vector<TensorB
   return absl::OkStatus();
 }
 
-absl::Status CompareWeights(const std::string& path, const QuantizedLinears& linears) {
-  if (linears.empty()) return absl::OkStatus();
-  PIVOT_ASSIGN_OR_RETURN(const auto read, ReadShardWeights(path, linears.begin()->second.scheme));
+absl::Status CompareWeights(const std::string& path, const QuantizedLinears& linears, const StorageForm& form) {
+  std::vector<StoredLinear> stored;
+  for (const auto& [module, linear] : linears) stored.push_back(Describe(module, linear, form));
+  PIVOT_ASSIGN_OR_RETURN(const auto read, ReadShardWeights(path, stored));
   for (const auto& [module, linear] : linears) {
-    const auto found = read.find(module);
-    const at::Tensor expected = Dequantize(linear.codes, linear.scale).to(at::kCPU);
-    if (found == read.end() || !at::equal(found->second, expected)) {
-      return absl::DataLossError(
-          absl::StrCat(path, ": ", module, " dequantizes to other weights than those in memory"));
-    }
+    if (at::equal(read.at(module), Dequantize(linear).to(at::kCPU))) continue;
+    return absl::DataLossError(absl::StrCat(path, ": ", module, " dequantizes to other weights than those in memory"));
   }
   return absl::OkStatus();
 }
 
-at::Tensor TensorOver(const SafetensorsFile& file, const TensorInfo& info, at::ScalarType type) {
-  void* data = const_cast<char*>(file.Bytes(info).data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
-  return at::from_blob(data, info.shape, at::TensorOptions().dtype(type));
+absl::StatusOr<at::Tensor> TensorOver(const SafetensorsFile& file, const std::string& name) {
+  const TensorInfo* info = file.Find(name);
+  if (info == nullptr) return at::Tensor();
+  return MapTensor(file.Bytes(*info), *info);
 }
 
 }  // namespace
 
 absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputShard& shard,
-                                       const QuantizedLinears& linears, const ModelFolder& source) {
+                                       const QuantizedLinears& linears, const StorageForm& form,
+                                       const ModelFolder& source) {
   return CallTorch("writing a shard", [&]() -> absl::StatusOr<WrittenFile> {
-    std::map<std::string, PackedLinear> packed;
+    std::map<std::string, at::Tensor> encoded;
     for (const auto& [module, linear] : linears) {
-      PIVOT_ASSIGN_OR_RETURN(packed[module], Pack(linear));
+      PIVOT_ASSIGN_OR_RETURN(auto tensors, EncodeLinear(linear, module, Describe(module, linear, form).storage));
+      encoded.merge(tensors);
     }
-    PIVOT_ASSIGN_OR_RETURN(const std::vector<TensorBytes> tensors, CollectBytes(shard, packed, source));
+    PIVOT_ASSIGN_OR_RETURN(const std::vector<TensorBytes> tensors, CollectBytes(shard, encoded, source));
     const std::string path = folder + "/" + shard.file_name;
     PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteSafetensors(path, tensors));
     PIVOT_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
     PIVOT_RETURN_IF_ERROR(CompareBytes(file, tensors));
-    PIVOT_RETURN_IF_ERROR(CompareWeights(path, linears));
+    PIVOT_RETURN_IF_ERROR(CompareWeights(path, linears, form));
     return written;
   });
 }
 
 absl::StatusOr<std::map<std::string, at::Tensor>> ReadShardWeights(const std::string& path,
-                                                                   const WeightScheme& scheme) {
+                                                                   absl::Span<const StoredLinear> linears) {
   return CallTorch("reading a shard", [&]() -> absl::StatusOr<std::map<std::string, at::Tensor>> {
     PIVOT_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
     std::map<std::string, at::Tensor> weights;
-    for (const TensorInfo& info : file.header().tensors) {
-      if (!absl::EndsWith(info.name, kPackedSuffix)) continue;
-      const std::string module(absl::StripSuffix(info.name, kPackedSuffix));
-      const TensorInfo* scale_info = file.Find(module + ".weight_scale");
-      if (scale_info == nullptr) return absl::DataLossError(absl::StrCat(path, " has no scales for ", module));
-      const int64_t columns = scale_info->shape[1] * scheme.group_size;
-      PIVOT_ASSIGN_OR_RETURN(const at::Tensor codes,
-                             UnpackCodes(TensorOver(file, info, at::kInt), columns, scheme.bits));
-      weights[module] = Dequantize(codes, TensorOver(file, *scale_info, at::kBFloat16).to(at::kFloat));
+    for (const StoredLinear& stored : linears) {
+      PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear linear,
+                             DecodeLinear([&file](const std::string& name) { return TensorOver(file, name); },
+                                          stored.module, stored.shape, stored.storage));
+      weights[stored.module] = Dequantize(linear);
     }
     return weights;
   });

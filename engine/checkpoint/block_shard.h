@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/model/model_folder.h"
@@ -18,14 +19,23 @@ namespace pivot {
 /// Quantized layers by module name.
 using QuantizedLinears = std::map<std::string, QuantizedLinear>;
 
-/// Packs `linears`, takes the shard's other tensors from the source as they are, and writes the file below `folder`.
+/// Encodes `linears`, takes the shard's other tensors from the source as they are, and writes the file below `folder`.
 /// Then reads it back and compares every code, scale and kept byte with memory: kDataLoss names the first tensor that
 /// differs.
 absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputShard& shard,
-                                       const QuantizedLinears& linears, const ModelFolder& source);
+                                       const QuantizedLinears& linears, const StorageForm& form,
+                                       const ModelFolder& source);
 
-/// Layers of a finished shard, dequantized: module name -> weight [out, in] fp32 on the CPU.
-absl::StatusOr<std::map<std::string, at::Tensor>> ReadShardWeights(const std::string& path, const WeightScheme& scheme);
+/// A quantized layer of a shard.
+struct StoredLinear {
+  std::string module;
+  LinearShape shape;
+  LinearStorage storage;
+};
+
+/// These layers of a finished shard, dequantized: module name -> weight [out, in] fp32 on the CPU.
+absl::StatusOr<std::map<std::string, at::Tensor>> ReadShardWeights(const std::string& path,
+                                                                   absl::Span<const StoredLinear> linears);
 
 }  // namespace pivot
 

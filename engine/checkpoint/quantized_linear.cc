@@ -4,10 +4,22 @@
 #include <ATen/ATen.h>
 
 namespace pivot {
+namespace {
 
-at::Tensor Dequantize(const at::Tensor& codes, const at::Tensor& scale) {
-  const at::Tensor groups = codes.reshape({codes.size(0), scale.size(1), -1}).to(at::kFloat);
-  return groups.mul_(scale.unsqueeze(-1)).view(codes.sizes());
+/// Consecutive columns share a group: no table of scales by column is needed.
+at::Tensor DequantizeInOrder(const QuantizedLinear& linear) {
+  at::Tensor groups = linear.codes.reshape({linear.codes.size(0), linear.scale.size(1), -1}).to(at::kFloat);
+  if (linear.zero_point.defined()) groups.sub_(linear.zero_point.unsqueeze(-1));
+  return groups.mul_(linear.scale.unsqueeze(-1)).view(linear.codes.sizes());
+}
+
+}  // namespace
+
+at::Tensor Dequantize(const QuantizedLinear& linear) {
+  if (!linear.group_of_column.defined()) return DequantizeInOrder(linear);
+  at::Tensor weight = linear.codes.to(at::kFloat);
+  if (linear.zero_point.defined()) weight.sub_(linear.zero_point.index_select(1, linear.group_of_column));
+  return weight.mul_(linear.scale.index_select(1, linear.group_of_column));
 }
 
 }  // namespace pivot

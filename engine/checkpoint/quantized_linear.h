@@ -2,7 +2,7 @@
 #ifndef PIVOT_ENGINE_CHECKPOINT_QUANTIZED_LINEAR_H_
 #define PIVOT_ENGINE_CHECKPOINT_QUANTIZED_LINEAR_H_
 
-// One linear layer as codes and scales.
+// One linear layer as codes, scales and zero points.
 
 #include <ATen/core/Tensor.h>
 
@@ -11,13 +11,16 @@
 namespace pivot {
 
 struct QuantizedLinear {
-  at::Tensor codes;  // [out, in] int8, -2^(bits-1) to 2^(bits-1) - 1
-  at::Tensor scale;  // [out, in/group_size] fp32, exact in bf16
+  at::Tensor codes;            // [out, in] int8, -2^(bits-1) to 2^(bits-1) - 1
+  at::Tensor scale;            // [out, in/group_size] fp32
+  at::Tensor zero_point;       // [out, in/group_size] int8, same range as codes; undefined: 0 everywhere
+  at::Tensor group_of_column;  // [in] int64; undefined: column / group_size
   WeightScheme scheme;
 };
 
-/// codes [out, in] int8 and scale [out, groups] fp32 -> scale * code [out, in] fp32. May throw what ATen throws.
-at::Tensor Dequantize(const at::Tensor& codes, const at::Tensor& scale);
+/// scale * (code - zero_point), [out, in] fp32. Exact where scales are exact in bf16 or fp16. May throw what ATen
+/// throws.
+at::Tensor Dequantize(const QuantizedLinear& linear);
 
 }  // namespace pivot
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/format/checkpoint_folder.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "engine/model/json.h"
@@ -26,26 +28,33 @@ std::optional<LinearShape> StoredShape(const ModelFolder& folder, const std::str
   return shape;
 }
 
-void CheckPacked(const CheckpointFolder& folder, const std::string& module, LinearShape shape,
-                 const WeightScheme& scheme, std::vector<std::string>& problems) {
-  if (shape.in_features % scheme.group_size != 0) {
-    problems.push_back(
-        absl::StrCat(module, ": groups of ", scheme.group_size, " do not divide its ", shape.in_features, " columns"));
+/// Scales come in any floating dtype; g_idx and, of symmetric layers of compressed-tensors, nothing else may be absent.
+void CheckStoredTensor(const CheckpointFolder& folder, const TensorSpec& expected, std::vector<std::string>& problems) {
+  const TensorInfo* info = folder.model.Find(expected.name);
+  if (info == nullptr) {
+    if (!absl::EndsWith(expected.name, ".g_idx")) problems.push_back(absl::StrCat(expected.name, " is missing"));
     return;
   }
-  for (const TensorSpec& expected : PackedTensors(module, shape, scheme)) {
-    const TensorInfo* info = folder.model.Find(expected.name);
-    if (info == nullptr) {
-      problems.push_back(absl::StrCat(expected.name, " is missing"));
-      continue;
-    }
-    const bool is_scale = expected.dtype == Dtype::kBfloat16;
-    const bool dtype_fits = info->dtype == expected.dtype || (is_scale && info->dtype == Dtype::kFloat16);
-    if (!dtype_fits || info->shape != expected.shape) {
-      problems.push_back(absl::StrCat(expected.name, " is ", DtypeName(info->dtype), " ", ShapeText(info->shape),
-                                      " instead of ", DtypeName(expected.dtype), " ", ShapeText(expected.shape)));
-    }
+  const bool is_scale = expected.dtype == Dtype::kBfloat16 || expected.dtype == Dtype::kFloat16;
+  const bool is_float =
+      info->dtype == Dtype::kBfloat16 || info->dtype == Dtype::kFloat16 || info->dtype == Dtype::kFloat32;
+  const bool dtype_fits = info->dtype == expected.dtype || (is_scale && is_float);
+  if (dtype_fits && info->shape == expected.shape) return;
+  problems.push_back(absl::StrCat(expected.name, " is ", DtypeName(info->dtype), " ", ShapeText(info->shape),
+                                  " instead of ", DtypeName(expected.dtype), " ", ShapeText(expected.shape)));
+}
+
+void CheckStored(const CheckpointFolder& folder, const std::string& module, LinearShape shape,
+                 const LinearStorage& storage, std::vector<std::string>& problems) {
+  if (shape.in_features % storage.scheme.group_size != 0) {
+    problems.push_back(absl::StrCat(module, ": groups of ", storage.scheme.group_size, " do not divide its ",
+                                    shape.in_features, " columns"));
+    return;
   }
+  for (const TensorSpec& expected : StoredTensors(module, shape, storage)) {
+    CheckStoredTensor(folder, expected, problems);
+  }
+  if (storage.is_gptq()) return;
   const auto stored = StoredShape(folder.model, module);
   if (stored.has_value() && (stored->out_features != shape.out_features || stored->in_features != shape.in_features)) {
     problems.push_back(absl::StrCat(module, ".weight_shape says [", stored->out_features, ", ", stored->in_features,
@@ -68,8 +77,8 @@ void CheckBlock(const CheckpointFolder& folder, int block, std::vector<std::stri
   for (const LinearEntry& linear : architecture.linears) {
     const std::string module = prefix + std::string(linear.name);
     const LinearShape shape = ShapeOf(config, linear.role);
-    if (const auto scheme = folder.SchemeOf(module, shape); scheme.has_value()) {
-      CheckPacked(folder, module, shape, *scheme, problems);
+    if (const auto storage = folder.StorageOf(module, shape); storage.has_value()) {
+      CheckStored(folder, module, shape, *storage, problems);
     } else {
       CheckPlain(folder, module + ".weight", {shape.out_features, shape.in_features}, problems);
     }
@@ -86,6 +95,12 @@ struct Totals {
   std::map<std::pair<int, int64_t>, int> modules_by_scheme;
 };
 
+bool IsStoredPart(absl::string_view name) {
+  const auto suffixes = StoredTensorSuffixes();
+  return std::any_of(suffixes.begin(), suffixes.end(),
+                     [name](absl::string_view end) { return absl::EndsWith(name, end); });
+}
+
 Totals CountWeights(const CheckpointFolder& folder) {
   const ModelConfig& config = folder.model.config();
   Totals totals;
@@ -93,20 +108,19 @@ Totals CountWeights(const CheckpointFolder& folder) {
     for (const LinearEntry& linear : config.architecture->linears) {
       const std::string module = BlockPrefix(*config.architecture, block) + std::string(linear.name);
       const LinearShape shape = ShapeOf(config, linear.role);
-      const auto scheme = folder.SchemeOf(module, shape);
-      if (!scheme.has_value()) continue;
+      const auto storage = folder.StorageOf(module, shape);
+      if (!storage.has_value()) continue;
+      const WeightScheme& scheme = storage->scheme;
       const double weights = static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
       totals.quantized_weights += weights;
-      totals.quantized_bits += weights * BitsPerWeight(shape, *scheme);
-      ++totals.modules_by_scheme[{scheme->bits, scheme->group_size}];
+      totals.quantized_bits += weights * BitsPerWeight(shape, *storage);
+      ++totals.modules_by_scheme[{scheme.bits, scheme.group_size}];
     }
   }
   totals.all_weights = totals.quantized_weights;
   totals.all_bits = totals.quantized_bits;
   for (const auto& [name, location] : folder.model.tensors()) {
-    const bool is_packed =
-        name.ends_with(".weight_packed") || name.ends_with(".weight_scale") || name.ends_with(".weight_shape");
-    if (is_packed) continue;
+    if (IsStoredPart(name)) continue;
     totals.all_bits += 8.0 * static_cast<double>(location.info->bytes());
     totals.all_weights +=
         8.0 * static_cast<double>(location.info->bytes()) / static_cast<double>(DtypeBits(location.info->dtype));
@@ -120,6 +134,11 @@ json QuantizationEntry(const ModelFolder& model) {
   return config.is_object() ? config.value("quantization_config", json()) : json();
 }
 
+absl::string_view FormatOf(const CheckpointFolder& folder) {
+  if (!folder.quantization.has_value()) return "plain";
+  return folder.quantization->is_gptq() ? "gptq" : "compressed-tensors";
+}
+
 absl::Status CheckTensors(const CheckpointFolder& folder) {
   const std::vector<std::string> problems = TensorProblems(folder);
   if (problems.empty()) return absl::OkStatus();
@@ -130,12 +149,28 @@ absl::Status CheckTensors(const CheckpointFolder& folder) {
 
 }  // namespace
 
-std::optional<WeightScheme> CheckpointFolder::SchemeOf(absl::string_view module, LinearShape shape) const {
-  const WeightScheme* scheme = quantization.has_value() ? quantization->SchemeOf(module) : nullptr;
-  if (scheme == nullptr) return std::nullopt;
-  WeightScheme filled = *scheme;
-  if (filled.group_size == 0) filled.group_size = shape.in_features;
-  return filled;
+std::optional<LinearStorage> CheckpointFolder::StorageOf(absl::string_view module, LinearShape shape) const {
+  if (!quantization.has_value()) return std::nullopt;
+  auto storage = quantization->StorageOf(module);
+  if (!storage.has_value()) return std::nullopt;
+  const bool is_plain = storage->is_gptq() && model.Find(absl::StrCat(module, ".qweight")) == nullptr &&
+                        model.Find(absl::StrCat(module, ".weight")) != nullptr;
+  if (is_plain) return std::nullopt;
+  if (storage->scheme.group_size == 0) storage->scheme.group_size = shape.in_features;
+  return storage;
+}
+
+ModelSchemes CheckpointFolder::Schemes() const {
+  const ModelConfig& config = model.config();
+  ModelSchemes schemes(config);
+  for (int block = 0; block < config.num_blocks; ++block) {
+    for (const LinearEntry& linear : config.architecture->linears) {
+      const auto storage =
+          StorageOf(BlockPrefix(*config.architecture, block) + std::string(linear.name), ShapeOf(config, linear.role));
+      if (storage.has_value()) schemes.Set(block, linear.role, storage->scheme);
+    }
+  }
+  return schemes;
 }
 
 absl::StatusOr<CheckpointFolder> OpenCheckpointUnchecked(const std::string& path) {
@@ -178,6 +213,12 @@ std::vector<std::string> TensorProblems(const CheckpointFolder& folder) {
   return problems;
 }
 
+StoredBits CountBits(const CheckpointFolder& folder) {
+  const Totals totals = CountWeights(folder);
+  const double quantized = totals.quantized_weights > 0 ? totals.quantized_bits / totals.quantized_weights : 0;
+  return {.quantized = quantized, .model = totals.all_bits / totals.all_weights};
+}
+
 absl::StatusOr<json> Inspect(const std::string& path) {
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpointUnchecked(path));
   const ModelConfig& config = folder.model.config();
@@ -188,7 +229,7 @@ absl::StatusOr<json> Inspect(const std::string& path) {
   for (const auto& [scheme, count] : totals.modules_by_scheme) {
     groups.push_back({{"bits", scheme.first}, {"group_size", scheme.second}, {"modules", count}});
   }
-  const bool is_quantized = !totals.modules_by_scheme.empty();
+  const StoredBits bits = CountBits(folder);
   return json{{"schema", 1},
               {"architecture", std::string(config.architecture->model_type)},
               {"num_blocks", config.num_blocks},
@@ -198,9 +239,9 @@ absl::StatusOr<json> Inspect(const std::string& path) {
               {"weight_bytes", folder.model.weight_file_bytes()},
               {"files", folder.model.files().size()},
               {"tensors", folder.model.tensors().size()},
-              {"format", is_quantized ? "compressed-tensors" : "plain"},
-              {"bits_per_weight", is_quantized ? totals.quantized_bits / totals.quantized_weights : 0.0},
-              {"model_bits_per_weight", totals.all_bits / totals.all_weights},
+              {"format", FormatOf(folder)},
+              {"bits_per_weight", bits.quantized},
+              {"model_bits_per_weight", bits.model},
               {"groups", std::move(groups)},
               {"dtypes", dtypes},
               {"problems", TensorProblems(folder)}};

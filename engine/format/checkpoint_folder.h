@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 
-#include "engine/format/compressed_tensors.h"
+#include "engine/format/quantization_config.h"
 #include "engine/model/model_folder.h"
 
 namespace pivot {
@@ -22,8 +22,11 @@ struct CheckpointFolder {
   ModelFolder model;
   std::optional<QuantizationConfig> quantization;  // nothing: a plain model
 
-  /// The scheme of a linear with its group size filled in, or nothing when its weight is stored plainly.
-  std::optional<WeightScheme> SchemeOf(absl::string_view module, LinearShape shape) const;
+  /// How a linear is stored, its group size filled in, or nothing when its weight is stored plainly.
+  std::optional<LinearStorage> StorageOf(absl::string_view module, LinearShape shape) const;
+
+  /// The same of all linears of the decoder blocks.
+  ModelSchemes Schemes() const;
 };
 
 /// Opens a plain or compressed folder and checks that every tensor of the architecture is there, in the form its
@@ -39,6 +42,13 @@ absl::StatusOr<CheckpointFolder> OpenCheckpointUnchecked(const std::string& path
 
 /// Every tensor that is missing or has another dtype or shape than it must have, a sentence each.
 std::vector<std::string> TensorProblems(const CheckpointFolder& folder);
+
+/// Bits for each weight of the quantized linears (0 when there are none), and of all tensors.
+struct StoredBits {
+  double quantized = 0;
+  double model = 0;
+};
+StoredBits CountBits(const CheckpointFolder& folder);
 
 /// What `pivot inspect` shows: architecture, sizes, format, bits.
 absl::StatusOr<nlohmann::json> Inspect(const std::string& path);

@@ -11,19 +11,14 @@
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 
-#include "engine/format/weight_scheme.h"
-#include "engine/model/architecture.h"
+#include "engine/format/model_schemes.h"
 
 namespace pivot {
 
-/// The object for a model whose linears all have one scheme. Targets are regular expressions that match the names of
-/// the modules and of what serving runtimes fuse them to; no class names, which older loaders match too eagerly.
-nlohmann::ordered_json QuantizationConfigJson(const Architecture& architecture, const WeightScheme& scheme);
-
-/// The source's config.json with quantization_config added and auto_map (a pointer to code) dropped; the order of keys
-/// is kept.
-absl::StatusOr<std::string> QuantizedConfigJson(absl::string_view source_config_json, const Architecture& architecture,
-                                                const WeightScheme& scheme);
+/// The object for a model whose linears have these schemes, one config group for each. Targets are regular expressions
+/// that match the names of the modules and of what serving runtimes fuse them to; no class names, which older loaders
+/// match too eagerly. Layers that are plain are listed under "ignore".
+nlohmann::ordered_json PackQuantizedJson(const ModelConfig& config, const ModelSchemes& schemes);
 
 /// One config group.
 struct SchemeTargets {
@@ -31,7 +26,7 @@ struct SchemeTargets {
   std::vector<std::string> targets;
 };
 
-struct QuantizationConfig {
+struct PackQuantizedConfig {
   std::vector<SchemeTargets> groups;
   std::vector<std::string> ignored;
 
@@ -40,9 +35,9 @@ struct QuantizationConfig {
   const WeightScheme* SchemeOf(absl::string_view module) const;
 };
 
-/// kInvalidArgument with reason UNSUPPORTED_CHECKPOINT, naming what it met, for any other method, format, strategy,
-/// asymmetric weights or quantized activations.
-absl::StatusOr<QuantizationConfig> ParseQuantizationConfig(const nlohmann::json& quantization_config);
+/// kInvalidArgument with reason UNSUPPORTED_CHECKPOINT, naming what it met, for any other format, strategy or quantized
+/// activations.
+absl::StatusOr<PackQuantizedConfig> ParsePackQuantized(const nlohmann::json& quantization_config);
 
 }  // namespace pivot
 

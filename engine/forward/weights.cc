@@ -6,46 +6,26 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "engine/checkpoint/quantized_linear.h"
+#include "engine/checkpoint/linear_tensors.h"
+#include "engine/checkpoint/mapped_tensor.h"
 #include "engine/ops/call_torch.h"
-#include "engine/ops/kernel_calls.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
 
-absl::StatusOr<at::ScalarType> FileScalarType(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kBfloat16:
-      return at::kBFloat16;
-    case Dtype::kFloat16:
-      return at::kHalf;
-    case Dtype::kFloat32:
-      return at::kFloat;
-    case Dtype::kInt32:
-      return at::kInt;
-    default:
-      return absl::InvalidArgumentError(absl::StrCat("tensors of type ", DtypeName(dtype), " are not read"));
-  }
-}
-
-/// A view of the mapped file.
-absl::StatusOr<at::Tensor> MapTensor(const ModelFolder& folder, const std::string& name) {
+/// A view of the mapped file, or an undefined tensor when there is none of this name.
+absl::StatusOr<at::Tensor> FindTensor(const ModelFolder& folder, const std::string& name) {
   const TensorInfo* info = folder.Find(name);
-  if (info == nullptr) return absl::InvalidArgumentError(absl::StrCat(folder.path(), " has no tensor ", name));
-  PIVOT_ASSIGN_OR_RETURN(const at::ScalarType type, FileScalarType(info->dtype));
-  // ATen has no tensors over constant memory; nobody writes through this one.
-  void* data = const_cast<char*>(folder.Bytes(name).data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
-  return at::from_blob(data, info->shape, at::TensorOptions().dtype(type));
+  if (info == nullptr) return at::Tensor();
+  return MapTensor(folder.Bytes(name), *info);
 }
 
-absl::StatusOr<at::Tensor> DequantizeModule(const CheckpointFolder& folder, const std::string& module,
-                                            LinearShape shape, const WeightScheme& scheme) {
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor words, MapTensor(folder.model, module + ".weight_packed"));
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor scale, MapTensor(folder.model, module + ".weight_scale"));
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor codes, UnpackCodes(words, shape.in_features, scheme.bits));
-  return Dequantize(codes, scale.to(at::kFloat));
+absl::StatusOr<at::Tensor> RequireMapped(const ModelFolder& folder, const std::string& name) {
+  PIVOT_ASSIGN_OR_RETURN(at::Tensor tensor, FindTensor(folder, name));
+  if (!tensor.defined()) return absl::InvalidArgumentError(absl::StrCat(folder.path(), " has no tensor ", name));
+  return tensor;
 }
 
 absl::Status CheckFinite(const at::Tensor& tensor, const std::string& name) {
@@ -63,7 +43,7 @@ at::ScalarType ToScalarType(ComputeDtype dtype) {
 
 absl::StatusOr<at::Tensor> WeightReader::ReadTensor(const std::string& name) const {
   return CallTorch(absl::StrCat("reading ", name), [&]() -> absl::StatusOr<at::Tensor> {
-    PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, MapTensor(folder_.model, name));
+    PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, RequireMapped(folder_.model, name));
     PIVOT_RETURN_IF_ERROR(CheckFinite(mapped, name));
     return mapped.to(device_, dtype_, /*non_blocking=*/false, /*copy=*/true);
   });
@@ -72,19 +52,30 @@ absl::StatusOr<at::Tensor> WeightReader::ReadTensor(const std::string& name) con
 absl::StatusOr<at::Tensor> WeightReader::ReadExact(absl::string_view module, LinearShape shape) const {
   const std::string name(module);
   return CallTorch(absl::StrCat("reading ", name), [&]() -> absl::StatusOr<at::Tensor> {
-    const auto scheme = folder_.SchemeOf(module, shape);
-    if (scheme.has_value()) return DequantizeModule(folder_, name, shape, *scheme);
-    PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, MapTensor(folder_.model, name + ".weight"));
+    if (folder_.StorageOf(module, shape).has_value()) {
+      PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear linear, ReadQuantized(module, shape));
+      return Dequantize(linear);
+    }
+    PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, RequireMapped(folder_.model, name + ".weight"));
     return mapped.to(at::kFloat);
+  });
+}
+
+absl::StatusOr<QuantizedLinear> WeightReader::ReadQuantized(absl::string_view module, LinearShape shape) const {
+  return CallTorch(absl::StrCat("reading ", module), [&]() -> absl::StatusOr<QuantizedLinear> {
+    const auto storage = folder_.StorageOf(module, shape);
+    if (!storage.has_value()) return absl::InvalidArgumentError(absl::StrCat(module, " is not quantized"));
+    return DecodeLinear([this](const std::string& name) { return FindTensor(folder_.model, name); }, module, shape,
+                        *storage);
   });
 }
 
 absl::StatusOr<Linear> WeightReader::ReadLinear(const std::string& module, const LinearEntry& entry) const {
   const LinearShape shape = ShapeOf(config(), entry.role);
   Linear linear;
-  if (folder_.SchemeOf(module, shape).has_value()) {
+  if (folder_.StorageOf(module, shape).has_value()) {
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor exact, ReadExact(module, shape));
-    PIVOT_RETURN_IF_ERROR(CheckFinite(exact, module + ".weight_scale"));
+    PIVOT_RETURN_IF_ERROR(CheckFinite(exact, module));
     linear.weight = exact.to(device_, dtype_);
   } else {
     PIVOT_ASSIGN_OR_RETURN(linear.weight, ReadTensor(module + ".weight"));

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
+#include "engine/checkpoint/quantized_linear.h"
 #include "engine/format/checkpoint_folder.h"
 #include "engine/plan/compress_spec.h"
 
@@ -53,6 +54,9 @@ class WeightReader {
 
   /// Weights of a linear as they are in the file, in fp32 on the CPU: dequantized when compressed.
   absl::StatusOr<at::Tensor> ReadExact(absl::string_view module, LinearShape shape) const;
+
+  /// Codes, scales and zero points of a linear that is stored as such, on the CPU.
+  absl::StatusOr<QuantizedLinear> ReadQuantized(absl::string_view module, LinearShape shape) const;
 
  private:
   absl::StatusOr<at::Tensor> ReadTensor(const std::string& name) const;

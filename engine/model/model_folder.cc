@@ -26,6 +26,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr char kSingleFile[] = "model.safetensors";
+// What GPTQ checkpoints say of themselves a second time; a writer makes its own.
+constexpr char kGptqConfigFile[] = "quantize_config.json";
 constexpr char kIndexFile[] = "model.safetensors.index.json";
 constexpr std::array<absl::string_view, 6> kPickleEndings = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"};
 // What is not copied beside the compressed weights: weights in any form, indexes of them, code, pickles.
@@ -250,7 +252,8 @@ absl::StatusOr<std::vector<std::string>> FilesToCopy(const std::string& path) {
   fs::directory_iterator entries(path, error);
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().filename().string();
-    if (name[0] == '.' || name == "config.json" || EndsWithAny(name, kNotCopiedEndings)) continue;
+    if (name[0] == '.' || name == "config.json" || name == kGptqConfigFile || EndsWithAny(name, kNotCopiedEndings))
+      continue;
     if (std::error_code ignored; !entries->is_regular_file(ignored)) continue;
     if (!IsPublishable(name)) return Unsafe(absl::StrCat(path, "/", name, " has a name that no checkpoint can hold"));
     PIVOT_RETURN_IF_ERROR(CheckInside(path, name));

@@ -107,6 +107,29 @@ struct WrittenFile {
 /// Writes the file durably (PATH.part, sync, rename). The bytes must be as long as their spec says.
 absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span<const TensorBytes> tensors);
 
+/// Writes a file whose tensors come one after the other, in any order: the header is known from the specs. No more than
+/// one tensor has to be in memory. Nothing is left when it is destroyed before Finish.
+class SafetensorsWriter {
+ public:
+  static absl::StatusOr<SafetensorsWriter> Create(const std::string& path, absl::Span<const TensorSpec> tensors);
+  SafetensorsWriter(SafetensorsWriter&& other) noexcept;
+  SafetensorsWriter& operator=(SafetensorsWriter&&) = delete;
+  ~SafetensorsWriter();
+
+  /// kInternal when there is no such tensor, it was put before, or it has another length.
+  absl::Status Put(absl::string_view name, absl::string_view bytes);
+  /// Syncs and renames (PATH.part before). kInternal names a tensor that was not put.
+  absl::Status Finish();
+
+ private:
+  SafetensorsWriter(std::string path, int fd, SafetensorsLayout layout);
+
+  std::string path_;
+  int fd_;
+  SafetensorsLayout layout_;
+  std::map<std::string, size_t, std::less<>> missing_;  // name -> index into layout_.tensors
+};
+
 /// Where pieces of the file begin, as docs/format.md cuts them.
 std::vector<int64_t> PieceOffsets(const SafetensorsHeader& header, int64_t file_bytes);
 

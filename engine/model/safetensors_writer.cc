@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <unistd.h>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,17 @@ absl::Status Append(int fd, absl::string_view bytes, Sha256& hash, const std::st
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return StatusFromErrno(errno, "cannot write", path);
     bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteAt(int fd, absl::string_view bytes, int64_t offset, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return StatusFromErrno(errno, "cannot write", path);
+    bytes.remove_prefix(static_cast<size_t>(count));
+    offset += count;
   }
   return absl::OkStatus();
 }
@@ -106,6 +118,56 @@ absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span
   const std::string folder = std::filesystem::path(path).parent_path().string();
   PIVOT_RETURN_IF_ERROR(SyncFolder(folder.empty() ? "." : folder));
   return written;
+}
+
+SafetensorsWriter::SafetensorsWriter(std::string path, int fd, SafetensorsLayout layout)
+    : path_(std::move(path)), fd_(fd), layout_(std::move(layout)) {
+  for (size_t i = 0; i < layout_.tensors.size(); ++i) missing_[layout_.tensors[i].name] = i;
+}
+
+SafetensorsWriter::SafetensorsWriter(SafetensorsWriter&& other) noexcept
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      layout_(std::move(other.layout_)),
+      missing_(std::move(other.missing_)) {}
+
+SafetensorsWriter::~SafetensorsWriter() {
+  if (fd_ < 0) return;
+  close(fd_);
+  unlink((path_ + ".part").c_str());
+}
+
+absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(const std::string& path,
+                                                            absl::Span<const TensorSpec> tensors) {
+  const std::string part = path + ".part";
+  const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return StatusFromErrno(errno, "cannot create", part);
+  SafetensorsWriter writer(path, fd, LayOutSafetensors(tensors));
+  PIVOT_RETURN_IF_ERROR(WriteAt(fd, writer.layout_.head, 0, path));
+  return writer;
+}
+
+absl::Status SafetensorsWriter::Put(absl::string_view name, absl::string_view bytes) {
+  const auto found = missing_.find(name);
+  if (found == missing_.end())
+    return absl::InternalError(absl::StrCat("tensor ", name, " is not to be written, or was written"));
+  const TensorInfo& info = layout_.tensors[found->second];
+  if (static_cast<int64_t>(bytes.size()) != info.bytes()) {
+    return absl::InternalError(
+        absl::StrCat("tensor ", name, " has ", bytes.size(), " bytes instead of ", info.bytes()));
+  }
+  missing_.erase(found);
+  return WriteAt(fd_, bytes, static_cast<int64_t>(layout_.head.size()) + info.begin, path_);
+}
+
+absl::Status SafetensorsWriter::Finish() {
+  if (!missing_.empty())
+    return absl::InternalError(absl::StrCat("tensor ", missing_.begin()->first, " was not written"));
+  if (fsync(fd_) != 0) return StatusFromErrno(errno, "cannot sync", path_);
+  if (rename((path_ + ".part").c_str(), path_.c_str()) != 0) return StatusFromErrno(errno, "cannot rename to", path_);
+  close(std::exchange(fd_, -1));
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  return SyncFolder(folder.empty() ? "." : folder);
 }
 
 std::vector<int64_t> PieceOffsets(const SafetensorsHeader& header, int64_t file_bytes) {

@@ -52,6 +52,10 @@ int ClipSearchOnDevice(const ClipSearchInput& input, void* stream) {
   return LaunchClipSearch(input, static_cast<cudaStream_t>(stream));
 }
 
+int AsymmetricClipOnDevice(const AsymmetricClipInput& input, void* stream) {
+  return LaunchAsymmetricClip(input, static_cast<cudaStream_t>(stream));
+}
+
 }  // namespace
 }  // namespace pivot
 
@@ -65,6 +69,7 @@ extern "C" __attribute__((visibility("default"))) const pivot::CudaOps* pivot_cu
                                        .device_name = pivot::DeviceName,
                                        .pack_rows = pivot::PackRowsOnDevice,
                                        .gptq_panel = pivot::GptqPanelOnDevice,
-                                       .clip_search = pivot::ClipSearchOnDevice};
+                                       .clip_search = pivot::ClipSearchOnDevice,
+                                       .asymmetric_clip = pivot::AsymmetricClipOnDevice};
   return &kOps;
 }

@@ -9,10 +9,13 @@
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/device.h"
+#include "kernels/asymmetric_clip.h"
 #include "kernels/causal_attention.h"
 #include "kernels/gptq_panel.h"
 #include "kernels/pack.h"
 #include "kernels/score_rows.h"
+#include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
@@ -21,6 +24,8 @@ namespace {
 constexpr int64_t kRowGrain = 16;
 // 80 steps of one per cent, as GPTQ's published search has them.
 constexpr int kClipSteps = 80;
+// 2^-24, the step of fp16 below its normal range.
+constexpr double kSmallestHalf = 5.9604644775390625e-08;
 
 void* StreamOf(const at::Tensor& tensor) { return LoadedCudaOps()->current_stream(tensor.device().index()); }
 
@@ -29,6 +34,50 @@ int FieldOffset(int bits) { return 1 << (bits - 1); }
 
 std::string Describe(absl::string_view what, const at::Tensor& tensor, int bits) {
   return absl::StrCat(what, " [", tensor.size(0), ", ", tensor.size(1), "] bits=", bits);
+}
+
+absl::StatusOr<QuantizationGrid> SearchSymmetric(const at::Tensor& weight, const at::Tensor& importance,
+                                                 const WeightScheme& scheme, ClipSearch search) {
+  at::Tensor scale = at::empty({weight.size(0), weight.size(1) / scheme.group_size}, weight.options());
+  const ClipSearchInput input{.rows = weight.size(0),
+                              .columns = weight.size(1),
+                              .group_size = scheme.group_size,
+                              .bits = scheme.bits,
+                              .num_steps = search == ClipSearch::kNone ? 1 : kClipSteps,
+                              .error = search == ClipSearch::kPower ? ClipError::kPower24 : ClipError::kWeightedSquare,
+                              .weight = weight.const_data_ptr<float>(),
+                              .importance = importance.const_data_ptr<float>(),
+                              .scale = scale.data_ptr<float>()};
+  if (weight.is_cuda()) {
+    const int error = LoadedCudaOps()->clip_search(input, StreamOf(weight));
+    if (error != 0) return StatusFromCuda(error, Describe("clip search", weight, scheme.bits));
+  } else {
+    at::parallel_for(0, input.rows, kRowGrain, [&](int64_t first, int64_t last) { RunClipSearch(input, first, last); });
+  }
+  return QuantizationGrid{.scale = scale};
+}
+
+absl::StatusOr<QuantizationGrid> SearchAsymmetric(const at::Tensor& weight, const at::Tensor& importance,
+                                                  const WeightScheme& scheme, ClipSearch search) {
+  QuantizationGrid grid{.scale = at::empty({weight.size(0), weight.size(1) / scheme.group_size}, weight.options())};
+  grid.zero_point = at::empty(grid.scale.sizes(), weight.options().dtype(at::kChar));
+  const AsymmetricClipInput input{.rows = weight.size(0),
+                                  .columns = weight.size(1),
+                                  .group_size = scheme.group_size,
+                                  .bits = scheme.bits,
+                                  .num_steps = search == ClipSearch::kNone ? 1 : kClipSteps,
+                                  .weight = weight.const_data_ptr<float>(),
+                                  .importance = importance.const_data_ptr<float>(),
+                                  .scale = grid.scale.data_ptr<float>(),
+                                  .zero_point = grid.zero_point.data_ptr<int8_t>()};
+  if (weight.is_cuda()) {
+    const int error = LoadedCudaOps()->asymmetric_clip(input, StreamOf(weight));
+    if (error != 0) return StatusFromCuda(error, Describe("asymmetric clip search", weight, scheme.bits));
+  } else {
+    at::parallel_for(0, input.rows, kRowGrain,
+                     [&](int64_t first, int64_t last) { RunAsymmetricClip(input, first, last); });
+  }
+  return grid;
 }
 
 }  // namespace
@@ -93,29 +142,20 @@ absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Te
   });
 }
 
-absl::StatusOr<at::Tensor> SearchScales(const at::Tensor& weight, const at::Tensor& importance,
-                                        const WeightScheme& scheme, ClipSearch search) {
-  return CallTorch("the search of scales", [&]() -> absl::StatusOr<at::Tensor> {
+absl::StatusOr<QuantizationGrid> SearchGrid(const at::Tensor& weight, const at::Tensor& importance,
+                                            const WeightScheme& scheme, ClipSearch search) {
+  return CallTorch("the search of scales", [&]() -> absl::StatusOr<QuantizationGrid> {
     const at::Tensor in = weight.contiguous();
     const at::Tensor weights_of_columns = importance.contiguous();
-    at::Tensor scales = at::empty({in.size(0), in.size(1) / scheme.group_size}, in.options());
-    const ClipSearchInput input{
-        .rows = in.size(0),
-        .columns = in.size(1),
-        .group_size = scheme.group_size,
-        .bits = scheme.bits,
-        .num_steps = search == ClipSearch::kNone ? 1 : kClipSteps,
-        .error = search == ClipSearch::kPower ? ClipError::kPower24 : ClipError::kWeightedSquare,
-        .weight = in.const_data_ptr<float>(),
-        .importance = weights_of_columns.const_data_ptr<float>(),
-        .scale = scales.data_ptr<float>()};
-    if (in.is_cuda()) {
-      const int error = LoadedCudaOps()->clip_search(input, StreamOf(in));
-      if (error != 0) return StatusFromCuda(error, Describe("clip search", in, scheme.bits));
-      return scales;
+    PIVOT_ASSIGN_OR_RETURN(QuantizationGrid grid, scheme.is_symmetric()
+                                                      ? SearchSymmetric(in, weights_of_columns, scheme, search)
+                                                      : SearchAsymmetric(in, weights_of_columns, scheme, search));
+    grid.scale = grid.scale.to(at::kHalf).to(at::kFloat).clamp_min_(kSmallestHalf);
+    if (!at::isfinite(grid.scale).all().item<bool>()) {
+      return WithReason(absl::FailedPreconditionError("a scale is beyond the range of fp16; the weights are damaged"),
+                        "NUMERICAL_FAILURE");
     }
-    at::parallel_for(0, input.rows, kRowGrain, [&](int64_t first, int64_t last) { RunClipSearch(input, first, last); });
-    return scales;
+    return grid;
   });
 }
 

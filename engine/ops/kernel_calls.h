@@ -31,10 +31,17 @@ struct PanelResult {
 absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Tensor& factor, const at::Tensor& scale,
                                           int bits);
 
-/// Scales [rows, columns/group_size] f32, exact in bf16 (kernels/clip_search.h). weight [rows, columns] f32; importance
-/// [columns] f32.
-absl::StatusOr<at::Tensor> SearchScales(const at::Tensor& weight, const at::Tensor& importance,
-                                        const WeightScheme& scheme, ClipSearch search);
+/// What codes mean: w = scale * (q - zero_point).
+struct QuantizationGrid {
+  at::Tensor scale;       // [rows, columns/group_size] f32, exact in bf16 and in fp16
+  at::Tensor zero_point;  // [rows, columns/group_size] i8; undefined: 0 everywhere
+};
+
+/// The grid of a weight [rows, columns] f32 with importance [columns] f32: kernels/clip_search.h, for asymmetric
+/// schemes kernels/asymmetric_clip.h, which knows squared errors only. Scales below fp16's normal range are rounded to
+/// its step, so that files with either type of scale hold the same weights.
+absl::StatusOr<QuantizationGrid> SearchGrid(const at::Tensor& weight, const at::Tensor& importance,
+                                            const WeightScheme& scheme, ClipSearch search);
 
 /// Whether CausalAttention is there and is faster than ATen's: a CPU with AVX512_BF16, whose products ATen's attention
 /// makes in fp32, and without AMX, which it uses.

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 
 #include "engine/model/json.h"
+#include "engine/plan/conversion.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -121,12 +122,18 @@ absl::StatusOr<EvaluationSpec> ParseEvaluation(const json& object, const Calibra
 absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& config) {
   double bits = fields.OptionalNumber("bits").value_or(0);
   const int64_t group_size = fields.OptionalInteger("group_size").value_or(0);
+  const bool asymmetric = fields.BooleanOr("asymmetric", false);
   PIVOT_RETURN_IF_ERROR(fields.status());
   if (bits == 0) bits = 4;
+  if (asymmetric && bits != 4 && bits != 8) {
+    return InvalidSpec("asymmetric", absl::StrCat("goes with 4 or 8 bits, which loaders read, not with ", bits));
+  }
   if (bits != std::floor(bits) || bits < kMinBits || bits > kMaxBits) {
     return InvalidSpec("bits", absl::StrCat("is ", bits, "; a uniform model takes a whole number from 2 to 8"));
   }
-  WeightScheme scheme{.bits = static_cast<int>(bits), .group_size = group_size};
+  WeightScheme scheme{.bits = static_cast<int>(bits),
+                      .group_size = group_size,
+                      .symmetry = asymmetric ? Symmetry::kAsymmetric : Symmetry::kSymmetric};
   std::vector<int64_t> in_features;
   for (const LinearEntry& linear : config.architecture->linears)
     in_features.push_back(ShapeOf(config, linear.role).in_features);
@@ -145,6 +152,21 @@ absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& 
     }
   }
   return scheme;
+}
+
+absl::StatusOr<CodeLayout> ParseLayout(JsonFields& fields, const ModelConfig& config, const WeightScheme& scheme) {
+  std::string format = fields.OptionalText("format").value_or("unspecified");
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  if (format == "unspecified") format = "compressed_tensors";
+  const auto layout = FindFormat(format);
+  if (!layout.has_value() || *layout == CodeLayout::kPlainBf16) {
+    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2"));
+  }
+  for (const LinearEntry& linear : config.architecture->linears) {
+    const std::string why = WhyNotExpressible(ShapeOf(config, linear.role), scheme, *layout);
+    if (!why.empty()) return InvalidSpec("format", absl::StrCat("cannot be ", format, ": ", linear.name, " ", why));
+  }
+  return *layout;
 }
 
 }  // namespace
@@ -174,7 +196,11 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   CompressSpec spec;
   PIVOT_ASSIGN_OR_RETURN(spec.source_path, SourcePath(task));
   PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, folder.config()));
+  PIVOT_ASSIGN_OR_RETURN(spec.layout, ParseLayout(fields, folder.config(), spec.scheme));
   PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantize(ObjectOrEmpty(task, "quantize")));
+  if (!spec.scheme.is_symmetric() && spec.quantize.clip_search == ClipSearch::kPower) {
+    return InvalidSpec("quantize.clip_search", "\"power\" is for symmetric models; use hessian_diagonal or none");
+  }
   PIVOT_ASSIGN_OR_RETURN(spec.calibration,
                          ParseCalibration(ObjectOrEmpty(task, "calibration"), folder.config(), defaults));
   PIVOT_ASSIGN_OR_RETURN(spec.evaluation, ParseEvaluation(ObjectOrEmpty(task, "evaluation"), defaults));
@@ -184,16 +210,18 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
 }
 
 std::string CanonicalSpec(const CompressSpec& spec) {
-  const nlohmann::ordered_json canonical{{"bits", spec.scheme.bits},
-                                         {"group_size", spec.scheme.group_size},
-                                         {"method", std::string(MethodName(spec.quantize.method))},
-                                         {"percdamp", spec.quantize.percdamp},
-                                         {"qep_alpha", spec.quantize.qep_alpha},
-                                         {"clip_search", std::string(ClipSearchName(spec.quantize.clip_search))},
-                                         {"act_order", std::string(ActOrderName(spec.quantize.act_order))},
-                                         {"num_samples", spec.calibration.num_samples},
-                                         {"sequence_length", spec.calibration.sequence_length},
-                                         {"seed", spec.calibration.seed}};
+  nlohmann::ordered_json canonical{{"bits", spec.scheme.bits},
+                                   {"group_size", spec.scheme.group_size},
+                                   {"method", std::string(MethodName(spec.quantize.method))},
+                                   {"percdamp", spec.quantize.percdamp},
+                                   {"qep_alpha", spec.quantize.qep_alpha},
+                                   {"clip_search", std::string(ClipSearchName(spec.quantize.clip_search))},
+                                   {"act_order", std::string(ActOrderName(spec.quantize.act_order))},
+                                   {"num_samples", spec.calibration.num_samples},
+                                   {"sequence_length", spec.calibration.sequence_length},
+                                   {"seed", spec.calibration.seed}};
+  if (!spec.scheme.is_symmetric()) canonical["asymmetric"] = true;
+  if (spec.layout != CodeLayout::kPackQuantized) canonical["format"] = std::string(FormatName(spec.layout));
   return canonical.dump();
 }
 

@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 
-#include "engine/format/weight_scheme.h"
+#include "engine/format/linear_storage.h"
 #include "engine/model/model_folder.h"
 
 namespace pivot {
@@ -53,6 +53,7 @@ struct EvaluationSpec {
 struct CompressSpec {
   std::string source_path;
   WeightScheme scheme;
+  CodeLayout layout = CodeLayout::kPackQuantized;  // of the published folder
   QuantizeOptions quantize;
   CalibrationSpec calibration;
   EvaluationSpec evaluation;

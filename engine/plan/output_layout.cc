@@ -1,39 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/plan/output_layout.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
+#include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 
 namespace pivot {
 namespace {
 
-bool IsQuantized(const ModelFolder& source, absl::string_view tensor) {
+/// Whether the tensor stands for the weight of a layer that has a scheme, plainly or in any layout.
+bool IsQuantized(const ModelFolder& source, const ModelSchemes& schemes, absl::string_view tensor) {
   const Architecture& architecture = *source.config().architecture;
-  if (!absl::StartsWith(tensor, architecture.block_prefix)) return false;
-  const absl::string_view rest = tensor.substr(architecture.block_prefix.size());
+  absl::string_view rest = tensor;
+  if (!absl::ConsumePrefix(&rest, architecture.block_prefix)) return false;
   const size_t dot = rest.find('.');
-  if (dot == rest.npos) return false;
+  int block = 0;
+  if (dot == rest.npos || !absl::SimpleAtoi(rest.substr(0, dot), &block)) return false;
+  if (block < 0 || block >= schemes.num_blocks()) return false;
+  rest.remove_prefix(dot + 1);
   for (const LinearEntry& linear : architecture.linears) {
-    if (rest.substr(dot + 1) == absl::StrCat(linear.name, ".weight")) return true;
+    absl::string_view suffix = rest;
+    if (!absl::ConsumePrefix(&suffix, linear.name) || !schemes.at(block, linear.role).has_value()) continue;
+    const auto stored = StoredTensorSuffixes();
+    if (suffix == ".weight" || std::find(stored.begin(), stored.end(), suffix) != stored.end()) return true;
   }
   return false;
+}
+
+LinearStorage StorageOf(const WeightScheme& scheme, LinearShape shape, const StorageForm& form) {
+  LinearStorage storage{.layout = form.layout, .scheme = scheme, .scale_dtype = form.scale_dtype};
+  if (scheme.group_size == 0) storage.scheme.group_size = shape.in_features;
+  return storage;
 }
 
 TensorSpec SpecOf(const TensorInfo& info) { return {.name = info.name, .dtype = info.dtype, .shape = info.shape}; }
 
 }  // namespace
 
-bool IsKept(const ModelFolder& source, absl::string_view tensor) {
+bool IsKept(const ModelFolder& source, const ModelSchemes& schemes, absl::string_view tensor) {
   const ModelConfig& config = source.config();
   if (config.tied_embeddings && tensor == config.architecture->head) return false;
-  return !IsQuantized(source, tensor);
+  return !IsQuantized(source, schemes, tensor);
 }
 
-std::vector<OutputShard> OutputShards(const ModelFolder& source, const WeightScheme& scheme) {
+std::vector<OutputShard> OutputShards(const ModelFolder& source, const ModelSchemes& schemes, const StorageForm& form) {
   const ModelConfig& config = source.config();
   const Architecture& architecture = *config.architecture;
   const int64_t count = config.num_blocks + 1;
@@ -45,14 +63,17 @@ std::vector<OutputShard> OutputShards(const ModelFolder& source, const WeightSch
   for (int block = 0; block < config.num_blocks; ++block) {
     prefixes.push_back(BlockPrefix(architecture, block));
     for (const LinearEntry& linear : architecture.linears) {
+      const auto& scheme = schemes.at(block, linear.role);
+      if (!scheme.has_value()) continue;
+      const LinearShape shape = ShapeOf(config, linear.role);
       for (TensorSpec& spec :
-           PackedTensors(prefixes.back() + std::string(linear.name), ShapeOf(config, linear.role), scheme)) {
+           StoredTensors(prefixes.back() + std::string(linear.name), shape, StorageOf(*scheme, shape, form))) {
         shards[static_cast<size_t>(block)].tensors.push_back(std::move(spec));
       }
     }
   }
   for (const auto& [name, location] : source.tensors()) {
-    if (!IsKept(source, name)) continue;
+    if (!IsKept(source, schemes, name)) continue;
     size_t shard = shards.size() - 1;
     for (size_t block = 0; block < prefixes.size(); ++block) {
       if (absl::StartsWith(name, prefixes[block])) shard = block;
@@ -60,6 +81,26 @@ std::vector<OutputShard> OutputShards(const ModelFolder& source, const WeightSch
     shards[shard].tensors.push_back(SpecOf(*location.info));
   }
   return shards;
+}
+
+std::vector<OutputShard> MergeShards(std::vector<OutputShard> shards, int64_t shard_bytes) {
+  std::vector<OutputShard> merged;
+  int64_t room = 0;
+  for (OutputShard& shard : shards) {
+    int64_t bytes = 0;
+    for (const TensorInfo& tensor : LayOutSafetensors(shard.tensors).tensors) bytes += tensor.bytes();
+    if (merged.empty() || bytes > room) {
+      merged.emplace_back();
+      room = shard_bytes;
+    }
+    room -= bytes;
+    std::move(shard.tensors.begin(), shard.tensors.end(), std::back_inserter(merged.back().tensors));
+  }
+  for (size_t i = 0; i < merged.size(); ++i) {
+    merged[i].file_name = merged.size() == 1 ? "model.safetensors"
+                                             : absl::StrFormat("model-%05d-of-%05d.safetensors", i + 1, merged.size());
+  }
+  return merged;
 }
 
 std::string IndexJson(const std::vector<OutputShard>& shards) {

@@ -11,7 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "engine/format/compressed_tensors.h"
+#include "engine/format/quantization_config.h"
+#include "engine/plan/conversion.h"
 #include "engine/plan/output_layout.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
@@ -76,6 +77,7 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   PIVOT_RETURN_IF_ERROR(CheckTensors(source));
   const ModelConfig& config = source.config();
   Plan plan;
+  const ModelSchemes schemes = ModelSchemes::Uniform(config, spec.scheme);
   double quantized_bits = 0;
   double quantized_weights = 0;
   for (int block = 0; block < config.num_blocks; ++block) {
@@ -83,10 +85,10 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
       const LinearShape shape = ShapeOf(config, linear.role);
       const double weights = static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
       quantized_weights += weights;
-      quantized_bits += weights * BitsPerWeight(shape, spec.scheme);
+      quantized_bits += weights * BitsPerWeight(shape, {.layout = spec.layout, .scheme = spec.scheme});
       plan.modules.push_back({.name = BlockPrefix(*config.architecture, block) + std::string(linear.name),
                               .scheme = spec.scheme,
-                              .bytes = PackedBytes(shape, spec.scheme)});
+                              .bytes = StoredBytes(shape, {.layout = spec.layout, .scheme = spec.scheme})});
     }
   }
   plan.bits_per_weight = quantized_bits / quantized_weights;
@@ -94,19 +96,21 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   double all_weights = quantized_weights;
   double all_bits = quantized_bits;
   for (const auto& [name, location] : source.tensors()) {
-    if (!IsKept(source, name)) continue;
+    if (!IsKept(source, schemes, name)) continue;
     all_bits += 8.0 * static_cast<double>(location.info->bytes());
     all_weights +=
         8.0 * static_cast<double>(location.info->bytes()) / static_cast<double>(DtypeBits(location.info->dtype));
   }
   plan.model_bits_per_weight = all_bits / all_weights;
 
-  const std::vector<OutputShard> shards = OutputShards(source, spec.scheme);
+  const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = spec.layout});
   for (const OutputShard& shard : shards) plan.total_bytes += LayOutSafetensors(shard.tensors).file_bytes;
-  PIVOT_ASSIGN_OR_RETURN(const std::string config_json,
-                         QuantizedConfigJson(source.config_text(), *config.architecture, spec.scheme));
+  const ordered_json quantization = QuantizationConfigJson(config, schemes, spec.layout);
+  PIVOT_ASSIGN_OR_RETURN(const std::string config_json, WithQuantizationConfig(source.config_text(), quantization));
   PIVOT_ASSIGN_OR_RETURN(const int64_t copied, CopiedBytes(source));
   plan.total_bytes += static_cast<int64_t>(IndexJson(shards).size() + config_json.size()) + copied;
+  if (spec.layout != CodeLayout::kPackQuantized)
+    plan.total_bytes += static_cast<int64_t>(GptqConfigText(quantization).size());
   plan.work = WorkOf(config, spec, EvaluationTokens(spec.evaluation));
   plan.memory = MemoryOf(config, spec, device);
   return plan;

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/ops/call_torch.h"
-#include "engine/ops/kernel_calls.h"
 #include "kernels/gptq_panel.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -45,6 +44,13 @@ absl::Status CheckShapes(const at::Tensor& weight, const at::Tensor& scale) {
   return absl::InvalidArgumentError("weight and scale do not fit together");
 }
 
+/// w + s z: on this the grid is the symmetric one. The weight itself when it is already.
+at::Tensor Shifted(const at::Tensor& weight, const QuantizationGrid& grid) {
+  if (!grid.zero_point.defined()) return weight;
+  const at::Tensor shift = (grid.scale * grid.zero_point).unsqueeze(-1);
+  return (weight.reshape({weight.size(0), grid.scale.size(1), -1}) + shift).view(weight.sizes());
+}
+
 }  // namespace
 
 absl::StatusOr<HessianFactor> FactorizeHessian(const at::Tensor& hessian, double percdamp, ActOrder act_order) {
@@ -75,18 +81,18 @@ absl::StatusOr<HessianFactor> FactorizeHessian(const at::Tensor& hessian, double
   });
 }
 
-absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const at::Tensor& scale, const HessianFactor& factor,
-                                        int bits) {
-  PIVOT_RETURN_IF_ERROR(CheckShapes(weight, scale));
+absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const QuantizationGrid& grid,
+                                        const HessianFactor& factor, int bits) {
+  PIVOT_RETURN_IF_ERROR(CheckShapes(weight, grid.scale));
   return CallTorch("GPTQ", [&]() -> absl::StatusOr<at::Tensor> {
     const int64_t in_features = weight.size(1);
-    const int64_t group_size = in_features / scale.size(1);
+    const int64_t group_size = in_features / grid.scale.size(1);
     const at::Tensor group_of_step = at::floor_divide(factor.order, group_size);
-    at::Tensor remaining = weight.masked_fill(factor.dead, 0.0).index_select(1, factor.order);
+    at::Tensor remaining = Shifted(weight.masked_fill(factor.dead, 0.0), grid).index_select(1, factor.order);
     at::Tensor codes = at::empty(weight.sizes(), weight.options().dtype(at::kChar));
     for (int64_t first = 0; first < in_features; first += kMaxPanelColumns) {
       const int64_t last = std::min(first + kMaxPanelColumns, in_features);
-      const at::Tensor panel_scale = scale.index_select(1, group_of_step.slice(0, first, last));
+      const at::Tensor panel_scale = grid.scale.index_select(1, group_of_step.slice(0, first, last));
       PIVOT_ASSIGN_OR_RETURN(
           PanelResult panel,
           QuantizePanel(remaining.slice(1, first, last).clone(at::MemoryFormat::Contiguous),
@@ -101,12 +107,12 @@ absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const at::Tens
   });
 }
 
-absl::StatusOr<at::Tensor> QuantizeRtn(const at::Tensor& weight, const at::Tensor& scale, int bits) {
-  PIVOT_RETURN_IF_ERROR(CheckShapes(weight, scale));
+absl::StatusOr<at::Tensor> QuantizeRtn(const at::Tensor& weight, const QuantizationGrid& grid, int bits) {
+  PIVOT_RETURN_IF_ERROR(CheckShapes(weight, grid.scale));
   return CallTorch("rounding to nearest", [&] {
-    const at::Tensor groups = weight.view({weight.size(0), scale.size(1), -1});
+    const at::Tensor groups = Shifted(weight, grid).view({weight.size(0), grid.scale.size(1), -1});
     const double lowest = -static_cast<double>(1 << (bits - 1));
-    const at::Tensor codes = (groups / scale.unsqueeze(-1)).round_().clamp_(lowest, -lowest - 1);
+    const at::Tensor codes = (groups / grid.scale.unsqueeze(-1)).round_().clamp_(lowest, -lowest - 1);
     return codes.to(at::kChar).view(weight.sizes());
   });
 }

@@ -103,7 +103,7 @@ class LayerwiseStage {
     if (calibrates()) {
       PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, input_.source->ReadBlock(block));
       PIVOT_ASSIGN_OR_RETURN(const auto weights,
-                             ReadShardWeights(input_.shard_folder + "/" + entry.file, input_.spec->scheme));
+                             ReadShardWeights(input_.shard_folder + "/" + entry.file, StoredLinears(block)));
       BlockWeights quantized = original;
       for (const LinearEntry& linear : config_.architecture->linears) {
         const at::Tensor& weight = weights.at(BlockPrefix(*config_.architecture, block) + std::string(linear.name));
@@ -121,13 +121,23 @@ class LayerwiseStage {
     return entry.record;
   }
 
+  std::vector<StoredLinear> StoredLinears(int block) const {
+    std::vector<StoredLinear> stored;
+    for (const LinearEntry& linear : config_.architecture->linears) {
+      stored.push_back({.module = ModuleName(block, linear.role),
+                        .shape = ShapeOf(config_, linear.role),
+                        .storage = {.scheme = input_.spec->scheme}});
+    }
+    return stored;
+  }
+
   absl::StatusOr<json> Quantize(int block) {
     const auto start = Clock::now();
     if (hooks_.is_cancelled && hooks_.is_cancelled()) return absl::CancelledError("the job was cancelled");
     BlockResult result;
     PIVOT_RETURN_IF_ERROR(calibrates() ? QuantizeCalibrated(block, result) : QuantizeUncalibrated(block, result));
     const auto write_start = Clock::now();
-    PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteShard(input_.shard_folder, Shard(block), result.linears,
+    PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteShard(input_.shard_folder, Shard(block), result.linears, {},
                                                                  input_.source->folder().model));
     const double write_seconds = SecondsSince(write_start);
     const double relative_error = result.energy > 0 ? result.loss / result.energy : 0;

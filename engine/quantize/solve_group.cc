@@ -17,7 +17,7 @@ namespace {
 struct StackedSolution {
   at::Tensor weight;  // [out, in] fp32, as it was quantized
   at::Tensor codes;
-  at::Tensor scale;
+  QuantizationGrid grid;
   at::Tensor hessian;  // undefined without statistics
   LinearReport report;
 };
@@ -38,8 +38,8 @@ absl::StatusOr<StackedSolution> SolveWithStatistics(const at::Tensor& weight, co
   const bool by_diagonal = options.clip_search == ClipSearch::kHessianDiagonal;
   const at::Tensor importance =
       by_diagonal ? solution.hessian.diagonal().contiguous() : at::ones_like(solution.hessian.diagonal());
-  PIVOT_ASSIGN_OR_RETURN(solution.scale, SearchScales(solution.weight, importance, scheme, options.clip_search));
-  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeGptq(solution.weight, solution.scale, factor, scheme.bits));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, SearchGrid(solution.weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeGptq(solution.weight, solution.grid, factor, scheme.bits));
   return solution;
 }
 
@@ -47,17 +47,19 @@ absl::StatusOr<StackedSolution> SolveByRounding(const at::Tensor& weight, const 
                                                 const QuantizeOptions& options) {
   StackedSolution solution{.weight = weight};
   const at::Tensor importance = at::ones({weight.size(1)}, weight.options());
-  PIVOT_ASSIGN_OR_RETURN(solution.scale, SearchScales(weight, importance, scheme, options.clip_search));
-  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(weight, solution.scale, scheme.bits));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, SearchGrid(weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(weight, solution.grid, scheme.bits));
   return solution;
 }
 
 SolvedLinear MemberOf(const StackedSolution& solution, int64_t first_row, int64_t rows, const WeightScheme& scheme) {
   SolvedLinear member{.quantized = {.codes = solution.codes.narrow(0, first_row, rows),
-                                    .scale = solution.scale.narrow(0, first_row, rows),
+                                    .scale = solution.grid.scale.narrow(0, first_row, rows),
                                     .scheme = scheme},
                       .report = solution.report};
-  member.dequantized = Dequantize(member.quantized.codes, member.quantized.scale);
+  if (solution.grid.zero_point.defined())
+    member.quantized.zero_point = solution.grid.zero_point.narrow(0, first_row, rows);
+  member.dequantized = Dequantize(member.quantized);
   const at::Tensor weight = solution.weight.narrow(0, first_row, rows);
   // Without statistics all inputs count the same.
   const at::Tensor hessian = solution.hessian.defined() ? solution.hessian : at::eye(weight.size(1), weight.options());

@@ -16,6 +16,7 @@ absl::StatusOr<nlohmann::json> RunTask(const nlohmann::json& spec, const TaskCon
     return nlohmann::json();
   }
   if (spec.contains("evaluate")) return RunEvaluateTask(spec["evaluate"], context);
+  if (spec.contains("convert")) return RunConvertTask(spec["convert"], context);
   if (spec.contains("generate")) return RunGenerateTask(spec["generate"], context);
   return WithReason(absl::InvalidArgumentError("the spec names no task that this worker knows"), "INVALID_SPEC");
 }

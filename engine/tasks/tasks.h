@@ -27,6 +27,9 @@ absl::StatusOr<nlohmann::json> RunTask(const nlohmann::json& spec, const TaskCon
 /// pivot.v1.EvaluateTask: {"quality": Quality}, or, with tokens, a published folder with logits.safetensors and null.
 absl::StatusOr<nlohmann::json> RunEvaluateTask(const nlohmann::json& task, const TaskContext& context);
 
+/// pivot.v1.ConvertTask: a published folder, and null.
+absl::StatusOr<nlohmann::json> RunConvertTask(const nlohmann::json& task, const TaskContext& context);
+
 /// pivot.v1.GenerateTask: {"generation": Generation}.
 absl::StatusOr<nlohmann::json> RunGenerateTask(const nlohmann::json& task, const TaskContext& context);
 

@@ -102,6 +102,8 @@ absl::Status CheckCompress(const v1::CompressTask& task, const Fields& fields, c
   PIVOT_RETURN_IF_ERROR(CheckQuantize(task.quantize(), fields.Below("quantize")));
   PIVOT_RETURN_IF_ERROR(CheckCalibration(task.calibration(), fields.Below("calibration"), paths));
   PIVOT_RETURN_IF_ERROR(CheckEvaluation(task.evaluation(), fields.Below("evaluation"), paths));
+  const bool format = v1::Format_IsValid(task.format()) && task.format() != v1::FORMAT_BF16;
+  PIVOT_RETURN_IF_ERROR(fields.Require(format, "format", "a format of quantized weights that this server knows"));
   return CheckComputeDtype(task.compute_dtype(), fields);
 }
 
@@ -114,6 +116,12 @@ absl::Status CheckEvaluate(const v1::EvaluateTask& task, const Fields& fields, c
   PIVOT_RETURN_IF_ERROR(CheckTextPath(task.tokens_path(), "tokens_path", fields, paths));
   PIVOT_RETURN_IF_ERROR(fields.NotNegative(task.max_tokens(), "max_tokens"));
   return CheckComputeDtype(task.compute_dtype(), fields);
+}
+
+absl::Status CheckConvert(const v1::ConvertTask& task, const Fields& fields, const AllowedPaths& paths) {
+  PIVOT_RETURN_IF_ERROR(CheckSource(task.source(), fields.Below("source"), paths));
+  PIVOT_RETURN_IF_ERROR(fields.Require(v1::Format_IsValid(task.format()), "format", "a format that this server knows"));
+  return fields.NotNegative(task.shard_bytes(), "shard_bytes");
 }
 
 absl::Status CheckGenerate(const v1::GenerateTask& task, const Fields& fields, const AllowedPaths& paths) {
@@ -131,12 +139,14 @@ absl::Status CheckTask(const v1::JobSpec& spec, const Fields& fields, const Allo
       return CheckCompress(spec.compress(), fields.Below("compress"), paths);
     case v1::JobSpec::kEvaluate:
       return CheckEvaluate(spec.evaluate(), fields.Below("evaluate"), paths);
+    case v1::JobSpec::kConvert:
+      return CheckConvert(spec.convert(), fields.Below("convert"), paths);
     case v1::JobSpec::kGenerate:
       return CheckGenerate(spec.generate(), fields.Below("generate"), paths);
     case v1::JobSpec::TASK_NOT_SET:
       break;
   }
-  return InvalidSpec("job.spec", "job.spec must have a task: compress, evaluate or generate");
+  return InvalidSpec("job.spec", "job.spec must have a task: compress, evaluate, convert or generate");
 }
 
 }  // namespace

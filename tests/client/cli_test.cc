@@ -72,6 +72,18 @@ INSTANTIATE_TEST_SUITE_P(
         WrongUsage{"tokens_alone", {"eval", "MODEL", "--tokens", "t"}, "go together"},
         WrongUsage{
             "tokens_and_text", {"eval", "MODEL", "--tokens", "t", "--logits", "l", "--text", "x"}, "scores no text"},
+        WrongUsage{"format", {"plan", "MODEL", "--format", "awq"}, "allowed: compressed-tensors, gptq, gptq_v2, bf16"},
+        WrongUsage{"format_of_convert", {"plan", "MODEL", "--format", "bf16"}, "--format bf16 is for pivot convert"},
+        WrongUsage{"convert_without_format", {"convert", "MODEL", "-o", "out"}, "--format is required"},
+        WrongUsage{"shard_size",
+                   {"convert", "MODEL", "--format", "gptq", "-o", "out", "--shard-size", "5 GB"},
+                   "--shard-size is \"5 GB\"; allowed: a whole number of bytes, kB"},
+        WrongUsage{"shard_size_of_none",
+                   {"convert", "MODEL", "--format", "gptq", "-o", "out", "--shard-size", "0GB"},
+                   "--shard-size is \"0GB\""},
+        WrongUsage{"shard_size_beyond_all",
+                   {"convert", "MODEL", "--format", "gptq", "-o", "out", "--shard-size", "9999999999TB"},
+                   "--shard-size is"},
         WrongUsage{"prompt", {"generate", "MODEL"}, "--prompt is required"},
         WrongUsage{"max_tokens", {"generate", "MODEL", "--prompt", "a", "--max-tokens", "0"}, "--max-tokens is 0"}),
     [](const auto& usage) { return usage.param.name; });

@@ -98,5 +98,17 @@ TEST_F(ServerCommandsTest, SaysThatTheServerIsAway) {
   service_->Start();
 }
 
+TEST_F(ServerCommandsTest, ConvertDeliversAFolder) {
+  EXPECT_EQ(RunThere({"convert", model_, "--format", "gptq_v2", "-o", output_, "--shard-size", "5GiB"}),
+            ExitCode::kDone)
+      << err_;
+  EXPECT_TRUE(Exists("out/config.json"));
+  EXPECT_FALSE(Exists(".out.pivot"));
+  EXPECT_THAT(out_, HasSubstr(output_ + ": gptq_v2, 2.50 kB\n"));
+  const v1::ConvertTask& task = requests_.at(0).job().spec().convert();
+  EXPECT_EQ(task.format(), v1::FORMAT_GPTQ_V2);
+  EXPECT_EQ(task.shard_bytes(), int64_t{5} << 30);
+}
+
 }  // namespace
 }  // namespace pivot::client

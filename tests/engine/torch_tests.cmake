@@ -12,9 +12,11 @@ pivot_test(
     calibration/text_windows_test.cc
     checkpoint/block_shard_test.cc
     checkpoint/journal_test.cc
+    checkpoint/linear_tensors_test.cc
     evaluate/quality_test.cc
     forward/block_test.cc
     pipeline/compress_test.cc
+    pipeline/convert_test.cc
     quantize/gptq_test.cc
     quantize/qep_test.cc
     quantize/solve_group_test.cc

@@ -98,6 +98,20 @@ class CompressTest(FolderTest):
         self.assertAlmostEqual(measured["perplexity"], published["perplexity"], delta=1e-6 * published["perplexity"])
         self.assertAlmostEqual(measured["kl_mean"], published["kl_mean"], delta=1e-6)
 
+    def test_converts_to_another_format_and_back(self):
+        self.assertEqual(self.compress("-o", self.folder / "out").returncode, 0)
+        for source, form, name in ("out", "gptq", "gptq"), ("gptq", "compressed-tensors", "back"), ("out", "bf16", "plain"):
+            done = pivot("convert", self.folder / source, "--format", form, "-o", self.folder / name)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(pivot("verify", self.folder / name).returncode, 0)
+        arguments = ["--text", self.text, "--max-tokens", "512", "--json"]
+        measured = {last_object(pivot("eval", self.folder / name, *arguments).stdout)["perplexity"] for name in ("out", "gptq", "back")}
+        self.assertEqual(len(measured), 1, "the weights are the same, bit for bit")
+        refused = pivot("convert", self.model, "--format", "gptq", "-o", self.folder / "none")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("is not quantized; pivot compress", refused.stderr)
+        self.assertFalse((self.folder / "none").exists())
+
     def test_generates_text_from_both_folders(self):
         self.assertEqual(self.compress("-o", self.folder / "out").returncode, 0)
         for folder in self.model, self.folder / "out":

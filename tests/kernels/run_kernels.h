@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/asymmetric_clip.h"
 #include "kernels/clip_search.h"
 #include "kernels/gptq_panel.h"
 
@@ -38,6 +39,14 @@ PanelOutput PanelOn(TestDevice device, GptqPanel shape, std::vector<float> weigh
 /// Fills the pointers of `shape`.
 std::vector<float> ClipSearchOn(TestDevice device, ClipSearchInput shape, const std::vector<float>& weight,
                                 const std::vector<float>& importance);
+
+struct GridOutput {
+  std::vector<float> scales;
+  std::vector<int8_t> zero_points;
+};
+/// Fills the pointers of `shape`.
+GridOutput AsymmetricClipOn(TestDevice device, AsymmetricClipInput shape, const std::vector<float>& weight,
+                            const std::vector<float>& importance);
 
 }  // namespace pivot
 

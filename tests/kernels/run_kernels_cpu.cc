@@ -38,4 +38,16 @@ std::vector<float> ClipSearchOn(TestDevice, ClipSearchInput shape, const std::ve
   return scale;
 }
 
+GridOutput AsymmetricClipOn(TestDevice, AsymmetricClipInput shape, const std::vector<float>& weight,
+                            const std::vector<float>& importance) {
+  const auto count = static_cast<size_t>(shape.rows * (shape.columns / shape.group_size));
+  GridOutput output{.scales = std::vector<float>(count), .zero_points = std::vector<int8_t>(count)};
+  shape.weight = weight.data();
+  shape.importance = importance.data();
+  shape.scale = output.scales.data();
+  shape.zero_point = output.zero_points.data();
+  RunAsymmetricClip(shape, 0, shape.rows);
+  return output;
+}
+
 }  // namespace pivot

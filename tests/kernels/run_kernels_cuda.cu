@@ -86,4 +86,19 @@ std::vector<float> ClipSearchOn(TestDevice, ClipSearchInput shape, const std::ve
   return scales.ToHost();
 }
 
+GridOutput AsymmetricClipOn(TestDevice, AsymmetricClipInput shape, const std::vector<float>& weight,
+                            const std::vector<float>& importance) {
+  const auto count = static_cast<size_t>(shape.rows * (shape.columns / shape.group_size));
+  DeviceVector<float> weights(weight);
+  DeviceVector<float> importances(importance);
+  DeviceVector<float> scales((std::vector<float>(count)));
+  DeviceVector<int8_t> zero_points((std::vector<int8_t>(count)));
+  shape.weight = weights.data();
+  shape.importance = importances.data();
+  shape.scale = scales.data();
+  shape.zero_point = zero_points.data();
+  Check(LaunchAsymmetricClip(shape, nullptr));
+  return {scales.ToHost(), zero_points.ToHost()};
+}
+
 }  // namespace pivot

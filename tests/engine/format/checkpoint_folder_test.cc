@@ -56,7 +56,7 @@ class CheckpointFolderTest : public ::testing::Test {
 TEST_F(CheckpointFolderTest, OpensAPlainModel) {
   ASSERT_OK_AND_ASSIGN(const CheckpointFolder checkpoint, OpenCheckpoint(folder_ / "source"));
   EXPECT_FALSE(checkpoint.quantization.has_value());
-  EXPECT_EQ(checkpoint.SchemeOf(kDown, {64, 128}), std::nullopt);
+  EXPECT_EQ(checkpoint.StorageOf(kDown, {64, 128}), std::nullopt);
   EXPECT_THAT(TensorProblems(checkpoint), IsEmpty());
 }
 
@@ -66,8 +66,8 @@ TEST_F(CheckpointFolderTest, OpensACompressedModelOfEveryWidth) {
     compressed_ = CompressWithZeros(source_, scheme);
     EXPECT_THAT(Problems(), IsEmpty());
     ASSERT_OK_AND_ASSIGN(const CheckpointFolder checkpoint, OpenCheckpoint(output_));
-    EXPECT_EQ(checkpoint.SchemeOf(kDown, {64, 128}), scheme);
-    EXPECT_EQ(checkpoint.SchemeOf("lm_head", {320, 64}), std::nullopt);
+    EXPECT_EQ(checkpoint.StorageOf(kDown, {64, 128}), LinearStorage{.scheme = scheme});
+    EXPECT_EQ(checkpoint.StorageOf("lm_head", {320, 64}), std::nullopt);
   }
 }
 
@@ -93,8 +93,8 @@ TEST_F(CheckpointFolderTest, FillsInTheGroupSizeOfAScalePerRow) {
   compressed_.Spec("model.layers.1.mlp.down_proj.weight_scale").shape = {64, 1};
   EXPECT_THAT(Problems(), IsEmpty());
   ASSERT_OK_AND_ASSIGN(const CheckpointFolder checkpoint, OpenCheckpoint(output_));
-  EXPECT_EQ(checkpoint.SchemeOf(kDown, {64, 128})->group_size, 128);
-  EXPECT_EQ(checkpoint.SchemeOf("model.layers.1.mlp.up_proj", {128, 64})->group_size, 64);
+  EXPECT_EQ(checkpoint.StorageOf(kDown, {64, 128})->scheme.group_size, 128);
+  EXPECT_EQ(checkpoint.StorageOf("model.layers.1.mlp.up_proj", {128, 64})->scheme.group_size, 64);
 }
 
 TEST_F(CheckpointFolderTest, ReadsScalesOfFloat16Too) {
@@ -166,9 +166,9 @@ TEST_F(CheckpointFolderTest, RefusesToOpenWhatHasProblems) {
 
 TEST_F(CheckpointFolderTest, PassesOnAQuantizationThatItDoesNotRead) {
   folder_.Write("source/config.json",
-                R"({"quantization_config": {"quant_method": "gptq"},)" + TinyConfigJson({}).substr(1));
+                R"({"quantization_config": {"quant_method": "awq"},)" + TinyConfigJson({}).substr(1));
   const auto checkpoint = OpenCheckpointUnchecked(folder_ / "source");
-  EXPECT_THAT(checkpoint, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"gptq\"")));
+  EXPECT_THAT(checkpoint, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"awq\"")));
   EXPECT_EQ(ReasonOf(checkpoint.status()), "UNSUPPORTED_CHECKPOINT");
 }
 

@@ -8,7 +8,7 @@
 
 #include "absl/strings/strip.h"
 
-#include "engine/format/compressed_tensors.h"
+#include "engine/format/quantization_config.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 
@@ -41,9 +41,13 @@ void CompressedModel::Remove(absl::string_view name) {
 }
 
 CompressedModel CompressWithZeros(const ModelFolder& source, const WeightScheme& scheme) {
-  CompressedModel model{
-      .shards = OutputShards(source, scheme),
-      .config_json = *QuantizedConfigJson(source.config_text(), *source.config().architecture, scheme)};
+  return CompressWithZeros(source, ModelSchemes::Uniform(source.config(), scheme), {});
+}
+
+CompressedModel CompressWithZeros(const ModelFolder& source, const ModelSchemes& schemes, const StorageForm& form) {
+  CompressedModel model{.shards = OutputShards(source, schemes, form),
+                        .config_json = *WithQuantizationConfig(
+                            source.config_text(), QuantizationConfigJson(source.config(), schemes, form.layout))};
   for (const OutputShard& shard : model.shards) {
     for (const TensorSpec& spec : shard.tensors) {
       absl::string_view module = spec.name;

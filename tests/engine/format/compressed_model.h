@@ -28,6 +28,7 @@ struct CompressedModel {
 };
 
 CompressedModel CompressWithZeros(const ModelFolder& source, const WeightScheme& scheme);
+CompressedModel CompressWithZeros(const ModelFolder& source, const ModelSchemes& schemes, const StorageForm& form);
 
 /// Writes shards, index and config.json into `folder`, and copies the files that a checkpoint takes from its source.
 absl::Status WriteCompressedModel(const CompressedModel& model, const ModelFolder& source, const std::string& folder);

@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
-#include "engine/format/compressed_tensors.h"
+#include "engine/format/quantization_config.h"
 #include "proto/status/reason.h"
 #include "tests/support/status_matchers.h"
 
@@ -32,7 +32,7 @@ json Example() {
 json& Weights(json& config) { return config["config_groups"]["group_0"]["weights"]; }
 
 TEST(ParseQuantizationTest, ReadsWhatOthersWrite) {
-  ASSERT_OK_AND_ASSIGN(const QuantizationConfig config, ParseQuantizationConfig(Example()));
+  ASSERT_OK_AND_ASSIGN(const PackQuantizedConfig config, ParsePackQuantized(Example()));
   ASSERT_NE(config.SchemeOf("model.layers.0.mlp.up_proj"), nullptr);
   EXPECT_EQ(*config.SchemeOf("model.layers.0.mlp.up_proj"), (WeightScheme{.bits = 4, .group_size = 128}));
   EXPECT_EQ(config.SchemeOf("lm_head"), nullptr);
@@ -43,7 +43,7 @@ TEST(ParseQuantizationTest, GivesChannelSchemesNoGroupSize) {
   Weights(config)["strategy"] = "channel";
   for (const json& size : {json(-1), json(nullptr), json(128)}) {
     Weights(config)["group_size"] = size;
-    ASSERT_OK_AND_ASSIGN(const QuantizationConfig parsed, ParseQuantizationConfig(config));
+    ASSERT_OK_AND_ASSIGN(const PackQuantizedConfig parsed, ParsePackQuantized(config));
     EXPECT_EQ(parsed.SchemeOf("any")->group_size, 0);
   }
 }
@@ -56,10 +56,17 @@ TEST(ParseQuantizationTest, AcceptsOrdersThatLeaveTheColumnsWhereTheyAre) {
   }
 }
 
+TEST(ParseQuantizationTest, ReadsAsymmetricWeights) {
+  json config = Example();
+  Weights(config)["symmetric"] = false;
+  ASSERT_OK_AND_ASSIGN(const PackQuantizedConfig parsed, ParsePackQuantized(config));
+  EXPECT_FALSE(parsed.SchemeOf("any")->is_symmetric());
+}
+
 TEST(ParseQuantizationTest, MayHaveNoGroups) {
   json config = Example();
   config.erase("config_groups");
-  ASSERT_OK_AND_ASSIGN(const QuantizationConfig parsed, ParseQuantizationConfig(config));
+  ASSERT_OK_AND_ASSIGN(const PackQuantizedConfig parsed, ParsePackQuantized(config));
   EXPECT_THAT(parsed.groups, IsEmpty());
   EXPECT_EQ(parsed.SchemeOf("model.layers.0.mlp.up_proj"), nullptr);
 }
@@ -85,7 +92,6 @@ INSTANTIATE_TEST_SUITE_P(
     Whole, ParseQuantizationRefusalTest,
     ::testing::Values(Refusal{"not_an_object", "[]", "cannot be read"},
                       Refusal{"no_method", R"({"quant_method": null})", "\"quant_method\" is missing"},
-                      Refusal{"gptq", R"({"quant_method": "gptq"})", "the method \"gptq\""},
                       Refusal{"awq", R"({"quant_method": "awq"})", "the method \"awq\""},
                       Refusal{"no_format", R"({"format": null})", "the format \"\""},
                       Refusal{"int_quantized", R"({"format": "int-quantized"})", "the format \"int-quantized\""},
@@ -111,7 +117,6 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refusal{"floats", R"({"config_groups": {"group_0": {"weights": {"type": "float"}}}})",
                 "weights of type \"float\""},
-        Refusal{"asymmetric", R"({"config_groups": {"group_0": {"weights": {"symmetric": false}}}})", "asymmetric"},
         Refusal{"tensor", R"({"config_groups": {"group_0": {"weights": {"strategy": "tensor"}}}})",
                 "the strategy \"tensor\""},
         Refusal{"no_strategy", R"({"config_groups": {"group_0": {"weights": {"strategy": null}}}})",
@@ -136,21 +141,21 @@ INSTANTIATE_TEST_SUITE_P(
                 "\"symmetric\" is not true or false"}),
     [](const auto& refusal) { return std::string(refusal.param.name); });
 
-QuantizationConfig WithTargets(const std::vector<std::pair<std::string, int>>& targets,
-                               std::vector<std::string> ignored = {}) {
-  QuantizationConfig config{.groups = {}, .ignored = std::move(ignored)};
+PackQuantizedConfig WithTargets(const std::vector<std::pair<std::string, int>>& targets,
+                                std::vector<std::string> ignored = {}) {
+  PackQuantizedConfig config{.groups = {}, .ignored = std::move(ignored)};
   for (const auto& [target, bits] : targets)
     config.groups.push_back({.scheme = {.bits = bits, .group_size = 32}, .targets = {target}});
   return config;
 }
 
-int BitsOf(const QuantizationConfig& config, absl::string_view module) {
+int BitsOf(const PackQuantizedConfig& config, absl::string_view module) {
   const WeightScheme* scheme = config.SchemeOf(module);
   return scheme == nullptr ? 0 : scheme->bits;
 }
 
 TEST(SchemeOfTest, PrefersNamesToExpressionsToClasses) {
-  const QuantizationConfig config = WithTargets({{"Linear", 2}, {"re:.*proj$", 3}, {"a.k_proj", 4}});
+  const PackQuantizedConfig config = WithTargets({{"Linear", 2}, {"re:.*proj$", 3}, {"a.k_proj", 4}});
   EXPECT_EQ(BitsOf(config, "a.k_proj"), 4);
   EXPECT_EQ(BitsOf(config, "a.q_proj"), 3);
   EXPECT_EQ(BitsOf(config, "a.gate"), 2);
@@ -167,7 +172,7 @@ TEST(SchemeOfTest, AnchorsExpressionsAtTheStartOnly) {
 }
 
 TEST(SchemeOfTest, LeavesOutWhatIsIgnored) {
-  const QuantizationConfig config = WithTargets({{"Linear", 4}}, {"lm_head", "re:.*\\.0\\..*"});
+  const PackQuantizedConfig config = WithTargets({{"Linear", 4}}, {"lm_head", "re:.*\\.0\\..*"});
   EXPECT_EQ(BitsOf(config, "lm_head"), 0);
   EXPECT_EQ(BitsOf(config, "layers.0.q"), 0);
   EXPECT_EQ(BitsOf(config, "layers.1.q"), 4);
@@ -182,7 +187,7 @@ TEST(SchemeOfTest, GivesUpOnAnExpressionThatWouldRunForEver) {
   // What gives up only after ten million steps, the library's own limit, needs minutes here.
   for (const char* target : {"re:([a-z._0-9]+)+[A-Z]", "re:(.*)*(.*)*(.*)*[A-Z]", "re:(([a-z])+.)+[A-Z]([a-z])+$",
                              "re:(a|aa|m|o|.)+[A-Z]", "re:(?<x>.(?&x)?)+[A-Z]"}) {
-    const QuantizationConfig config = WithTargets({{target, 3}});
+    const PackQuantizedConfig config = WithTargets({{target, 3}});
     for (int block = 0; block < 200; ++block) {
       ASSERT_EQ(BitsOf(config, absl::StrCat("model.layers.", block, ".self_attn.", std::string(100, 'a'))), 0)
           << target;

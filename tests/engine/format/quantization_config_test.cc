@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is written into config.json, and that it says the same when it is read.
+#include "engine/format/quantization_config.h"
+
 #include <string>
 #include <vector>
 
@@ -8,7 +10,6 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
-#include "engine/format/compressed_tensors.h"
 #include "tests/support/status_matchers.h"
 
 namespace pivot {
@@ -17,14 +18,21 @@ namespace {
 using ::nlohmann::json;
 using ::testing::HasSubstr;
 
-QuantizationConfig Written(const Architecture& architecture, const WeightScheme& scheme) {
-  const auto parsed = ParseQuantizationConfig(json::parse(QuantizationConfigJson(architecture, scheme).dump()));
+ModelConfig ConfigOf(const Architecture& architecture) { return {.architecture = &architecture, .num_blocks = 3}; }
+
+nlohmann::ordered_json UniformJson(const Architecture& architecture, const WeightScheme& scheme) {
+  const ModelConfig config = ConfigOf(architecture);
+  return PackQuantizedJson(config, ModelSchemes::Uniform(config, scheme));
+}
+
+PackQuantizedConfig Written(const Architecture& architecture, const WeightScheme& scheme) {
+  const auto parsed = ParsePackQuantized(json::parse(UniformJson(architecture, scheme).dump()));
   EXPECT_OK(parsed);
   return *parsed;
 }
 
 TEST(QuantizationConfigTest, IsWrittenInTheFormOfCompressedTensors) {
-  EXPECT_EQ(QuantizationConfigJson(*FindArchitecture("llama"), {.bits = 3, .group_size = 64}).dump(1), R"({
+  EXPECT_EQ(UniformJson(*FindArchitecture("llama"), {.bits = 3, .group_size = 64}).dump(1), R"({
  "quant_method": "compressed-tensors",
  "format": "pack-quantized",
  "quantization_status": "compressed",
@@ -59,7 +67,7 @@ TEST(QuantizationConfigTest, IsWrittenInTheFormOfCompressedTensors) {
 TEST(QuantizationConfigTest, MatchesEveryLinearAndWhatItIsFusedTo) {
   for (const Architecture& architecture : Architectures()) {
     const WeightScheme scheme{.bits = 5, .group_size = 32};
-    const QuantizationConfig config = Written(architecture, scheme);
+    const PackQuantizedConfig config = Written(architecture, scheme);
     for (const int block : {0, 9, 31, 126}) {
       const std::string prefix = BlockPrefix(architecture, block);
       std::vector<std::string> names;
@@ -79,7 +87,7 @@ TEST(QuantizationConfigTest, MatchesEveryLinearAndWhatItIsFusedTo) {
 
 TEST(QuantizationConfigTest, MatchesNothingElse) {
   for (const Architecture& architecture : Architectures()) {
-    const QuantizationConfig config = Written(architecture, {.bits = 4, .group_size = 128});
+    const PackQuantizedConfig config = Written(architecture, {.bits = 4, .group_size = 128});
     for (const char* name : {"",
                              "lm_head",
                              "model.embed_tokens",
@@ -118,12 +126,13 @@ TEST(QuantizationConfigTest, SurvivesTheWayThroughJsonForEveryScheme) {
 TEST(QuantizedConfigTest, KeepsTheOrderOfKeysAndDropsPointersToCode) {
   constexpr char kSource[] =
       R"({"zeta": 1, "model_type": "llama", "auto_map": {"AutoModel": "modeling_x.X"}, "alpha": [1, 2], "middle": null})";
-  ASSERT_OK_AND_ASSIGN(const std::string text, QuantizedConfigJson(kSource, *FindArchitecture("llama"), {}));
+  ASSERT_OK_AND_ASSIGN(const std::string text,
+                       WithQuantizationConfig(kSource, UniformJson(*FindArchitecture("llama"), {})));
   const auto config = nlohmann::ordered_json::parse(text);
   std::vector<std::string> keys;
   for (const auto& [key, value] : config.items()) keys.push_back(key);
   EXPECT_EQ(keys, (std::vector<std::string>{"zeta", "model_type", "alpha", "middle", "quantization_config"}));
-  EXPECT_EQ(config["quantization_config"], QuantizationConfigJson(*FindArchitecture("llama"), {}));
+  EXPECT_EQ(config["quantization_config"], UniformJson(*FindArchitecture("llama"), {}));
   EXPECT_EQ(text.back(), '\n');
   EXPECT_EQ(text.substr(0, 13), "{\n  \"zeta\": 1");
 }
@@ -131,7 +140,8 @@ TEST(QuantizedConfigTest, KeepsTheOrderOfKeysAndDropsPointersToCode) {
 TEST(QuantizedConfigTest, KeepsNumbersAndTextAsTheyWere) {
   constexpr char kSource[] =
       R"({"rms_norm_eps": 1e-05, "rope_theta": 100000.0, "big": 9007199254740993, "fraction": 0.1, "text": "é \"x\""})";
-  ASSERT_OK_AND_ASSIGN(const std::string text, QuantizedConfigJson(kSource, *FindArchitecture("llama"), {}));
+  ASSERT_OK_AND_ASSIGN(const std::string text,
+                       WithQuantizationConfig(kSource, UniformJson(*FindArchitecture("llama"), {})));
   for (const char* kept : {"\"rms_norm_eps\": 1e-05,", "\"rope_theta\": 100000.0,", "\"big\": 9007199254740993,",
                            "\"fraction\": 0.1,", R"("text": "é \"x\"")"}) {
     EXPECT_THAT(text, HasSubstr(kept));
@@ -140,14 +150,14 @@ TEST(QuantizedConfigTest, KeepsNumbersAndTextAsTheyWere) {
 
 TEST(QuantizedConfigTest, ReplacesAnEarlierQuantization) {
   ASSERT_OK_AND_ASSIGN(const std::string text,
-                       QuantizedConfigJson(R"({"quantization_config": {"quant_method": "gptq"}, "a": 1})",
-                                           *FindArchitecture("llama"), {}));
+                       WithQuantizationConfig(R"({"quantization_config": {"quant_method": "gptq"}, "a": 1})",
+                                              UniformJson(*FindArchitecture("llama"), {})));
   EXPECT_EQ(json::parse(text)["quantization_config"]["quant_method"], "compressed-tensors");
 }
 
 TEST(QuantizedConfigTest, NeedsAnObject) {
   for (const char* text : {"", "[]", "{", "5"}) {
-    EXPECT_THAT(QuantizedConfigJson(text, *FindArchitecture("llama"), {}),
+    EXPECT_THAT(WithQuantizationConfig(text, UniformJson(*FindArchitecture("llama"), {})),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not a JSON object")));
   }
 }

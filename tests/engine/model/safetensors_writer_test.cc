@@ -181,5 +181,41 @@ TEST(WriteSafetensorsTest, TakesANameWithoutAFolder) {
   EXPECT_OK(written);
 }
 
+class StreamedSafetensorsTest : public ::testing::Test {
+ protected:
+  std::vector<TensorSpec> specs_ = {{"a", Dtype::kBfloat16, {2}}, {"b", Dtype::kInt32, {1}}, {"c", Dtype::kUint8, {0}}};
+  TemporaryFolder folder_;
+  std::string path_ = folder_ / "w.safetensors";
+};
+
+TEST_F(StreamedSafetensorsTest, WritesTheSameBytesInAnyOrder) {
+  ASSERT_OK(WriteSafetensors(folder_ / "whole", {{specs_[0], "wxyz"}, {specs_[1], "1234"}, {specs_[2], ""}}));
+  ASSERT_OK_AND_ASSIGN(SafetensorsWriter writer, SafetensorsWriter::Create(path_, specs_));
+  ASSERT_OK(writer.Put("c", ""));
+  ASSERT_OK(writer.Put("a", "wxyz"));
+  ASSERT_OK(writer.Put("b", "1234"));
+  EXPECT_FALSE(std::filesystem::exists(path_)) << "not before it is whole";
+  ASSERT_OK(writer.Finish());
+  EXPECT_EQ(*ReadSmallFile(path_, 1 << 20), *ReadSmallFile(folder_ / "whole", 1 << 20));
+}
+
+TEST_F(StreamedSafetensorsTest, LeavesNothingWhenItIsNotFinished) {
+  {
+    ASSERT_OK_AND_ASSIGN(SafetensorsWriter writer, SafetensorsWriter::Create(path_, specs_));
+    ASSERT_OK(writer.Put("a", "wxyz"));
+    EXPECT_THAT(writer.Finish(), StatusIs(absl::StatusCode::kInternal, ::testing::HasSubstr("tensor b was not")));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(std::filesystem::path(path_).parent_path()));
+}
+
+TEST_F(StreamedSafetensorsTest, RefusesOtherTensorsThanThoseItWasToldOf) {
+  ASSERT_OK_AND_ASSIGN(SafetensorsWriter writer, SafetensorsWriter::Create(path_, specs_));
+  EXPECT_THAT(writer.Put("d", ""), StatusIs(absl::StatusCode::kInternal, ::testing::_));
+  EXPECT_THAT(writer.Put("a", "xyz"),
+              StatusIs(absl::StatusCode::kInternal, ::testing::HasSubstr("3 bytes instead of 4")));
+  ASSERT_OK(writer.Put("a", "wxyz"));
+  EXPECT_THAT(writer.Put("a", "wxyz"), StatusIs(absl::StatusCode::kInternal, ::testing::_)) << "twice";
+}
+
 }  // namespace
 }  // namespace pivot

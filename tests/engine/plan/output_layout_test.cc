@@ -23,6 +23,14 @@ using ::testing::UnorderedElementsAre;
 
 constexpr WeightScheme kScheme{.bits = 3, .group_size = 32};
 
+std::vector<OutputShard> UniformShards(const ModelFolder& source) {
+  return OutputShards(source, ModelSchemes::Uniform(source.config(), kScheme));
+}
+
+bool IsKeptInUniform(const ModelFolder& source, absl::string_view tensor) {
+  return IsKept(source, ModelSchemes::Uniform(source.config(), kScheme), tensor);
+}
+
 class OutputLayoutTest : public ::testing::Test {
  protected:
   ModelFolder Make(const TinyModelOptions& options) {
@@ -40,7 +48,7 @@ std::set<std::string> NamesOf(const OutputShard& shard) {
 }
 
 TEST_F(OutputLayoutTest, HasAShardForEachBlockAndOneForTheRest) {
-  const std::vector<OutputShard> shards = OutputShards(Make({}), kScheme);
+  const std::vector<OutputShard> shards = UniformShards(Make({}));
   ASSERT_THAT(shards, SizeIs(3));
   EXPECT_EQ(shards[0].file_name, "model-00001-of-00003.safetensors");
   EXPECT_EQ(shards[2].file_name, "model-00003-of-00003.safetensors");
@@ -54,7 +62,7 @@ TEST_F(OutputLayoutTest, HasAShardForEachBlockAndOneForTheRest) {
 }
 
 TEST_F(OutputLayoutTest, TellsBlock1FromBlock10) {
-  const std::vector<OutputShard> shards = OutputShards(Make({.num_blocks = 12}), kScheme);
+  const std::vector<OutputShard> shards = UniformShards(Make({.num_blocks = 12}));
   ASSERT_THAT(shards, SizeIs(13));
   EXPECT_TRUE(NamesOf(shards[1]).contains("model.layers.1.input_layernorm.weight"));
   EXPECT_TRUE(NamesOf(shards[10]).contains("model.layers.10.input_layernorm.weight"));
@@ -63,12 +71,12 @@ TEST_F(OutputLayoutTest, TellsBlock1FromBlock10) {
 
 TEST_F(OutputLayoutTest, ReplacesEachLinearsWeightByItsPackedForm) {
   const ModelFolder source = Make({.attention_bias = true});
-  const std::vector<OutputShard> shards = OutputShards(source, kScheme);
+  const std::vector<OutputShard> shards = UniformShards(source);
   const std::set<std::string> names = NamesOf(shards[0]);
   EXPECT_FALSE(names.contains("model.layers.0.self_attn.k_proj.weight"));
   EXPECT_TRUE(names.contains("model.layers.0.self_attn.k_proj.bias"));
   for (const TensorSpec& expected :
-       PackedTensors("model.layers.0.self_attn.k_proj", {.out_features = 32, .in_features = 64}, kScheme)) {
+       StoredTensors("model.layers.0.self_attn.k_proj", {.out_features = 32, .in_features = 64}, {.scheme = kScheme})) {
     const auto found = std::find_if(shards[0].tensors.begin(), shards[0].tensors.end(),
                                     [&](const TensorSpec& spec) { return spec.name == expected.name; });
     ASSERT_NE(found, shards[0].tensors.end()) << expected.name;
@@ -81,13 +89,13 @@ TEST_F(OutputLayoutTest, KeepsEveryOtherTensorAsItIs) {
   const ModelFolder source =
       Make({.model_type = "qwen2", .tied_embeddings = false, .num_shards = 2, .dtype = Dtype::kFloat16});
   std::map<std::string, TensorSpec> written;
-  for (const OutputShard& shard : OutputShards(source, kScheme)) {
+  for (const OutputShard& shard : UniformShards(source)) {
     for (const TensorSpec& spec : shard.tensors) written[spec.name] = spec;
   }
   int num_kept = 0;
   for (const auto& [name, location] : source.tensors()) {
-    EXPECT_EQ(written.contains(name), IsKept(source, name)) << name;
-    if (!IsKept(source, name)) continue;
+    EXPECT_EQ(written.contains(name), IsKeptInUniform(source, name)) << name;
+    if (!IsKeptInUniform(source, name)) continue;
     ++num_kept;
     EXPECT_EQ(written[name].dtype, Dtype::kFloat16);
     EXPECT_EQ(written[name].shape, location.info->shape);
@@ -97,30 +105,31 @@ TEST_F(OutputLayoutTest, KeepsEveryOtherTensorAsItIs) {
 
 TEST_F(OutputLayoutTest, DropsTheHeadOfATiedModel) {
   const ModelFolder untied = Make({.tied_embeddings = false});
-  EXPECT_TRUE(IsKept(untied, "lm_head.weight"));
-  EXPECT_THAT(NamesOf(OutputShards(untied, kScheme).back()),
+  EXPECT_TRUE(IsKeptInUniform(untied, "lm_head.weight"));
+  EXPECT_THAT(NamesOf(UniformShards(untied).back()),
               UnorderedElementsAre("lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"));
   // Some tools write the head of a tied model too.
   folder_.Write("model/config.json", TinyConfigJson({.tied_embeddings = true}));
   const ModelFolder tied = *ModelFolder::Open(folder_ / "model");
   ASSERT_NE(tied.Find("lm_head.weight"), nullptr);
-  EXPECT_FALSE(IsKept(tied, "lm_head.weight"));
-  EXPECT_THAT(NamesOf(OutputShards(tied, kScheme).back()),
+  EXPECT_FALSE(IsKeptInUniform(tied, "lm_head.weight"));
+  EXPECT_THAT(NamesOf(UniformShards(tied).back()),
               UnorderedElementsAre("model.embed_tokens.weight", "model.norm.weight"));
 }
 
 TEST_F(OutputLayoutTest, QuantizesNothingThatOnlyLooksLikeALinear) {
   const ModelFolder source = Make({});
-  for (const char* name : {"model.layers.0.self_attn.q_proj.bias", "model.layers.0.self_attn.rotary_emb.inv_freq",
-                           "model.layers.0.mlp.gate.weight", "vision.layers.0.mlp.up_proj.weight", "model.layers.0",
-                           "model.layers.", "model.layers.0.self_attn.q_proj.weight_scale"}) {
-    EXPECT_TRUE(IsKept(source, name)) << name;
+  for (const char* name :
+       {"model.layers.0.self_attn.q_proj.bias", "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "model.layers.0.mlp.gate.weight", "vision.layers.0.mlp.up_proj.weight", "model.layers.0", "model.layers.",
+        "model.layers.2.mlp.up_proj.weight", "model.layers.-1.mlp.up_proj.weight"}) {
+    EXPECT_TRUE(IsKeptInUniform(source, name)) << name;
   }
-  EXPECT_FALSE(IsKept(source, "model.layers.1.mlp.up_proj.weight"));
+  EXPECT_FALSE(IsKeptInUniform(source, "model.layers.1.mlp.up_proj.weight"));
 }
 
 TEST_F(OutputLayoutTest, ListsEveryTensorInTheIndex) {
-  const std::vector<OutputShard> shards = OutputShards(Make({}), kScheme);
+  const std::vector<OutputShard> shards = UniformShards(Make({}));
   const std::string text = IndexJson(shards);
   const auto index = nlohmann::json::parse(text);
   int64_t total = 0;
@@ -152,6 +161,24 @@ TEST_F(OutputLayoutTest, WritesTheIndexInOneWay) {
   }
 }
 )");
+}
+
+TEST_F(OutputLayoutTest, MergesNeighboursUpToASize) {
+  const auto shard = [](const std::string& name, int64_t bytes) {
+    return OutputShard{.file_name = name, .tensors = {{name, Dtype::kUint8, {bytes}}}};
+  };
+  const auto merged =
+      MergeShards({shard("a", 60), shard("b", 40), shard("c", 1), shard("d", 500), shard("e", 100)}, 100);
+  std::vector<std::string> contents;
+  for (const OutputShard& one : merged) {
+    std::string names = one.file_name + ":";
+    for (const TensorSpec& tensor : one.tensors) names += tensor.name;
+    contents.push_back(names);
+  }
+  EXPECT_THAT(contents,
+              ::testing::ElementsAre("model-00001-of-00004.safetensors:ab", "model-00002-of-00004.safetensors:c",
+                                     "model-00003-of-00004.safetensors:d", "model-00004-of-00004.safetensors:e"));
+  EXPECT_EQ(MergeShards({shard("a", 60), shard("b", 40)}, 1000).front().file_name, "model.safetensors");
 }
 
 }  // namespace

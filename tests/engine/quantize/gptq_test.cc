@@ -20,7 +20,8 @@ constexpr int64_t kColumns = 96;
 constexpr double kPercdamp = 0.01;
 
 struct Problem {
-  at::Tensor weight, hessian, scale;
+  at::Tensor weight, hessian;
+  QuantizationGrid grid;
   WeightScheme scheme;
 };
 
@@ -29,7 +30,7 @@ Problem MakeProblem(int bits, int64_t seed, int64_t columns = kColumns) {
   Problem problem{.weight = at::randn({kRows, columns}, generator), .scheme = {.bits = bits, .group_size = 32}};
   const at::Tensor inputs = CorrelatedInputs(4 * columns, columns, seed);
   problem.hessian = Moment(inputs, inputs).to(at::kFloat);
-  problem.scale = *SearchScales(problem.weight, at::ones({columns}), problem.scheme, ClipSearch::kNone);
+  problem.grid = *SearchGrid(problem.weight, at::ones({columns}), problem.scheme, ClipSearch::kNone);
   return problem;
 }
 
@@ -38,8 +39,13 @@ at::Tensor Damped(const at::Tensor& hessian) {
   return exact + kPercdamp * exact.diagonal().mean() * at::eye(exact.size(0), at::kDouble);
 }
 
+at::Tensor Dequantized(const Problem& problem, const at::Tensor& codes) {
+  return Dequantize(
+      {.codes = codes, .scale = problem.grid.scale, .zero_point = problem.grid.zero_point, .scheme = problem.scheme});
+}
+
 double LossOf(const Problem& problem, const at::Tensor& codes) {
-  return MeasureProxyLoss(problem.weight, Dequantize(codes, problem.scale), problem.hessian).loss;
+  return MeasureProxyLoss(problem.weight, Dequantized(problem, codes), problem.hessian).loss;
 }
 
 struct GptqCase {
@@ -54,9 +60,9 @@ TEST_P(GptqTest, GivesTheCodesOfBrainSurgery) {
   for (int64_t seed = 0; seed < 3; ++seed) {
     const Problem problem = MakeProblem(bits, seed);
     ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, act_order));
-    ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.scale, factor, bits));
+    ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, bits));
     const at::Tensor expected =
-        QuantizeByBrainSurgery(problem.weight, problem.scale, Damped(problem.hessian), factor.order, bits);
+        QuantizeByBrainSurgery(problem.weight, problem.grid.scale, Damped(problem.hessian), factor.order, bits);
     // A value that lies within float's reach of a tie may fall to either side, and moves its row from there on.
     const double equal = (codes.to(at::kLong) == expected).to(at::kDouble).mean().item<double>();
     EXPECT_GE(equal, 0.999) << "seed " << seed;
@@ -67,8 +73,8 @@ TEST_P(GptqTest, LosesLessThanRounding) {
   const auto [bits, act_order] = GetParam();
   const Problem problem = MakeProblem(bits, 7);
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, act_order));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.scale, factor, bits));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor rounded, QuantizeRtn(problem.weight, problem.scale, bits));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, bits));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor rounded, QuantizeRtn(problem.weight, problem.grid, bits));
   EXPECT_LT(LossOf(problem, codes), 0.7 * LossOf(problem, rounded));
 }
 
@@ -81,30 +87,56 @@ INSTANTIATE_TEST_SUITE_P(Widths, GptqTest,
                                   (test.param.act_order == ActOrder::kWeight ? "_actorder" : "_inorder");
                          });
 
+TEST(AsymmetricGptqTest, LosesLessThanRoundingAndThanASymmetricGrid) {
+  Problem problem = MakeProblem(4, 11);
+  problem.weight = problem.weight.abs();  // one-sided: what zero points are for
+  const auto loss_on = [&problem](Symmetry symmetry) {
+    problem.scheme.symmetry = symmetry;
+    problem.grid = *SearchGrid(problem.weight, at::ones({kColumns}), problem.scheme, ClipSearch::kNone);
+    const HessianFactor factor = *FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight);
+    const double by_gptq = LossOf(problem, *QuantizeGptq(problem.weight, problem.grid, factor, 4));
+    EXPECT_LT(by_gptq, 0.7 * LossOf(problem, *QuantizeRtn(problem.weight, problem.grid, 4)));
+    return by_gptq;
+  };
+  const double symmetric = loss_on(Symmetry::kSymmetric);
+  EXPECT_LT(loss_on(Symmetry::kAsymmetric), 0.5 * symmetric);
+}
+
+TEST(AsymmetricGptqTest, ReproducesWeightsThatLieOnTheGrid) {
+  Problem problem = MakeProblem(4, 12);
+  problem.scheme.symmetry = Symmetry::kAsymmetric;
+  problem.grid.zero_point = at::randint(-8, 8, problem.grid.scale.sizes(), at::kLong).to(at::kChar);
+  const at::Tensor codes = at::randint(-8, 8, {kRows, kColumns}, at::kLong).to(at::kChar);
+  problem.weight = Dequantized(problem, codes);
+  ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor found, QuantizeGptq(problem.weight, problem.grid, factor, 4));
+  EXPECT_TRUE(at::equal(found, codes));
+}
+
 TEST(GptqOptimumTest, EqualsRoundingWhenInputsAreUncorrelated) {
   Problem problem = MakeProblem(4, 1);
   problem.hessian = at::diag(at::linspace(1, 2, kColumns));
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.scale, factor, 4));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor rounded, QuantizeRtn(problem.weight, problem.scale, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor rounded, QuantizeRtn(problem.weight, problem.grid, 4));
   EXPECT_TRUE(at::equal(codes, rounded));
 }
 
 TEST(GptqOptimumTest, ReproducesWeightsThatLieOnTheGrid) {
   Problem problem = MakeProblem(4, 2);
   const at::Tensor codes = at::randint(-8, 8, {kRows, kColumns}, at::kLong).to(at::kChar);
-  problem.weight = Dequantize(codes, problem.scale);
+  problem.weight = Dequantized(problem, codes);
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor found, QuantizeGptq(problem.weight, problem.scale, factor, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor found, QuantizeGptq(problem.weight, problem.grid, factor, 4));
   EXPECT_TRUE(at::equal(found, codes));
 }
 
 TEST(GptqOptimumTest, HandlesPanelsThatDoNotFillTheLastOne) {
   const Problem problem = MakeProblem(4, 3, 160);
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.scale, factor, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, 4));
   const at::Tensor expected =
-      QuantizeByBrainSurgery(problem.weight, problem.scale, Damped(problem.hessian), factor.order, 4);
+      QuantizeByBrainSurgery(problem.weight, problem.grid.scale, Damped(problem.hessian), factor.order, 4);
   EXPECT_GE((codes.to(at::kLong) == expected).to(at::kDouble).mean().item<double>(), 0.999);
 }
 
@@ -129,7 +161,7 @@ TEST(HessianFactorTest, ZeroesDeadColumns) {
   problem.hessian.select(1, 17).zero_();
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
   EXPECT_EQ(factor.dead_columns, 1);
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.scale, factor, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, 4));
   EXPECT_TRUE(codes.select(1, 17).eq(0).all().item<bool>());
 }
 
@@ -157,15 +189,15 @@ TEST(HessianFactorTest, RefusesValuesThatAreNotFinite) {
 
 TEST(QuantizeTest, RefusesShapesThatDoNotFit) {
   const Problem problem = MakeProblem(4, 6);
-  EXPECT_THAT(QuantizeRtn(problem.weight, at::ones({kRows + 1, 3}), 4),
+  EXPECT_THAT(QuantizeRtn(problem.weight, {.scale = at::ones({kRows + 1, 3})}, 4),
               StatusIs(absl::StatusCode::kInvalidArgument, ::testing::_));
-  EXPECT_THAT(QuantizeRtn(problem.weight, at::ones({kRows, 5}), 4),
+  EXPECT_THAT(QuantizeRtn(problem.weight, {.scale = at::ones({kRows, 5})}, 4),
               StatusIs(absl::StatusCode::kInvalidArgument, ::testing::_));
 }
 
 TEST(QuantizeTest, RoundsHalfToEven) {
   const at::Tensor weight = at::tensor({0.5F, 1.5F, 2.5F, -0.5F, -1.5F, 100.0F, -100.0F, 0.0F}).view({1, 8});
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeRtn(weight, at::ones({1, 1}), 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeRtn(weight, {.scale = at::ones({1, 1})}, 4));
   EXPECT_TRUE(at::equal(codes, at::tensor({0, 2, 2, 0, -2, 7, -8, 0}, at::kChar).view({1, 8})));
 }
 

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/checkpoint/mapped_tensor.h"
+
+#include <ATen/ATen.h>
+
+#include "absl/strings/str_cat.h"
+
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+absl::StatusOr<at::ScalarType> FileScalarType(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kBfloat16:
+      return at::kBFloat16;
+    case Dtype::kFloat16:
+      return at::kHalf;
+    case Dtype::kFloat32:
+      return at::kFloat;
+    case Dtype::kInt32:
+      return at::kInt;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat("tensors of type ", DtypeName(dtype), " are not read"));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<at::Tensor> MapTensor(absl::string_view bytes, const TensorInfo& info) {
+  PIVOT_ASSIGN_OR_RETURN(const at::ScalarType type, FileScalarType(info.dtype));
+  // ATen has no tensors over constant memory.
+  void* data = const_cast<char*>(bytes.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  return at::from_blob(data, info.shape, at::TensorOptions().dtype(type));
+}
+
+}  // namespace pivot

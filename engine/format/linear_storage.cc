@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/format/linear_storage.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+
+namespace pivot {
+namespace {
+
+constexpr std::array<absl::string_view, 8> kSuffixes = {
+    ".weight_packed", ".weight_scale", ".weight_shape", ".weight_zero_point",
+    ".qweight",       ".qzeros",       ".scales",       ".g_idx"};
+
+// Positions are those of CodeLayout.
+constexpr std::array<absl::string_view, 4> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16"};
+
+std::vector<TensorSpec> PackQuantizedTensors(absl::string_view module, LinearShape shape,
+                                             const LinearStorage& storage) {
+  const WeightScheme& scheme = storage.scheme;
+  const int64_t groups = shape.in_features / scheme.group_size;
+  std::vector<TensorSpec> tensors = {
+      {absl::StrCat(module, ".weight_packed"),
+       Dtype::kInt32,
+       {shape.out_features, PackedWords(shape.in_features, scheme.bits)}},
+      {absl::StrCat(module, ".weight_scale"), storage.scale_dtype, {shape.out_features, groups}},
+      {absl::StrCat(module, ".weight_shape"), Dtype::kInt64, {2}},
+  };
+  if (!scheme.is_symmetric()) {
+    tensors.push_back({absl::StrCat(module, ".weight_zero_point"),
+                       Dtype::kInt32,
+                       {PackedWords(shape.out_features, scheme.bits), groups}});
+  }
+  return tensors;
+}
+
+std::vector<TensorSpec> GptqTensors(absl::string_view module, LinearShape shape, const WeightScheme& scheme) {
+  const int64_t groups = shape.in_features / scheme.group_size;
+  return {
+      {absl::StrCat(module, ".qweight"),
+       Dtype::kInt32,
+       {PackedWords(shape.in_features, scheme.bits), shape.out_features}},
+      {absl::StrCat(module, ".qzeros"), Dtype::kInt32, {groups, PackedWords(shape.out_features, scheme.bits)}},
+      {absl::StrCat(module, ".scales"), Dtype::kFloat16, {groups, shape.out_features}},
+      {absl::StrCat(module, ".g_idx"), Dtype::kInt32, {shape.in_features}},
+  };
+}
+
+}  // namespace
+
+std::vector<TensorSpec> StoredTensors(absl::string_view module, LinearShape shape, const LinearStorage& storage) {
+  if (storage.layout == CodeLayout::kPlainBf16)
+    return {{absl::StrCat(module, ".weight"), Dtype::kBfloat16, {shape.out_features, shape.in_features}}};
+  return storage.is_gptq() ? GptqTensors(module, shape, storage.scheme) : PackQuantizedTensors(module, shape, storage);
+}
+
+absl::Span<const absl::string_view> StoredTensorSuffixes() { return kSuffixes; }
+
+int64_t StoredBytes(LinearShape shape, const LinearStorage& storage) {
+  int64_t bits = 0;
+  for (const TensorSpec& tensor : StoredTensors("", shape, storage)) {
+    int64_t elements = 1;
+    for (const int64_t size : tensor.shape) elements *= size;
+    bits += elements * DtypeBits(tensor.dtype);
+  }
+  return bits / 8;
+}
+
+double BitsPerWeight(LinearShape shape, const LinearStorage& storage) {
+  const int64_t weights = shape.out_features * shape.in_features;
+  // What weight_shape takes says nothing about a weight.
+  const int64_t apart = storage.layout == CodeLayout::kPackQuantized ? 2 * int64_t{sizeof(int64_t)} : 0;
+  return 8.0 * static_cast<double>(StoredBytes(shape, storage) - apart) / static_cast<double>(weights);
+}
+
+absl::string_view FormatName(CodeLayout layout) { return kFormatNames[static_cast<size_t>(layout)]; }
+
+std::optional<CodeLayout> FindFormat(absl::string_view name) {
+  const auto found = std::find(kFormatNames.begin(), kFormatNames.end(), name);
+  if (found == kFormatNames.end()) return std::nullopt;
+  return static_cast<CodeLayout>(found - kFormatNames.begin());
+}
+
+}  // namespace pivot

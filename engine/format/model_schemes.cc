@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/format/model_schemes.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+
+namespace pivot {
+namespace {
+
+/// "self_attn.q_proj" -> {"self_attn", "q_proj"}.
+std::pair<std::string, std::string> SplitModule(absl::string_view name) {
+  const size_t dot = name.rfind('.');
+  return {std::string(name.substr(0, dot)), std::string(name.substr(dot + 1))};
+}
+
+/// Children of a parent module, in the order of the table.
+struct Children {
+  std::string parent;
+  std::vector<std::string> names;
+};
+
+/// The layers of one block that have the scheme, by parent module.
+std::vector<Children> ChildrenWith(const Architecture& architecture, const ModelSchemes& schemes, int block,
+                                   const std::optional<WeightScheme>& scheme) {
+  std::vector<Children> found;
+  const auto add = [&found](absl::string_view name) {
+    auto [parent, child] = SplitModule(name);
+    auto entry = std::find_if(found.begin(), found.end(), [&p = parent](const Children& c) { return c.parent == p; });
+    if (entry == found.end()) entry = found.insert(found.end(), {parent, {}});
+    entry->names.push_back(std::move(child));
+  };
+  for (const LinearGroup& group : architecture.groups) {
+    bool all = true;
+    for (const LinearRole role : group.members) {
+      const bool has = schemes.at(block, role) == scheme;
+      if (has) add(architecture.linear(role).name);
+      all = all && has;
+    }
+    if (all && !group.fused_name.empty()) add(group.fused_name);
+  }
+  return found;
+}
+
+}  // namespace
+
+ModelSchemes ModelSchemes::Uniform(const ModelConfig& config, const WeightScheme& scheme) {
+  ModelSchemes schemes(config);
+  for (int block = 0; block < schemes.num_blocks(); ++block) {
+    for (const LinearEntry& linear : config.architecture->linears) schemes.Set(block, linear.role, scheme);
+  }
+  return schemes;
+}
+
+std::vector<WeightScheme> ModelSchemes::Distinct() const {
+  std::vector<std::pair<WeightScheme, int>> counts;
+  for (const auto& block : blocks_) {
+    for (const std::optional<WeightScheme>& scheme : block) {
+      if (!scheme.has_value()) continue;
+      auto found =
+          std::find_if(counts.begin(), counts.end(), [&](const auto& entry) { return entry.first == *scheme; });
+      if (found == counts.end()) found = counts.insert(counts.end(), {*scheme, 0});
+      ++found->second;
+    }
+  }
+  std::stable_sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<WeightScheme> distinct;
+  distinct.reserve(counts.size());
+  for (const auto& [scheme, count] : counts) distinct.push_back(scheme);
+  return distinct;
+}
+
+std::vector<std::string> LayerExpressions(const ModelConfig& config, const ModelSchemes& schemes,
+                                          const std::optional<WeightScheme>& scheme) {
+  const Architecture& architecture = *config.architecture;
+  // (parent, alternatives) -> blocks, in the order in which they are met.
+  std::vector<std::pair<std::pair<std::string, std::string>, std::vector<int>>> sets;
+  for (int block = 0; block < schemes.num_blocks(); ++block) {
+    for (const Children& children : ChildrenWith(architecture, schemes, block, scheme)) {
+      const std::pair key(children.parent, absl::StrJoin(children.names, "|"));
+      auto found = std::find_if(sets.begin(), sets.end(), [&key](const auto& entry) { return entry.first == key; });
+      if (found == sets.end()) found = sets.insert(sets.end(), {key, {}});
+      found->second.push_back(block);
+    }
+  }
+  const std::string container = SplitModule(absl::StripSuffix(architecture.block_prefix, ".")).second;
+  std::vector<std::string> expressions;
+  for (const auto& [key, blocks] : sets) {
+    const bool is_everywhere = blocks.size() == static_cast<size_t>(schemes.num_blocks());
+    expressions.push_back(absl::StrCat(
+        ".*", container, "\\.", is_everywhere ? "\\d+" : absl::StrCat("(", absl::StrJoin(blocks, "|"), ")"), "\\.",
+        absl::StrReplaceAll(key.first, {{".", "\\."}}), "\\.(", key.second, ")$"));
+  }
+  return expressions;
+}
+
+}  // namespace pivot

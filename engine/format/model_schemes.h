@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_FORMAT_MODEL_SCHEMES_H_
+#define PIVOT_ENGINE_FORMAT_MODEL_SCHEMES_H_
+
+// The scheme of every linear layer of a model's decoder blocks.
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/format/weight_scheme.h"
+#include "engine/model/model_config.h"
+
+namespace pivot {
+
+class ModelSchemes {
+ public:
+  /// All layers plain.
+  explicit ModelSchemes(const ModelConfig& config) : blocks_(static_cast<size_t>(config.num_blocks)) {}
+
+  /// All layers of the architecture alike.
+  static ModelSchemes Uniform(const ModelConfig& config, const WeightScheme& scheme);
+
+  int num_blocks() const { return static_cast<int>(blocks_.size()); }
+
+  /// Nothing: the weight is stored plainly.
+  const std::optional<WeightScheme>& at(int block, LinearRole role) const {
+    return blocks_[static_cast<size_t>(block)][static_cast<size_t>(role)];
+  }
+  void Set(int block, LinearRole role, std::optional<WeightScheme> scheme) {
+    blocks_[static_cast<size_t>(block)][static_cast<size_t>(role)] = scheme;
+  }
+
+  /// Each scheme once: the one of the most layers first, of equals the one met first.
+  std::vector<WeightScheme> Distinct() const;
+
+ private:
+  static constexpr size_t kNumRoles = 7;
+  std::vector<std::array<std::optional<WeightScheme>, kNumRoles>> blocks_;
+};
+
+/// Expressions that match exactly the layers which have `scheme` (nothing: which are plain), and what serving runtimes
+/// fuse them to: one for each parent module and set of blocks, as
+/// `.*layers\.(0|7)\.mlp\.(gate_proj|up_proj|gate_up_proj)$`. When all blocks are alike the number is `\d+`. Members of
+/// a fused layer must have one scheme.
+std::vector<std::string> LayerExpressions(const ModelConfig& config, const ModelSchemes& schemes,
+                                          const std::optional<WeightScheme>& scheme);
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_FORMAT_MODEL_SCHEMES_H_

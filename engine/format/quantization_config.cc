@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/format/quantization_config.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "engine/format/unsupported.h"
+#include "engine/model/json.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+std::optional<LinearStorage> QuantizationConfig::StorageOf(absl::string_view module) const {
+  if (const auto* gptq = std::get_if<GptqConfig>(&config_)) {
+    const auto scheme = gptq->SchemeOf(module);
+    if (!scheme.has_value()) return std::nullopt;
+    return LinearStorage{.layout = gptq->layout, .scheme = *scheme};
+  }
+  const WeightScheme* scheme = std::get<PackQuantizedConfig>(config_).SchemeOf(module);
+  if (scheme == nullptr) return std::nullopt;
+  return LinearStorage{.layout = CodeLayout::kPackQuantized, .scheme = *scheme};
+}
+
+absl::StatusOr<QuantizationConfig> ParseQuantizationConfig(const json& quantization_config) {
+  JsonFields fields(quantization_config, "quantization_config");
+  const std::string method = fields.Text("quant_method");
+  if (!fields.status().ok()) return UnreadableConfig(fields.status());
+  if (method == "compressed-tensors") {
+    PIVOT_ASSIGN_OR_RETURN(PackQuantizedConfig config, ParsePackQuantized(quantization_config));
+    return QuantizationConfig(std::move(config));
+  }
+  if (IsGptqMethod(method)) {
+    PIVOT_ASSIGN_OR_RETURN(GptqConfig config, ParseGptq(quantization_config));
+    return QuantizationConfig(std::move(config));
+  }
+  return UnsupportedConfig(
+      absl::StrCat("has the method \"", method, "\"; compressed-tensors, gptq, mixed_gptq and auto-round are read"));
+}
+
+ordered_json QuantizationConfigJson(const ModelConfig& config, const ModelSchemes& schemes, CodeLayout layout) {
+  if (layout == CodeLayout::kPlainBf16) return nullptr;
+  return layout == CodeLayout::kPackQuantized ? PackQuantizedJson(config, schemes) : GptqJson(config, schemes, layout);
+}
+
+absl::StatusOr<std::string> WithQuantizationConfig(absl::string_view source_config_json,
+                                                   const ordered_json& quantization_config) {
+  ordered_json config =
+      ordered_json::parse(source_config_json.begin(), source_config_json.end(), nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) return absl::InvalidArgumentError("config.json is not a JSON object");
+  config.erase("auto_map");
+  if (quantization_config.is_null()) {
+    config.erase("quantization_config");
+  } else {
+    config["quantization_config"] = quantization_config;
+  }
+  return config.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace pivot

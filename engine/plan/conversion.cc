@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/plan/conversion.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+#include "engine/model/json.h"
+#include "engine/plan/compress_spec.h"
+#include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+using nlohmann::json;
+
+// What every reader of GPTQ's words asks of both sides of a matrix.
+constexpr int64_t kGptqMultiple = 32;
+
+bool IsGptq(CodeLayout layout) { return layout == CodeLayout::kGptqV1 || layout == CodeLayout::kGptqV2; }
+
+absl::Status InvalidSpec(absl::string_view field, absl::string_view problem) {
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(field, " ", problem)), "INVALID_SPEC",
+                    absl::StrCat("job.spec.convert.", field));
+}
+
+absl::Status CannotExpress(absl::string_view problem) {
+  return WithReason(absl::FailedPreconditionError(problem), "FORMAT_CANNOT_EXPRESS");
+}
+
+/// Calls `visit(module, shape, storage)` for each linear that is stored as codes, until it fails.
+template <typename Visit>
+absl::Status VisitQuantized(const CheckpointFolder& folder, const Visit& visit) {
+  const ModelConfig& config = folder.model.config();
+  for (int block = 0; block < config.num_blocks; ++block) {
+    for (const LinearEntry& linear : config.architecture->linears) {
+      const std::string module = BlockPrefix(*config.architecture, block) + std::string(linear.name);
+      const LinearShape shape = ShapeOf(config, linear.role);
+      const auto storage = folder.StorageOf(module, shape);
+      if (storage.has_value()) PIVOT_RETURN_IF_ERROR(visit(module, shape, *storage));
+    }
+  }
+  return absl::OkStatus();
+}
+
+/// compressed-tensors keeps the type that the scales have, so that nothing is rounded.
+Dtype ScaleDtype(const CheckpointFolder& folder) {
+  Dtype dtype = Dtype::kBfloat16;
+  const absl::Status ignored =
+      VisitQuantized(folder, [&](const std::string& module, LinearShape, const LinearStorage& storage) {
+        const TensorInfo* info = folder.model.Find(module + (storage.is_gptq() ? ".scales" : ".weight_scale"));
+        if (info != nullptr) dtype = info->dtype;
+        return absl::OkStatus();
+      });
+  return dtype;
+}
+
+}  // namespace
+
+std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, CodeLayout layout) {
+  if (!IsGptq(layout)) return "";
+  if (scheme.bits != 2 && scheme.bits != 3 && scheme.bits != 4 && scheme.bits != 8)
+    return absl::StrCat("has ", scheme.bits, " bits; GPTQ has 2, 3, 4 and 8");
+  if (layout == CodeLayout::kGptqV1 && !scheme.is_symmetric())
+    return "has zero points, which readers of GPTQ v1 do not agree about; gptq_v2 has room for them";
+  if (shape.in_features % kGptqMultiple != 0 || shape.out_features % kGptqMultiple != 0) {
+    return absl::StrCat("is [", shape.out_features, ", ", shape.in_features, "]; GPTQ needs multiples of ",
+                        kGptqMultiple);
+  }
+  return "";
+}
+
+std::string GptqConfigText(const nlohmann::ordered_json& quantization_config) {
+  return quantization_config.dump(2) + "\n";
+}
+
+absl::StatusOr<ConversionSpec> ResolveConversion(const json& task) {
+  JsonFields fields(task, "convert");
+  ConversionSpec spec;
+  PIVOT_ASSIGN_OR_RETURN(spec.source_path, SourcePath(task));
+  const std::string format = fields.OptionalText("format").value_or("compressed_tensors");
+  spec.shard_bytes = fields.OptionalInteger("shard_bytes").value_or(0);
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  const auto layout = FindFormat(format == "unspecified" ? "compressed_tensors" : format);
+  if (!layout.has_value()) {
+    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16"));
+  }
+  spec.layout = *layout;
+  if (spec.shard_bytes < 0) return InvalidSpec("shard_bytes", "must be 0 (a shard for each decoder block) or more");
+  return spec;
+}
+
+absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLayout layout, int64_t shard_bytes) {
+  Conversion conversion{.form = {.layout = layout, .scale_dtype = ScaleDtype(source)}, .schemes = source.Schemes()};
+  const bool is_plain = conversion.schemes.Distinct().empty();
+  if (is_plain && layout != CodeLayout::kPlainBf16) {
+    return CannotExpress(
+        absl::StrCat(source.model.path(), " is not quantized; pivot compress makes a quantized model of it"));
+  }
+  PIVOT_RETURN_IF_ERROR(
+      VisitQuantized(source, [&](const std::string& module, LinearShape shape, const LinearStorage& storage) {
+        const std::string why = WhyNotExpressible(shape, storage.scheme, layout);
+        return why.empty() ? absl::OkStatus() : CannotExpress(absl::StrCat(module, " ", why));
+      }));
+  conversion.shards = OutputShards(source.model, conversion.schemes, conversion.form);
+  if (shard_bytes > 0) conversion.shards = MergeShards(std::move(conversion.shards), shard_bytes);
+  const auto quantization = QuantizationConfigJson(source.model.config(), conversion.schemes, layout);
+  PIVOT_ASSIGN_OR_RETURN(conversion.texts["config.json"],
+                         WithQuantizationConfig(source.model.config_text(), quantization));
+  if (IsGptq(layout)) conversion.texts["quantize_config.json"] = GptqConfigText(quantization);
+  return conversion;
+}
+
+}  // namespace pivot

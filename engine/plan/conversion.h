@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_ENGINE_PLAN_CONVERSION_H_
+#define PIVOT_ENGINE_PLAN_CONVERSION_H_
+
+// What another format of a folder will consist of. From headers alone; no weight is read.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+
+#include "engine/format/checkpoint_folder.h"
+#include "engine/plan/output_layout.h"
+
+namespace pivot {
+
+struct ConversionSpec {
+  std::string source_path;
+  CodeLayout layout = CodeLayout::kPackQuantized;
+  int64_t shard_bytes = 0;  // 0: a shard for each decoder block and one for the rest
+};
+
+/// The spec in the JSON form of pivot.v1.ConvertTask. kInvalidArgument with the field (reason INVALID_SPEC).
+absl::StatusOr<ConversionSpec> ResolveConversion(const nlohmann::json& task);
+
+struct Conversion {
+  StorageForm form;
+  ModelSchemes schemes;  // of the source
+  std::vector<OutputShard> shards;
+  std::map<std::string, std::string> texts;  // config.json, and quantize_config.json for GPTQ
+};
+
+/// Why a layer of this shape and scheme cannot be stored in the layout: "has 5 bits; GPTQ has 2, 3, 4 and 8". Empty
+/// when it can.
+std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, CodeLayout layout);
+
+/// quantize_config.json of a GPTQ folder, which holds its quantization_config once more.
+std::string GptqConfigText(const nlohmann::ordered_json& quantization_config);
+
+/// kFailedPrecondition with reason FORMAT_CANNOT_EXPRESS, naming a layer, when the format has no room for what the
+/// folder holds, or when the folder is plain and the format is not.
+absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLayout layout, int64_t shard_bytes);
+
+}  // namespace pivot
+
+#endif  // PIVOT_ENGINE_PLAN_CONVERSION_H_

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cfloat>
+
+#include "kernels/launchers.cuh"
+
+namespace pivot {
+namespace {
+
+// Sixteen threads share a group, as the sixteen partial sums of the CPU version do, so that both give the same bits.
+constexpr int kLanes = 16;
+constexpr int kThreads = 256;
+
+struct Grid {
+  float scale;
+  float zero_point;
+};
+
+__device__ float RoundToBf16OnDevice(float value) {
+  const unsigned bits = __float_as_uint(value);
+  return __uint_as_float((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
+}
+
+__device__ Grid GridOf(float low, float range, float shrink, float lowest, float highest) {
+  Grid grid{RoundToBf16OnDevice(range * shrink), 0.0F};
+  grid.zero_point = fminf(fmaxf(lowest - rintf(low * shrink / grid.scale), lowest), highest);
+  return grid;
+}
+
+__device__ float SquareOf(float weight, float importance, const Grid& grid, float lowest, float highest) {
+  const float clamped = fminf(fmaxf(weight / grid.scale + grid.zero_point, lowest), highest);
+  const float error = weight - (rintf(clamped) - grid.zero_point) * grid.scale;
+  return importance * (error * error);
+}
+
+/// Partial sums added up from lane 0 to lane 15; every lane gets the total.
+__device__ float SumInOrder(float partial) {
+  float total = 0;
+  for (int lane = 0; lane < kLanes; ++lane) total += __shfl_sync(0xFFFFFFFFU, partial, lane, kLanes);
+  return total;
+}
+
+__global__ void __launch_bounds__(kThreads) AsymmetricClipKernel(AsymmetricClipInput input, int64_t num_groups) {
+  const int64_t group = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / kLanes;
+  const int lane = static_cast<int>(threadIdx.x) % kLanes;
+  // Threads behind the last group go along with it: the shuffles need whole warps.
+  const int64_t safe_group = group < num_groups ? group : num_groups - 1;
+  const float* weight = input.weight + safe_group * input.group_size;
+  const float* importance = input.importance + safe_group * input.group_size % input.columns;
+  float low = 0;
+  float high = 0;
+  for (int64_t i = lane; i < input.group_size; i += kLanes) {
+    low = fminf(low, weight[i]);
+    high = fmaxf(high, weight[i]);
+  }
+  for (int offset = kLanes / 2; offset > 0; offset /= 2) {
+    low = fminf(low, __shfl_xor_sync(0xFFFFFFFFU, low, offset, kLanes));
+    high = fmaxf(high, __shfl_xor_sync(0xFFFFFFFFU, high, offset, kLanes));
+  }
+  const auto lowest = -static_cast<float>(1 << (input.bits - 1));
+  const auto highest = static_cast<float>((1 << (input.bits - 1)) - 1);
+  const float base = (high - low) / static_cast<float>((1 << input.bits) - 1);
+  const bool is_zero = base < FLT_MIN * 256.0F;
+  Grid best = is_zero ? Grid{1.0F, 0.0F} : GridOf(low, base, 1.0F, lowest, highest);
+  float best_error = INFINITY;
+  const int num_steps = input.num_steps == 1 ? 0 : input.num_steps;
+  for (int step = 0; step < num_steps; ++step) {
+    const Grid grid = GridOf(low, base, 1.0F - static_cast<float>(step) / 100.0F, lowest, highest);
+    float partial = 0;
+    for (int64_t i = lane; i < input.group_size; i += kLanes) {
+      partial += SquareOf(weight[i], importance[i], grid, lowest, highest);
+    }
+    const float error = SumInOrder(partial);
+    if (!is_zero && error < best_error) {
+      best_error = error;
+      best = grid;
+    }
+  }
+  if (lane == 0 && group < num_groups) {
+    input.scale[group] = best.scale;
+    input.zero_point[group] = static_cast<int8_t>(best.zero_point);
+  }
+}
+
+}  // namespace
+
+cudaError_t LaunchAsymmetricClip(const AsymmetricClipInput& input, cudaStream_t stream) {
+  const int64_t num_groups = input.rows * (input.columns / input.group_size);
+  if (num_groups == 0) return cudaSuccess;
+  const auto blocks = static_cast<unsigned>((num_groups * kLanes + kThreads - 1) / kThreads);
+  AsymmetricClipKernel<<<blocks, kThreads, 0, stream>>>(input, num_groups);
+  return cudaGetLastError();
+}
+
+}  // namespace pivot

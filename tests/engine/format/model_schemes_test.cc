@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/format/model_schemes.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace pivot {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr WeightScheme kFour{.bits = 4, .group_size = 128};
+constexpr WeightScheme kEight{.bits = 8, .group_size = 128};
+
+ModelConfig Config() { return {.architecture = FindArchitecture("llama"), .num_blocks = 4}; }
+
+TEST(ModelSchemesTest, ListsTheMostCommonSchemeFirst) {
+  ModelSchemes schemes = ModelSchemes::Uniform(Config(), kFour);
+  schemes.Set(0, LinearRole::kDown, kEight);
+  EXPECT_THAT(schemes.Distinct(), ElementsAre(kFour, kEight));
+  EXPECT_THAT(ModelSchemes(Config()).Distinct(), IsEmpty());
+}
+
+TEST(ModelSchemesTest, NamesNoBlocksWhenAllAreAlike) {
+  EXPECT_THAT(LayerExpressions(Config(), ModelSchemes::Uniform(Config(), kFour), kFour),
+              ElementsAre(R"(.*layers\.\d+\.self_attn\.(q_proj|k_proj|v_proj|qkv_proj|o_proj)$)",
+                          R"(.*layers\.\d+\.mlp\.(gate_proj|up_proj|gate_up_proj|down_proj)$)"));
+}
+
+TEST(ModelSchemesTest, NamesTheBlocksThatDiffer) {
+  ModelSchemes schemes = ModelSchemes::Uniform(Config(), kFour);
+  for (const int block : {1, 3}) schemes.Set(block, LinearRole::kDown, kEight);
+  EXPECT_THAT(LayerExpressions(Config(), schemes, kEight), ElementsAre(R"(.*layers\.(1|3)\.mlp\.(down_proj)$)"));
+  EXPECT_THAT(LayerExpressions(Config(), schemes, kFour),
+              ElementsAre(R"(.*layers\.\d+\.self_attn\.(q_proj|k_proj|v_proj|qkv_proj|o_proj)$)",
+                          R"(.*layers\.(0|2)\.mlp\.(gate_proj|up_proj|gate_up_proj|down_proj)$)",
+                          R"(.*layers\.(1|3)\.mlp\.(gate_proj|up_proj|gate_up_proj)$)"));
+}
+
+TEST(ModelSchemesTest, NamesLayersThatArePlain) {
+  ModelSchemes schemes = ModelSchemes::Uniform(Config(), kFour);
+  EXPECT_THAT(LayerExpressions(Config(), schemes, std::nullopt), IsEmpty());
+  for (const LinearRole role : {LinearRole::kQuery, LinearRole::kKey, LinearRole::kValue})
+    schemes.Set(2, role, std::nullopt);
+  EXPECT_THAT(LayerExpressions(Config(), schemes, std::nullopt),
+              ElementsAre(R"(.*layers\.(2)\.self_attn\.(q_proj|k_proj|v_proj|qkv_proj)$)"));
+}
+
+}  // namespace
+}  // namespace pivot

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/convert.h"
+
+#include <ATen/ATen.h>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "engine/forward/weights.h"
+#include "engine/tasks/tasks.h"
+#include "proto/files/durable_file.h"
+#include "proto/files/sha256.h"
+#include "proto/status/reason.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace pivot {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ConvertTest : public ::testing::Test {
+ protected:
+  ConvertTest() {
+    EXPECT_OK(WriteTinyModel(model_, {.num_blocks = 2}));
+    hooks_.warning = [this](const std::string&, const std::string& message) { warnings_.push_back(message); };
+    hooks_.publish = [this](const StagedPivot& staged) {
+      published_ = staged;
+      return absl::OkStatus();
+    };
+  }
+
+  absl::Status Run(const json& spec, const std::string& staging) {
+    EXPECT_OK(MakeFolders(staging));
+    const auto device = OpenDevice("cpu", 1);
+    EXPECT_OK(device);
+    return RunTask(spec, {.job_name = "test", .staging_folder = staging, .device = &*device, .hooks = &hooks_})
+        .status();
+  }
+
+  /// A compressed folder: rounded, nothing measured.
+  std::string Compressed(const std::string& name, const json& changes = json::object()) {
+    json task{{"source", {{"path", model_}}},
+              {"bits", 4},
+              {"group_size", 32},
+              {"quantize", {{"method", "rtn"}}},
+              {"evaluation", {{"skip", true}}}};
+    task.merge_patch(changes);
+    EXPECT_OK(Run({{"compress", task}}, folder_ / name));
+    return folder_ / (name + "/pivot-0");
+  }
+
+  absl::Status Convert(const std::string& source, const std::string& format, const std::string& name,
+                       int64_t shard_bytes = 0) {
+    return Run({{"convert", {{"source", {{"path", source}}}, {"format", format}, {"shard_bytes", shard_bytes}}}},
+               folder_ / name);
+  }
+
+  /// Hashes of the folder's own files.
+  static std::map<std::string, std::string> FilesOf(const std::string& folder) {
+    std::map<std::string, std::string> hashes;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (entry.is_regular_file()) hashes[entry.path().filename().string()] = *Sha256OfFile(entry.path().string());
+    }
+    return hashes;
+  }
+
+  /// Every linear of the blocks as it dequantizes.
+  static std::map<std::string, at::Tensor> WeightsOf(const std::string& path) {
+    const auto folder = OpenCheckpoint(path);
+    EXPECT_OK(folder);
+    const WeightReader reader(*folder, at::kFloat, at::kCPU);
+    std::map<std::string, at::Tensor> weights;
+    for (int block = 0; block < 2; ++block) {
+      for (const LinearEntry& linear : folder->model.config().architecture->linears) {
+        const std::string module = "model.layers." + std::to_string(block) + "." + std::string(linear.name);
+        weights[module] = *reader.ReadExact(module, ShapeOf(folder->model.config(), linear.role));
+      }
+    }
+    return weights;
+  }
+
+  static void ExpectSameWeights(const std::string& a, const std::string& b) {
+    const auto expected = WeightsOf(a);
+    for (const auto& [module, weight] : WeightsOf(b)) EXPECT_TRUE(at::equal(weight, expected.at(module))) << module;
+  }
+
+  TemporaryFolder folder_;
+  std::string model_ = folder_ / "model";
+  JobHooks hooks_;
+  std::vector<std::string> warnings_;
+  std::optional<StagedPivot> published_;
+};
+
+TEST_F(ConvertTest, GoesToGptqAndBackWithTheSameBytes) {
+  for (const int bits : {2, 3, 4, 8}) {
+    const std::string name = std::to_string(bits);
+    const std::string packed = Compressed("packed" + name, {{"bits", bits}});
+    for (const char* format : {"gptq", "gptq_v2"}) {
+      const std::string other = format + name;
+      ASSERT_OK(Convert(packed, format, other));
+      ExpectSameWeights(packed, folder_ / (other + "/pivot-0"));
+      ASSERT_OK(Convert(folder_ / (other + "/pivot-0"), "compressed_tensors", other + "-back"));
+      // GPTQ's scales are fp16; what comes back keeps that type, so that nothing is rounded.
+      ExpectSameWeights(packed, folder_ / (other + "-back/pivot-0"));
+      ASSERT_OK(Convert(folder_ / (other + "-back/pivot-0"), format, other + "-again"));
+      EXPECT_EQ(FilesOf(folder_ / (other + "-again/pivot-0")), FilesOf(folder_ / (other + "/pivot-0")));
+    }
+  }
+}
+
+TEST_F(ConvertTest, CarriesZeroPoints) {
+  const std::string packed = Compressed("packed", {{"asymmetric", true}});
+  ASSERT_OK(Convert(packed, "gptq_v2", "gptq"));
+  ExpectSameWeights(packed, folder_ / "gptq/pivot-0");
+  EXPECT_THAT(warnings_, Contains(HasSubstr("gptq-bits (vLLM)")));
+  const absl::Status v1 = Convert(packed, "gptq", "v1");
+  EXPECT_EQ(ReasonOf(v1), "FORMAT_CANNOT_EXPRESS");
+  EXPECT_THAT(std::string(v1.message()), HasSubstr("gptq_v2"));
+}
+
+TEST_F(ConvertTest, WritesGptqsConfigurationTwice) {
+  ASSERT_OK(Convert(Compressed("packed"), "gptq", "gptq"));
+  const json config = json::parse(*ReadSmallFile(folder_ / "gptq/pivot-0/config.json", 1 << 20));
+  const json twin = json::parse(*ReadSmallFile(folder_ / "gptq/pivot-0/quantize_config.json", 1 << 20));
+  EXPECT_EQ(config["quantization_config"], twin);
+  EXPECT_EQ(twin["quant_method"], "gptq");
+  ASSERT_OK(Convert(folder_ / "gptq/pivot-0", "compressed_tensors", "back"));
+  EXPECT_FALSE(fs::exists(folder_ / "back/pivot-0/quantize_config.json")) << "it would speak of another format";
+}
+
+TEST_F(ConvertTest, DequantizesToAPlainModel) {
+  const std::string packed = Compressed("packed");
+  ASSERT_OK(Convert(packed, "bf16", "plain"));
+  ASSERT_OK_AND_ASSIGN(const CheckpointFolder plain, OpenCheckpoint(folder_ / "plain/pivot-0"));
+  EXPECT_FALSE(plain.quantization.has_value());
+  EXPECT_EQ(published_->bits_per_weight, 0);
+  EXPECT_EQ(published_->model_bits_per_weight, 16);
+  const auto expected = WeightsOf(packed);
+  for (const auto& [module, weight] : WeightsOf(folder_ / "plain/pivot-0"))
+    EXPECT_TRUE(at::equal(weight, expected.at(module).to(at::kBFloat16).to(at::kFloat))) << module;
+}
+
+TEST_F(ConvertTest, CutsWeightFilesToSize) {
+  const std::string packed = Compressed("packed");
+  ASSERT_OK(Convert(packed, "compressed_tensors", "one", int64_t{1} << 30));
+  EXPECT_TRUE(fs::exists(folder_ / "one/pivot-0/model.safetensors"));
+  ExpectSameWeights(packed, folder_ / "one/pivot-0");
+  const auto block_bytes = static_cast<int64_t>(fs::file_size(packed + "/model-00001-of-00003.safetensors"));
+  ASSERT_OK(Convert(packed, "compressed_tensors", "two", 2 * block_bytes));
+  EXPECT_TRUE(fs::exists(folder_ / "two/pivot-0/model-00002-of-00002.safetensors"));
+  ExpectSameWeights(packed, folder_ / "two/pivot-0");
+}
+
+TEST_F(ConvertTest, RefusesWhatTheFormatCannotExpress) {
+  const absl::Status plain = Convert(model_, "gptq", "a");
+  EXPECT_EQ(ReasonOf(plain), "FORMAT_CANNOT_EXPRESS");
+  EXPECT_THAT(std::string(plain.message()), HasSubstr("pivot compress"));
+  const absl::Status five = Convert(Compressed("packed", {{"bits", 5}}), "gptq", "b");
+  EXPECT_THAT(std::string(five.message()), HasSubstr("has 5 bits"));
+  EXPECT_FALSE(fs::exists(folder_ / "b/pivot-0"));
+  EXPECT_THAT(Convert(model_, "awq", "c"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("gptq_v2, bf16")));
+}
+
+TEST_F(ConvertTest, SaysWhoCannotReadIt) {
+  const std::string packed = Compressed("packed", {{"bits", 3}});
+  ASSERT_OK(Convert(packed, "gptq", "gptq"));
+  EXPECT_THAT(warnings_, Contains(HasSubstr("gptq-bits (vLLM): 14 layers")));
+  warnings_.clear();
+  ASSERT_OK(Convert(Compressed("four"), "gptq", "common"));
+  EXPECT_THAT(warnings_, Not(Contains(HasSubstr("gptq-bits"))));
+}
+
+TEST_F(ConvertTest, CompressesToGptqWithTheWeightsOfTheOtherFormat) {
+  const std::string packed = Compressed("packed");
+  const std::string gptq = Compressed("gptq", {{"format", "gptq"}});
+  ASSERT_OK_AND_ASSIGN(const CheckpointFolder folder, OpenCheckpoint(gptq));
+  EXPECT_TRUE(folder.quantization->is_gptq());
+  ExpectSameWeights(packed, gptq);
+  EXPECT_FALSE(fs::exists(gptq + ".packed")) << "what it was made from is gone";
+  int64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(gptq)) {
+    if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
+  }
+  const json plan = json::parse(*ReadSmallFile(gptq + "/pivot/plan.json", 1 << 24));
+  EXPECT_EQ(plan["total_bytes"], bytes);
+}
+
+TEST_F(ConvertTest, StopsWhenItIsCancelled) {
+  const std::string packed = Compressed("packed");
+  hooks_.is_cancelled = [] { return true; };
+  EXPECT_THAT(Convert(packed, "gptq", "gptq"), StatusIs(absl::StatusCode::kCancelled, ::testing::_));
+  EXPECT_FALSE(fs::exists(folder_ / "gptq/pivot-0"));
+}
+
+}  // namespace
+}  // namespace pivot
