@@ -39,7 +39,7 @@ json Capabilities() {
     architectures.push_back(std::string(architecture.model_type));
   return {{"architectures", architectures},
           {"methods", {std::string(MethodName(Method::kGptq)), std::string(MethodName(Method::kRtn))}},
-          {"formats", {"compressed_tensors", "gptq", "gptq_v2", "bf16"}},
+          {"formats", {"compressed-tensors", "gptq", "gptq_v2", "bf16"}},
           {"bits", {2, 3, 4, 5, 6, 7, 8}},
           {"group_sizes", {128, 64, 32}}};
 }

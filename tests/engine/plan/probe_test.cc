@@ -223,9 +223,10 @@ TEST_F(ProbeTest, SurvivesGpusThatMakeNoSense) {
 TEST_F(ProbeTest, SaysWhatCanBeDone) {
   const ProbeRun run = Start("", {"--capabilities"});
   EXPECT_EQ(run.exit_code, 0);
-  EXPECT_EQ(json::parse(run.output),
-            json::parse(
-                R"({"architectures": ["llama", "qwen2"], "methods": ["gptq", "rtn"], "formats": ["compressed-tensors"],
+  EXPECT_EQ(
+      json::parse(run.output),
+      json::parse(
+          R"({"architectures": ["llama", "qwen2"], "methods": ["gptq", "rtn"], "formats": ["compressed-tensors", "gptq", "gptq_v2", "bf16"],
                                                      "bits": [2, 3, 4, 5, 6, 7, 8], "group_sizes": [128, 64, 32]})"));
 }
 
