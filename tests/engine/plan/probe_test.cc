@@ -168,7 +168,12 @@ TEST_F(ProbeOfCompressedTest, InspectsAndVerifies) {
   EXPECT_EQ(summary["format"], "compressed-tensors");
   EXPECT_EQ(summary["groups"][0]["group_size"], 32);
   EXPECT_EQ(Ask({{"inspect", source_}})["inspect"]["format"], "plain");
-  EXPECT_EQ(Ask({{"verify", compressed_}}), json::parse(R"({"verify": {"problems": []}})"));
+  const json verified = Ask({{"verify", compressed_}})["verify"];
+  EXPECT_EQ(verified["problems"], json::array());
+  ASSERT_EQ(verified["warnings"].size(), 1U);
+  EXPECT_THAT(verified["warnings"][0].get<std::string>(), HasSubstr("fits-the-fast-kernel"));
+  const json shared_out = Ask({{"verify", compressed_}, {"target_tp", 4}})["verify"];
+  EXPECT_THAT(shared_out["warnings"][0].get<std::string>(), HasSubstr("among 4 ranks"));
   const std::string config = *ReadSmallFile(compressed_ + "/config.json", 1 << 20);
   json damaged = json::parse(config);
   damaged["vocab_size"] = 321;
