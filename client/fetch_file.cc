@@ -34,17 +34,6 @@ absl::Status ReadAt(int fd, int64_t offset, std::string* bytes) {
   return absl::OkStatus();
 }
 
-absl::Status WriteAt(int fd, int64_t offset, absl::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), offset);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return StatusFromErrno(errno, "cannot write", path);
-    bytes.remove_prefix(static_cast<size_t>(count));
-    offset += count;
-  }
-  return absl::OkStatus();
-}
-
 class Fetch {
  public:
   Fetch(const Connection& connection, const std::string& checkpoint, const ManifestFile& file,

@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cfloat>
 
+#include "kernels/group_lanes.cuh"
 #include "kernels/launchers.cuh"
 
 namespace pivot {
 namespace {
 
-// Sixteen threads share a group, as the sixteen partial sums of the CPU version do, so that both give the same bits.
-constexpr int kLanes = 16;
-constexpr int kThreads = 256;
-
 struct Grid {
   float scale;
   float zero_point;
 };
-
-__device__ float RoundToBf16OnDevice(float value) {
-  const unsigned bits = __float_as_uint(value);
-  return __uint_as_float((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
-}
 
 __device__ Grid GridOf(float low, float range, float shrink, float lowest, float highest) {
   Grid grid{RoundToBf16OnDevice(range * shrink), 0.0F};
@@ -32,15 +24,8 @@ __device__ float SquareOf(float weight, float importance, const Grid& grid, floa
   return importance * (error * error);
 }
 
-/// Partial sums added up from lane 0 to lane 15; every lane gets the total.
-__device__ float SumInOrder(float partial) {
-  float total = 0;
-  for (int lane = 0; lane < kLanes; ++lane) total += __shfl_sync(0xFFFFFFFFU, partial, lane, kLanes);
-  return total;
-}
-
-__global__ void __launch_bounds__(kThreads) AsymmetricClipKernel(AsymmetricClipInput input, int64_t num_groups) {
-  const int64_t group = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / kLanes;
+__global__ void __launch_bounds__(kGroupThreads) AsymmetricClipKernel(AsymmetricClipInput input, int64_t num_groups) {
+  const int64_t group = (static_cast<int64_t>(blockIdx.x) * kGroupThreads + threadIdx.x) / kLanes;
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   // Threads behind the last group go along with it: the shuffles need whole warps.
   const int64_t safe_group = group < num_groups ? group : num_groups - 1;
@@ -86,8 +71,8 @@ __global__ void __launch_bounds__(kThreads) AsymmetricClipKernel(AsymmetricClipI
 cudaError_t LaunchAsymmetricClip(const AsymmetricClipInput& input, cudaStream_t stream) {
   const int64_t num_groups = input.rows * (input.columns / input.group_size);
   if (num_groups == 0) return cudaSuccess;
-  const auto blocks = static_cast<unsigned>((num_groups * kLanes + kThreads - 1) / kThreads);
-  AsymmetricClipKernel<<<blocks, kThreads, 0, stream>>>(input, num_groups);
+  const auto blocks = static_cast<unsigned>((num_groups * kLanes + kGroupThreads - 1) / kGroupThreads);
+  AsymmetricClipKernel<<<blocks, kGroupThreads, 0, stream>>>(input, num_groups);
   return cudaGetLastError();
 }
 

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cfloat>
 
+#include "kernels/group_lanes.cuh"
 #include "kernels/launchers.cuh"
 
 namespace pivot {
 namespace {
-
-// Sixteen threads share a group, as the sixteen partial sums of the CPU version do, so that both give the same bits.
-constexpr int kLanes = 16;
-constexpr int kThreads = 256;
-
-__device__ float RoundToBf16OnDevice(float value) {
-  const unsigned bits = __float_as_uint(value);
-  return __uint_as_float((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
-}
 
 template <ClipError kError>
 __device__ float ErrorOf(float weight, float importance, float scale, float lowest, float highest) {
@@ -22,16 +14,9 @@ __device__ float ErrorOf(float weight, float importance, float scale, float lowe
   return importance * (kError == ClipError::kPower24 ? powf(fabsf(error), 2.4F) : error * error);
 }
 
-/// Partial sums added up from lane 0 to lane 15; every lane gets the total.
-__device__ float SumInOrder(float partial) {
-  float total = 0;
-  for (int lane = 0; lane < kLanes; ++lane) total += __shfl_sync(0xFFFFFFFFU, partial, lane, kLanes);
-  return total;
-}
-
 template <ClipError kError>
-__global__ void __launch_bounds__(kThreads) ClipSearchKernel(ClipSearchInput input, int64_t num_groups) {
-  const int64_t group = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / kLanes;
+__global__ void __launch_bounds__(kGroupThreads) ClipSearchKernel(ClipSearchInput input, int64_t num_groups) {
+  const int64_t group = (static_cast<int64_t>(blockIdx.x) * kGroupThreads + threadIdx.x) / kLanes;
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
   // Threads behind the last group go along with it: the shuffles need whole warps.
   const int64_t safe_group = group < num_groups ? group : num_groups - 1;
@@ -69,11 +54,11 @@ __global__ void __launch_bounds__(kThreads) ClipSearchKernel(ClipSearchInput inp
 cudaError_t LaunchClipSearch(const ClipSearchInput& input, cudaStream_t stream) {
   const int64_t num_groups = input.rows * (input.columns / input.group_size);
   if (num_groups == 0) return cudaSuccess;
-  const auto blocks = static_cast<unsigned>((num_groups * kLanes + kThreads - 1) / kThreads);
+  const auto blocks = static_cast<unsigned>((num_groups * kLanes + kGroupThreads - 1) / kGroupThreads);
   if (input.error == ClipError::kPower24) {
-    ClipSearchKernel<ClipError::kPower24><<<blocks, kThreads, 0, stream>>>(input, num_groups);
+    ClipSearchKernel<ClipError::kPower24><<<blocks, kGroupThreads, 0, stream>>>(input, num_groups);
   } else {
-    ClipSearchKernel<ClipError::kWeightedSquare><<<blocks, kThreads, 0, stream>>>(input, num_groups);
+    ClipSearchKernel<ClipError::kWeightedSquare><<<blocks, kGroupThreads, 0, stream>>>(input, num_groups);
   }
   return cudaGetLastError();
 }

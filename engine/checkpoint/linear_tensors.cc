@@ -84,7 +84,7 @@ absl::StatusOr<NamedTensors> EncodeGptq(const QuantizedLinear& linear, const std
   return tensors;
 }
 
-/// DecodeLinear's parts that are the same for both: a tensor that must be there.
+/// A tensor that must be there.
 absl::StatusOr<at::Tensor> Require(const TensorLookup& find, const std::string& name) {
   PIVOT_ASSIGN_OR_RETURN(at::Tensor tensor, find(name));
   if (tensor.defined()) return tensor;
@@ -106,7 +106,7 @@ absl::StatusOr<QuantizedLinear> DecodePackQuantized(const TensorLookup& find, co
   return linear;
 }
 
-/// Nothing (an undefined tensor) when columns have their own order.
+/// An undefined tensor when neighbouring columns share a group.
 absl::StatusOr<at::Tensor> GroupOfColumn(const TensorLookup& find, const std::string& module, LinearShape shape,
                                          int64_t group_size) {
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor index, find(module + ".g_idx"));

@@ -33,17 +33,6 @@ absl::Status Append(int fd, absl::string_view bytes, Sha256& hash, const std::st
   return absl::OkStatus();
 }
 
-absl::Status WriteAt(int fd, absl::string_view bytes, int64_t offset, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), offset);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return StatusFromErrno(errno, "cannot write", path);
-    bytes.remove_prefix(static_cast<size_t>(count));
-    offset += count;
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<WrittenFile> WriteOpenFile(int fd, absl::Span<const TensorBytes> tensors, const std::string& path) {
   std::vector<TensorSpec> specs;
   absl::flat_hash_map<std::string, absl::string_view> bytes_of;
@@ -143,7 +132,7 @@ absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(const std::string& p
   const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return StatusFromErrno(errno, "cannot create", part);
   SafetensorsWriter writer(path, fd, LayOutSafetensors(tensors));
-  PIVOT_RETURN_IF_ERROR(WriteAt(fd, writer.layout_.head, 0, path));
+  PIVOT_RETURN_IF_ERROR(WriteAt(fd, 0, writer.layout_.head, path));
   return writer;
 }
 
@@ -157,7 +146,7 @@ absl::Status SafetensorsWriter::Put(absl::string_view name, absl::string_view by
         absl::StrCat("tensor ", name, " has ", bytes.size(), " bytes instead of ", info.bytes()));
   }
   missing_.erase(found);
-  return WriteAt(fd_, bytes, static_cast<int64_t>(layout_.head.size()) + info.begin, path_);
+  return WriteAt(fd_, static_cast<int64_t>(layout_.head.size()) + info.begin, bytes, path_);
 }
 
 absl::Status SafetensorsWriter::Finish() {

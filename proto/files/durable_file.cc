@@ -110,6 +110,17 @@ absl::Status WriteFileDurably(const std::string& path, absl::string_view content
   return SyncFolder(folder.empty() ? "." : folder);
 }
 
+absl::Status WriteAt(int fd, int64_t offset, absl::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return StatusFromErrno(errno, "cannot write", path);
+    bytes.remove_prefix(static_cast<size_t>(count));
+    offset += count;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SyncFolder(const std::string& path) {
   const OwnedFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() < 0) return StatusFromErrno(errno, "cannot open", path);

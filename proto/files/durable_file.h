@@ -4,6 +4,7 @@
 
 // Files that are either whole on disk or not there.
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -22,6 +23,9 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_by
 
 /// Writes PATH.part, syncs it, renames it to PATH and syncs the folder. An existing file is replaced.
 absl::Status WriteFileDurably(const std::string& path, absl::string_view content);
+
+/// Writes all of `bytes` at the offset of an open file; `path` is for messages.
+absl::Status WriteAt(int fd, int64_t offset, absl::string_view bytes, const std::string& path);
 
 absl::Status SyncFolder(const std::string& path);
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import unittest
 
-from programs import BIN, FolderTest, pivot, pivotd
+from programs import BIN, REAL_MODEL, FolderTest, pivot, pivotd
 
 
 class RefusalTest(FolderTest):
@@ -166,6 +166,14 @@ def small_disk(folder, size):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+def fill(path, left):
+    """Takes all of the disk but `left` bytes."""
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)) == 4096:
+            pass
+    os.truncate(path, path.stat().st_size - left)
+
+
 class FullDiskTest(FolderTest):
     def test_disk_that_cannot_hold_the_result_is_refused_before_any_work(self):
         with small_disk(self.folder / "disk", "200k") as disk:
@@ -174,15 +182,21 @@ class FullDiskTest(FolderTest):
             self.assertRegex(done.stderr, r"No space left|free|space")
             self.assertEqual(sorted(os.listdir(disk)), [])
 
+    def test_disk_that_cannot_hold_a_conversion_is_refused_before_any_work(self):
+        source = self.folder / "out"
+        self.assertEqual(pivot("compress", REAL_MODEL, "-o", source, "--method", "rtn", "--eval", "none").returncode, 0)
+        with small_disk(self.folder / "disk", "48m") as disk:
+            done = pivot("convert", source, "--format", "gptq", "-o", disk / "gptq")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertRegex(done.stderr, r"the conversion needs \d+ bytes .* are free; free some space")
+            self.assertFalse((disk / "gptq").exists())
+
     def test_disk_that_fills_up_on_the_way_ends_the_job_with_a_sentence(self):
         with small_disk(self.folder / "disk", "4m") as disk:
             with pivotd(disk / "data", "--allow-path", self.folder) as (address, _):
                 filler = disk / "filler"
-                with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
-                    while file.write(bytes(4096)) == 4096:
-                        pass
                 # What is left is too little for the job, and the server does not count on what it never reserved.
-                os.truncate(filler, filler.stat().st_size - 64 * 1024)
+                fill(filler, 64 * 1024)
                 done = self.compress("-o", self.folder / "out", "--server", address)
                 self.assertEqual(done.returncode, 1, done.stderr)
                 self.assertRegex(done.stderr, r"[Nn]o space left|space")
