@@ -5,10 +5,12 @@
 // The inner loop of GPTQ: quantizes a panel of neighbouring columns one by one and pushes each column's rounding error
 // into the panel's columns that are still to come.
 //
-// Equation: q = clamp(round(w_i / s_i), -2^(b-1), 2^(b-1) - 1);  e_i = (w_i - s_i q) / U[i,i];  w_j -= e_i U[i,j] for j
-// > i. Source:   GPTQ, arXiv:2210.17323, Algorithm 1, the loop inside one block. Rounding is half to even.
+// Equation: q = nearest number of the grid to w_i / s_i;  e_i = (w_i - s_i q) / U[i,i];  w_j -= e_i U[i,j] for j > i.
+// Source:   GPTQ, arXiv:2210.17323, Algorithm 1, the loop inside one block. Rounding is half to even.
 
 #include <cstdint>
+
+#include "kernels/code_grid.h"
 
 namespace pivot {
 
@@ -17,15 +19,16 @@ inline constexpr int64_t kMaxPanelColumns = 128;
 
 struct GptqPanel {
   int64_t rows = 0;
-  int64_t columns = 0;        // 1 to kMaxPanelColumns
-  int bits = 0;               // 2 to 8
+  int64_t columns = 0;  // 1 to kMaxPanelColumns
+  CodeGrid grid = CodeGrid::kInteger;
+  int bits = 0;               // 2 to 8; of integers
   float* weight = nullptr;    // [rows, columns] f32, rows `weight_stride` apart; destroyed
   int64_t weight_stride = 0;  // elements
   const float* factor =
       nullptr;  // [columns, columns] f32, U: upper triangle read, diagonal above 0, rows `factor_stride` apart
   int64_t factor_stride = 0;     // elements
   const float* scale = nullptr;  // [rows, columns] f32, row-major, never 0
-  int8_t* code = nullptr;        // [rows, columns] i8, row-major, out: q
+  int8_t* code = nullptr;        // [rows, columns] i8, row-major, out: q, of floating-point grids its bits
   float* error = nullptr;        // [rows, columns] f32, row-major, out: e
 };
 

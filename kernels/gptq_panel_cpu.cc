@@ -14,23 +14,46 @@ PIVOT_SIMD void SubtractScaled(float* weight, const float* factor, float error, 
   for (int64_t column = begin; column < end; ++column) weight[column] -= error * factor[column];
 }
 
-}  // namespace
+class IntegerGrid {
+ public:
+  explicit IntegerGrid(int bits)
+      : lowest_(-static_cast<float>(1 << (bits - 1))), highest_(static_cast<float>((1 << (bits - 1)) - 1)) {}
+  float Round(float value) const { return std::clamp(std::nearbyint(value), lowest_, highest_); }
+  int8_t Encode(float value) const { return static_cast<int8_t>(value); }
 
-void RunGptqPanel(const GptqPanel& panel, int64_t first_row, int64_t last_row) {
-  assert(panel.columns >= 1 && panel.columns <= kMaxPanelColumns && panel.bits >= 2 && panel.bits <= 8);
-  const auto lowest = -static_cast<float>(1 << (panel.bits - 1));
-  const auto highest = static_cast<float>((1 << (panel.bits - 1)) - 1);
+ private:
+  float lowest_;
+  float highest_;
+};
+
+template <typename Grid>
+void RunRows(const GptqPanel& panel, const Grid& grid, int64_t first_row, int64_t last_row) {
   for (int64_t row = first_row; row < last_row; ++row) {
     float* weight = panel.weight + row * panel.weight_stride;
     const float* scale = panel.scale + row * panel.columns;
     for (int64_t column = 0; column < panel.columns; ++column) {
       const float* factor = panel.factor + column * panel.factor_stride;
-      const float code = std::clamp(std::nearbyint(weight[column] / scale[column]), lowest, highest);
-      const float error = (weight[column] - code * scale[column]) / factor[column];
-      panel.code[row * panel.columns + column] = static_cast<int8_t>(code);
+      const float number = grid.Round(weight[column] / scale[column]);
+      const float error = (weight[column] - number * scale[column]) / factor[column];
+      panel.code[row * panel.columns + column] = static_cast<int8_t>(grid.Encode(number));
       panel.error[row * panel.columns + column] = error;
       SubtractScaled(weight, factor, error, column + 1, panel.columns);
     }
+  }
+}
+
+}  // namespace
+
+void RunGptqPanel(const GptqPanel& panel, int64_t first_row, int64_t last_row) {
+  assert(panel.columns >= 1 && panel.columns <= kMaxPanelColumns);
+  switch (panel.grid) {
+    case CodeGrid::kInteger:
+      assert(panel.bits >= 2 && panel.bits <= 8);
+      return RunRows(panel, IntegerGrid(panel.bits), first_row, last_row);
+    case CodeGrid::kFloat8:
+      return RunRows(panel, Float8Grid(), first_row, last_row);
+    case CodeGrid::kFloat4:
+      return RunRows(panel, Float4Grid(), first_row, last_row);
   }
 }
 

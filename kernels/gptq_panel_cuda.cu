@@ -7,9 +7,17 @@ namespace {
 // Rows that one thread block takes at once: enough to share each row of the factor, few enough to fill the device.
 constexpr int kRows = 8;
 
+struct IntegerGrid {
+  float lowest;
+  float highest;
+  __device__ float Round(float value) const { return fminf(fmaxf(rintf(value), lowest), highest); }
+  __device__ int8_t Encode(float value) const { return static_cast<int8_t>(value); }
+};
+
 /// Thread j holds column j of kRows rows in registers. Column by column its owner rounds, and all threads to its right
 /// take over the error. Two buffers for the errors, so that one barrier a column is enough.
-__global__ void __launch_bounds__(kMaxPanelColumns) GptqPanelKernel(GptqPanel panel, float lowest, float highest) {
+template <typename Grid>
+__global__ void __launch_bounds__(kMaxPanelColumns) GptqPanelKernel(GptqPanel panel, Grid grid) {
   __shared__ float errors[2][kRows];
   const int column = static_cast<int>(threadIdx.x);
   const int64_t first_row = static_cast<int64_t>(blockIdx.x) * kRows;
@@ -29,9 +37,9 @@ __global__ void __launch_bounds__(kMaxPanelColumns) GptqPanelKernel(GptqPanel pa
         if (first_row + r >= panel.rows) break;
         const int64_t index = (first_row + r) * panel.columns + column;
         const float scale = panel.scale[index];
-        const float code = fminf(fmaxf(rintf(weight[r] / scale), lowest), highest);
-        const float error = (weight[r] - code * scale) / diagonal;
-        panel.code[index] = static_cast<int8_t>(code);
+        const float number = grid.Round(weight[r] / scale);
+        const float error = (weight[r] - number * scale) / diagonal;
+        panel.code[index] = static_cast<int8_t>(grid.Encode(number));
         panel.error[index] = error;
         errors[current & 1][r] = error;
       }
@@ -49,10 +57,20 @@ __global__ void __launch_bounds__(kMaxPanelColumns) GptqPanelKernel(GptqPanel pa
 
 cudaError_t LaunchGptqPanel(const GptqPanel& panel, cudaStream_t stream) {
   if (panel.rows == 0) return cudaSuccess;
-  const auto lowest = -static_cast<float>(1 << (panel.bits - 1));
-  const auto highest = static_cast<float>((1 << (panel.bits - 1)) - 1);
   const auto blocks = static_cast<unsigned>((panel.rows + kRows - 1) / kRows);
-  GptqPanelKernel<<<blocks, kMaxPanelColumns, 0, stream>>>(panel, lowest, highest);
+  switch (panel.grid) {
+    case CodeGrid::kInteger: {
+      const auto highest = static_cast<float>((1 << (panel.bits - 1)) - 1);
+      GptqPanelKernel<<<blocks, kMaxPanelColumns, 0, stream>>>(panel, IntegerGrid{-highest - 1, highest});
+      break;
+    }
+    case CodeGrid::kFloat8:
+      GptqPanelKernel<<<blocks, kMaxPanelColumns, 0, stream>>>(panel, Float8Grid());
+      break;
+    case CodeGrid::kFloat4:
+      GptqPanelKernel<<<blocks, kMaxPanelColumns, 0, stream>>>(panel, Float4Grid());
+      break;
+  }
   return cudaGetLastError();
 }
 

@@ -4,8 +4,10 @@
 #include <string>
 
 #include "CLI/App.hpp"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 
 #include "client/commands/command.h"
@@ -25,10 +27,20 @@ struct Flags {
   OutputFlags shown;
 };
 
-/// "./MODEL-4bit".
+/// "fp8" of FORMAT_FP8.
+std::string FormatLabel(v1::Format format) {
+  const std::string full = v1::Format_Name(format);
+  absl::string_view name = full;
+  absl::ConsumePrefix(&name, "FORMAT_");
+  return absl::AsciiStrToLower(name);
+}
+
+/// "./MODEL-4bit", "./MODEL-fp8".
 std::string DefaultOutput(const v1::CompressTask& task) {
   const std::string name = std::filesystem::path(task.source().path()).filename().string();
-  return absl::StrCat("./", name.empty() ? "model" : name, "-", static_cast<int>(task.bits()), "bit");
+  const std::string kind =
+      task.bits() == 0 ? FormatLabel(task.format()) : absl::StrCat(static_cast<int>(task.bits()), "bit");
+  return absl::StrCat("./", name.empty() ? "model" : name, "-", kind);
 }
 
 int64_t WeightBytes(const ManifestData& manifest) {

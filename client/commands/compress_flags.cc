@@ -17,6 +17,11 @@ namespace {
 constexpr int64_t kMaxCount = std::numeric_limits<int32_t>::max();
 constexpr int kMinBits = 2;
 constexpr int kMaxBits = 8;
+constexpr double kDefaultBits = 4;
+
+bool HasOwnBits(v1::Format format) {
+  return format == v1::FORMAT_FP8 || format == v1::FORMAT_NVFP4 || format == v1::FORMAT_MXFP4;
+}
 
 absl::Status CheckBits(double bits) {
   if (bits >= kMinBits && bits <= kMaxBits && bits == std::floor(bits)) return absl::OkStatus();
@@ -93,7 +98,8 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
       "input columns that share a scale: auto, or a number that divides every layer's input (auto: the largest "
       "of 128, 64, 32 that does)");
   app.add_flag("--asymmetric", flags->asymmetric, "a zero point beside each scale; with 4 or 8 bits");
-  app.add_option("--format", flags->format, "of the result: compressed-tensors, gptq or gptq_v2 (compressed-tensors)");
+  app.add_option("--format", flags->format,
+                 "of the result: compressed-tensors, gptq, gptq_v2, fp8, nvfp4 or mxfp4 (compressed-tensors)");
   app.add_option("--method", flags->method, "gptq or rtn (gptq)");
   app.add_option("--percdamp", flags->percdamp, "damping, a fraction above 0 up to 1 (0.01)");
   app.add_option("--qep", flags->qep, "strength of error propagation, 0 to 1 (0.5)");
@@ -116,15 +122,21 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
 absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
   v1::JobSpec spec;
   v1::CompressTask& task = *spec.mutable_compress();
-  PIVOT_RETURN_IF_ERROR(CheckBits(flags.bits));
-  task.set_bits(flags.bits);
+  PIVOT_ASSIGN_OR_RETURN(const v1::Format format, ParseFormat(flags.format));
+  if (format == v1::FORMAT_BF16) {
+    return UsageError(
+        "--format bf16 is for pivot convert; allowed: compressed-tensors, gptq, gptq_v2, fp8, nvfp4, mxfp4",
+        "--format");
+  }
+  // Bits of floating-point formats are the format's.
+  if (!HasOwnBits(format) || flags.bits.has_value()) {
+    PIVOT_RETURN_IF_ERROR(CheckBits(flags.bits.value_or(kDefaultBits)));
+    task.set_bits(flags.bits.value_or(kDefaultBits));
+  }
+  task.set_format(format);
   PIVOT_ASSIGN_OR_RETURN(const int64_t group_size, ParseAutoOr("--group-size", flags.group_size, kMaxCount));
   task.set_group_size(static_cast<int32_t>(group_size));
   task.set_asymmetric(flags.asymmetric);
-  PIVOT_ASSIGN_OR_RETURN(const v1::Format format, ParseFormat(flags.format));
-  if (format == v1::FORMAT_BF16)
-    return UsageError("--format bf16 is for pivot convert; allowed: compressed-tensors, gptq, gptq_v2", "--format");
-  task.set_format(format);
   PIVOT_RETURN_IF_ERROR(FillQuantize(flags, task.mutable_quantize()));
   PIVOT_ASSIGN_OR_RETURN(const v1::ComputeDtype dtype, ParseDtype(flags.dtype));
   task.set_compute_dtype(dtype);

@@ -19,7 +19,7 @@ namespace pivot::client {
 
 struct CompressFlags {
   std::string model;
-  double bits = 4;
+  std::optional<double> bits;
   std::string group_size = "auto";
   bool asymmetric = false;
   std::string format = "compressed-tensors";

@@ -87,7 +87,10 @@ absl::StatusOr<v1::Format> ParseFormat(const std::string& text) {
                                  {{"compressed-tensors", v1::FORMAT_COMPRESSED_TENSORS},
                                   {"gptq", v1::FORMAT_GPTQ},
                                   {"gptq_v2", v1::FORMAT_GPTQ_V2},
-                                  {"bf16", v1::FORMAT_BF16}});
+                                  {"bf16", v1::FORMAT_BF16},
+                                  {"fp8", v1::FORMAT_FP8},
+                                  {"nvfp4", v1::FORMAT_NVFP4},
+                                  {"mxfp4", v1::FORMAT_MXFP4}});
 }
 
 absl::StatusOr<int64_t> ParseSize(absl::string_view flag, const std::string& text) {

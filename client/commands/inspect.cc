@@ -30,8 +30,10 @@ struct Flags {
 std::string GroupsOf(const json& facts) {
   std::vector<std::string> groups;
   for (const json& group : ListAt(facts, "groups")) {
+    const std::string type = TextAt(group, "type");
+    const std::string kind = type.empty() || type == "int" ? "" : absl::StrCat(" (", Printable(type), ")");
     const double group_size = NumberAt(group, "group_size").value_or(-1);
-    groups.push_back(absl::StrCat(CountAt(group, "modules"), " layers of ", CountAt(group, "bits"), " bits, ",
+    groups.push_back(absl::StrCat(CountAt(group, "modules"), " layers of ", CountAt(group, "bits"), " bits", kind, ", ",
                                   group_size > 0 ? "group size " + FormatNumber(group_size, 0) : "one scale a row"));
   }
   return absl::StrJoin(groups, "; ");

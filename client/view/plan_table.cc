@@ -22,10 +22,16 @@ std::string KindOf(const std::string& module) {
   return Printable(dot == std::string::npos ? module : module.substr(dot + 1));
 }
 
+/// "4", "8 (fp8)".
+std::string CodesOf(const v1::ModulePlan& module) {
+  const bool is_integer = module.type().empty() || module.type() == "int";
+  return is_integer ? absl::StrCat(module.bits()) : absl::StrCat(module.bits(), " (", Printable(module.type()), ")");
+}
+
 std::string RenderModules(const v1::Plan& plan) {
-  std::map<std::tuple<std::string, int32_t, int32_t, std::string>, KindSum> kinds;
+  std::map<std::tuple<std::string, std::string, int32_t, std::string>, KindSum> kinds;
   for (const v1::ModulePlan& module : plan.modules()) {
-    KindSum& sum = kinds[{KindOf(module.name()), module.bits(), module.group_size(), Printable(module.method())}];
+    KindSum& sum = kinds[{KindOf(module.name()), CodesOf(module), module.group_size(), Printable(module.method())}];
     ++sum.count;
     sum.bytes += module.bytes();
   }
@@ -37,8 +43,8 @@ std::string RenderModules(const v1::Plan& plan) {
                {"size", Align::kRight}});
   for (const auto& [kind, sum] : kinds) {
     const auto& [name, bits, group_size, method] = kind;
-    table.AddRow(
-        {name, FormatCount(sum.count), absl::StrCat(bits), absl::StrCat(group_size), method, FormatBytes(sum.bytes)});
+    table.AddRow({name, FormatCount(sum.count), bits, group_size == 0 ? "row" : absl::StrCat(group_size), method,
+                  FormatBytes(sum.bytes)});
   }
   return table.Render();
 }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/checkpoint/float_tensors.h"
 #include "engine/ops/kernel_calls.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -12,29 +13,10 @@
 namespace pivot {
 namespace {
 
-using NamedTensors = std::map<std::string, at::Tensor>;
-
-absl::Status CannotExpress(absl::string_view module, absl::string_view problem) {
-  return WithReason(absl::FailedPreconditionError(absl::StrCat(module, " ", problem)), "FORMAT_CANNOT_EXPRESS");
-}
-
 /// Adds `step` to each zero point modulo 2^bits: GPTQ v1 stores them less 1.
 at::Tensor ShiftedZeroPoint(const at::Tensor& zero_point, int bits, int step) {
   const int half = 1 << (bits - 1);
   return ((zero_point.to(at::kShort) + (half + step)).bitwise_and((1 << bits) - 1) - half).to(at::kChar);
-}
-
-absl::StatusOr<at::Tensor> ScaleAs(const at::Tensor& scale, at::ScalarType type, absl::string_view module) {
-  at::Tensor stored = scale.to(type);
-  if (!at::equal(stored.to(at::kFloat), scale)) {
-    return CannotExpress(module, absl::StrCat("has scales that are not exact in ", at::toString(type)));
-  }
-  return stored.to(at::kCPU);
-}
-
-at::ScalarType ScaleType(Dtype dtype) {
-  if (dtype == Dtype::kFloat16) return at::kHalf;
-  return dtype == Dtype::kFloat32 ? at::kFloat : at::kBFloat16;
 }
 
 /// Fields of `values` [rows, columns] packed along the rows, turned round: [words of a row, rows].
@@ -54,7 +36,7 @@ absl::StatusOr<NamedTensors> EncodePackQuantized(const QuantizedLinear& linear, 
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor words, PackCodes(linear.codes, bits));
   tensors[module + ".weight_packed"] = words.to(at::kCPU).contiguous();
   PIVOT_ASSIGN_OR_RETURN(tensors[module + ".weight_scale"],
-                         ScaleAs(linear.scale.contiguous(), ScaleType(storage.scale_dtype), module));
+                         ExactScale(linear.scale.contiguous(), storage.scale_dtype, module));
   tensors[module + ".weight_shape"] = at::tensor({linear.codes.size(0), linear.codes.size(1)}, at::kLong);
   if (!linear.scheme.is_symmetric()) {
     PIVOT_ASSIGN_OR_RETURN(tensors[module + ".weight_zero_point"], PackDown(linear.zero_point.t(), bits));
@@ -64,6 +46,7 @@ absl::StatusOr<NamedTensors> EncodePackQuantized(const QuantizedLinear& linear, 
 
 absl::StatusOr<NamedTensors> EncodeGptq(const QuantizedLinear& linear, const std::string& module,
                                         const LinearStorage& storage) {
+  if (!linear.scheme.is_integer()) return CannotExpress(module, "has floating-point codes, which GPTQ has not");
   const int bits = linear.scheme.bits;
   const bool is_v1 = storage.layout == CodeLayout::kGptqV1;
   if (is_v1 && !linear.scheme.is_symmetric()) {
@@ -76,7 +59,8 @@ absl::StatusOr<NamedTensors> EncodeGptq(const QuantizedLinear& linear, const std
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor zeros,
                          PackCodes(ShiftedZeroPoint(zero_point, bits, is_v1 ? -1 : 0).t().contiguous(), bits));
   tensors[module + ".qzeros"] = zeros.to(at::kCPU).contiguous();
-  PIVOT_ASSIGN_OR_RETURN(tensors[module + ".scales"], ScaleAs(linear.scale.t().contiguous(), at::kHalf, module));
+  PIVOT_ASSIGN_OR_RETURN(tensors[module + ".scales"],
+                         ExactScale(linear.scale.t().contiguous(), Dtype::kFloat16, module));
   const at::Tensor in_order =
       at::floor_divide(at::arange(linear.codes.size(1), at::kLong), linear.codes.size(1) / linear.scale.size(1));
   const at::Tensor groups = linear.group_of_column.defined() ? linear.group_of_column.to(at::kCPU) : in_order;
@@ -84,22 +68,15 @@ absl::StatusOr<NamedTensors> EncodeGptq(const QuantizedLinear& linear, const std
   return tensors;
 }
 
-/// A tensor that must be there.
-absl::StatusOr<at::Tensor> Require(const TensorLookup& find, const std::string& name) {
-  PIVOT_ASSIGN_OR_RETURN(at::Tensor tensor, find(name));
-  if (tensor.defined()) return tensor;
-  return WithReason(absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is missing")), "MALFORMED_WEIGHTS");
-}
-
 absl::StatusOr<QuantizedLinear> DecodePackQuantized(const TensorLookup& find, const std::string& module,
                                                     LinearShape shape, const WeightScheme& scheme) {
   QuantizedLinear linear{.scheme = scheme};
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor words, Require(find, module + ".weight_packed"));
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor scale, Require(find, module + ".weight_scale"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor words, RequireStored(find, module + ".weight_packed"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor scale, RequireStored(find, module + ".weight_scale"));
   PIVOT_ASSIGN_OR_RETURN(linear.codes, UnpackCodes(words, shape.in_features, scheme.bits));
   linear.scale = scale.to(at::kFloat);
   if (scheme.is_symmetric()) return linear;
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor zero_words, Require(find, module + ".weight_zero_point"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor zero_words, RequireStored(find, module + ".weight_zero_point"));
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor zeros,
                          UnpackCodes(zero_words.t().contiguous(), shape.out_features, scheme.bits));
   linear.zero_point = zeros.t().contiguous();
@@ -125,9 +102,9 @@ absl::StatusOr<QuantizedLinear> DecodeGptq(const TensorLookup& find, const std::
                                            const LinearStorage& storage) {
   const WeightScheme& scheme = storage.scheme;
   QuantizedLinear linear{.scheme = scheme};
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor words, Require(find, module + ".qweight"));
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor zero_words, Require(find, module + ".qzeros"));
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor scales, Require(find, module + ".scales"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor words, RequireStored(find, module + ".qweight"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor zero_words, RequireStored(find, module + ".qzeros"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor scales, RequireStored(find, module + ".scales"));
   PIVOT_ASSIGN_OR_RETURN(linear.codes, UnpackCodes(words.t().contiguous(), shape.in_features, scheme.bits));
   linear.scale = scales.t().to(at::kFloat).contiguous();
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor fields, UnpackCodes(zero_words, shape.out_features, scheme.bits));
@@ -148,14 +125,17 @@ absl::StatusOr<NamedTensors> EncodeLinear(const QuantizedLinear& linear, absl::s
   const std::string name(module);
   if (storage.layout == CodeLayout::kPlainBf16)
     return NamedTensors{{name + ".weight", Dequantize(linear).to(at::kBFloat16).to(at::kCPU).contiguous()}};
-  return storage.is_gptq() ? EncodeGptq(linear, name, storage) : EncodePackQuantized(linear, name, storage);
+  if (storage.is_gptq()) return EncodeGptq(linear, name, storage);
+  return linear.scheme.is_integer() ? EncodePackQuantized(linear, name, storage)
+                                    : EncodeFloatTensors(linear, name, storage);
 }
 
 absl::StatusOr<QuantizedLinear> DecodeLinear(const TensorLookup& find, absl::string_view module, LinearShape shape,
                                              const LinearStorage& storage) {
   const std::string name(module);
-  return storage.is_gptq() ? DecodeGptq(find, name, shape, storage)
-                           : DecodePackQuantized(find, name, shape, storage.scheme);
+  if (storage.is_gptq()) return DecodeGptq(find, name, shape, storage);
+  return storage.scheme.is_integer() ? DecodePackQuantized(find, name, shape, storage.scheme)
+                                     : DecodeFloatTensors(find, name, shape, storage.scheme);
 }
 
 }  // namespace pivot

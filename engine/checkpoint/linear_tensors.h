@@ -5,14 +5,12 @@
 // A quantized layer into the tensors of a file, and back.
 
 #include <ATen/core/Tensor.h>
-#include <functional>
-#include <map>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 #include "engine/checkpoint/quantized_linear.h"
+#include "engine/checkpoint/stored_tensor.h"
 #include "engine/format/linear_storage.h"
 
 namespace pivot {
@@ -20,11 +18,8 @@ namespace pivot {
 /// The tensors of StoredTensors(module, ...) by name, contiguous, on the CPU. kFailedPrecondition (reason
 /// FORMAT_CANNOT_EXPRESS) when the layout has no room for what the layer has: scales that are not exact in its dtype,
 /// permuted groups in compressed-tensors, zero points in GPTQ v1. May throw what ATen throws.
-absl::StatusOr<std::map<std::string, at::Tensor>> EncodeLinear(const QuantizedLinear& linear, absl::string_view module,
-                                                               const LinearStorage& storage);
-
-/// The tensor of this name, or an undefined one when there is none. Views of a mapped file do.
-using TensorLookup = std::function<absl::StatusOr<at::Tensor>(const std::string& name)>;
+absl::StatusOr<NamedTensors> EncodeLinear(const QuantizedLinear& linear, absl::string_view module,
+                                          const LinearStorage& storage);
 
 /// The layer on the CPU. Its tensors must have the shapes of StoredTensors. kInvalidArgument (MALFORMED_WEIGHTS) when a
 /// g_idx names a group that is not there. May throw what ATen throws.

@@ -20,6 +20,10 @@ absl::StatusOr<at::ScalarType> FileScalarType(Dtype dtype) {
       return at::kFloat;
     case Dtype::kInt32:
       return at::kInt;
+    case Dtype::kUint8:
+      return at::kByte;
+    case Dtype::kFloat8E4M3:
+      return at::kFloat8_e4m3fn;
     default:
       return absl::InvalidArgumentError(absl::StrCat("tensors of type ", DtypeName(dtype), " are not read"));
   }

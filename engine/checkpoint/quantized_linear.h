@@ -11,12 +11,16 @@
 namespace pivot {
 
 struct QuantizedLinear {
-  at::Tensor codes;            // [out, in] int8, -2^(bits-1) to 2^(bits-1) - 1
+  at::Tensor codes;            // [out, in] int8: -2^(bits-1) to 2^(bits-1) - 1; of floating-point types the bits
   at::Tensor scale;            // [out, in/group_size] fp32
   at::Tensor zero_point;       // [out, in/group_size] int8, same range as codes; undefined: 0 everywhere
   at::Tensor group_of_column;  // [in] int64; undefined: column / group_size
-  WeightScheme scheme;
+  at::Tensor global_scale;     // [1] fp32, of kNvfp4: the scales of the file are those of the weights times this
+  WeightScheme scheme;         // its group size filled in
 };
+
+/// What floating-point codes (int8, any shape) stand for before their scale, fp32. May throw what ATen throws.
+at::Tensor DecodeFloats(const at::Tensor& codes, CodeType type);
 
 /// scale * (code - zero_point), [out, in] fp32. Exact where scales are exact in bf16 or fp16. May throw what ATen
 /// throws.

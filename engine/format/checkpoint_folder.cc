@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -39,14 +41,17 @@ void CheckStoredTensor(const CheckpointFolder& folder, const TensorSpec& expecte
   const bool is_float =
       info->dtype == Dtype::kBfloat16 || info->dtype == Dtype::kFloat16 || info->dtype == Dtype::kFloat32;
   const bool dtype_fits = info->dtype == expected.dtype || (is_scale && is_float);
-  if (dtype_fits && info->shape == expected.shape) return;
+  // One number is written as [1] or as [].
+  const bool is_one_number = info->shape.empty() && expected.shape == std::vector<int64_t>{1};
+  if (dtype_fits && (info->shape == expected.shape || is_one_number)) return;
   problems.push_back(absl::StrCat(expected.name, " is ", DtypeName(info->dtype), " ", ShapeText(info->shape),
                                   " instead of ", DtypeName(expected.dtype), " ", ShapeText(expected.shape)));
 }
 
 void CheckStored(const CheckpointFolder& folder, const std::string& module, LinearShape shape,
                  const LinearStorage& storage, std::vector<std::string>& problems) {
-  if (shape.in_features % storage.scheme.group_size != 0) {
+  // Blocks of FP8 may be cut off at the edges.
+  if (storage.scheme.type != CodeType::kFloat8 && shape.in_features % storage.scheme.group_size != 0) {
     problems.push_back(absl::StrCat(module, ": groups of ", storage.scheme.group_size, " do not divide its ",
                                     shape.in_features, " columns"));
     return;
@@ -54,7 +59,7 @@ void CheckStored(const CheckpointFolder& folder, const std::string& module, Line
   for (const TensorSpec& expected : StoredTensors(module, shape, storage)) {
     CheckStoredTensor(folder, expected, problems);
   }
-  if (storage.is_gptq()) return;
+  if (storage.is_gptq() || !storage.scheme.is_integer()) return;
   const auto stored = StoredShape(folder.model, module);
   if (stored.has_value() && (stored->out_features != shape.out_features || stored->in_features != shape.in_features)) {
     problems.push_back(absl::StrCat(module, ".weight_shape says [", stored->out_features, ", ", stored->in_features,
@@ -92,7 +97,7 @@ struct Totals {
   double quantized_bits = 0;
   double all_weights = 0;
   double all_bits = 0;
-  std::map<std::pair<int, int64_t>, int> modules_by_scheme;
+  std::map<std::tuple<CodeType, int, int64_t>, int> modules_by_scheme;
 };
 
 bool IsStoredPart(absl::string_view name) {
@@ -104,6 +109,7 @@ bool IsStoredPart(absl::string_view name) {
 Totals CountWeights(const CheckpointFolder& folder) {
   const ModelConfig& config = folder.model.config();
   Totals totals;
+  std::set<std::string> stored;
   for (int block = 0; block < config.num_blocks; ++block) {
     for (const LinearEntry& linear : config.architecture->linears) {
       const std::string module = BlockPrefix(*config.architecture, block) + std::string(linear.name);
@@ -114,13 +120,14 @@ Totals CountWeights(const CheckpointFolder& folder) {
       const double weights = static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
       totals.quantized_weights += weights;
       totals.quantized_bits += weights * BitsPerWeight(shape, *storage);
-      ++totals.modules_by_scheme[{scheme.bits, scheme.group_size}];
+      ++totals.modules_by_scheme[{scheme.type, scheme.bits, scheme.group_size}];
+      for (const TensorSpec& tensor : StoredTensors(module, shape, *storage)) stored.insert(tensor.name);
     }
   }
   totals.all_weights = totals.quantized_weights;
   totals.all_bits = totals.quantized_bits;
   for (const auto& [name, location] : folder.model.tensors()) {
-    if (IsStoredPart(name)) continue;
+    if (stored.count(name) > 0 || IsStoredPart(name)) continue;
     totals.all_bits += 8.0 * static_cast<double>(location.info->bytes());
     totals.all_weights +=
         8.0 * static_cast<double>(location.info->bytes()) / static_cast<double>(DtypeBits(location.info->dtype));
@@ -156,7 +163,7 @@ std::optional<LinearStorage> CheckpointFolder::StorageOf(absl::string_view modul
   const bool is_plain = storage->is_gptq() && model.Find(absl::StrCat(module, ".qweight")) == nullptr &&
                         model.Find(absl::StrCat(module, ".weight")) != nullptr;
   if (is_plain) return std::nullopt;
-  if (storage->scheme.group_size == 0) storage->scheme.group_size = shape.in_features;
+  storage->scheme = storage->scheme.ForRow(shape.in_features);
   return storage;
 }
 
@@ -165,9 +172,10 @@ ModelSchemes CheckpointFolder::Schemes() const {
   ModelSchemes schemes(config);
   for (int block = 0; block < config.num_blocks; ++block) {
     for (const LinearEntry& linear : config.architecture->linears) {
-      const auto storage =
-          StorageOf(BlockPrefix(*config.architecture, block) + std::string(linear.name), ShapeOf(config, linear.role));
-      if (storage.has_value()) schemes.Set(block, linear.role, storage->scheme);
+      const std::string module = BlockPrefix(*config.architecture, block) + std::string(linear.name);
+      // As the configuration says it: rows of different lengths may have one scheme.
+      if (StorageOf(module, ShapeOf(config, linear.role)).has_value())
+        schemes.Set(block, linear.role, quantization->StorageOf(module)->scheme);
     }
   }
   return schemes;
@@ -227,7 +235,11 @@ absl::StatusOr<json> Inspect(const std::string& path) {
   for (const auto& [name, location] : folder.model.tensors()) ++dtypes[std::string(DtypeName(location.info->dtype))];
   json groups = json::array();
   for (const auto& [scheme, count] : totals.modules_by_scheme) {
-    groups.push_back({{"bits", scheme.first}, {"group_size", scheme.second}, {"modules", count}});
+    const auto& [type, code_bits, group_size] = scheme;
+    groups.push_back({{"type", std::string(CodeTypeName(type))},
+                      {"bits", code_bits},
+                      {"group_size", group_size},
+                      {"modules", count}});
   }
   const StoredBits bits = CountBits(folder);
   return json{{"schema", 1},

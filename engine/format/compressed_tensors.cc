@@ -2,13 +2,14 @@
 #include "engine/format/compressed_tensors.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
+#include "engine/format/compressed_tensors_weights.h"
 #include "engine/format/module_expression.h"
 #include "engine/format/unsupported.h"
 #include "engine/model/json.h"
@@ -22,6 +23,8 @@ using nlohmann::ordered_json;
 
 // The library version whose packing of 3, 5, 6 and 7 bits is the dense one that we write; earlier ones cannot read it.
 constexpr char kFormatVersion[] = "0.18.0";
+// Each group then names its own.
+constexpr absl::string_view kMixedFormat = "mixed-precision";
 
 bool Matches(const std::string& target, absl::string_view module) {
   if (absl::StartsWith(target, "re:")) return MatchesAtStart(target.substr(3), module);
@@ -35,39 +38,6 @@ int Specificity(const std::string& target, absl::string_view module) {
   return absl::StartsWith(target, "re:") ? 1 : 2;
 }
 
-/// "weight" and "static" leave the columns where they were; "group" (true in old files) does not.
-std::string ActOrderOf(const json& weights) {
-  const json order = weights.is_object() ? weights.value("actorder", json()) : json();
-  if (order.is_null() || order == json(false)) return "none";
-  return order.is_string() ? absl::AsciiStrToLower(order.get<std::string>()) : "group";
-}
-
-absl::StatusOr<WeightScheme> ParseWeights(const json& weights) {
-  JsonFields fields(weights, "quantization_config.weights");
-  const std::string type = fields.OptionalText("type").value_or("int");
-  const std::string strategy = fields.OptionalText("strategy").value_or("");
-  const int64_t bits = fields.OptionalInteger("num_bits").value_or(8);
-  const int64_t group_size = fields.OptionalInteger("group_size").value_or(0);
-  const bool symmetric = fields.BooleanOr("symmetric", true);
-  const std::string act_order = ActOrderOf(weights);
-  if (!fields.status().ok()) return UnreadableConfig(fields.status());
-  if (type != "int") return UnsupportedConfig(absl::StrCat("has weights of type \"", type, "\"; only \"int\" is read"));
-  if (strategy != "group" && strategy != "channel") {
-    return UnsupportedConfig(absl::StrCat("has the strategy \"", strategy, "\"; \"group\" and \"channel\" are read"));
-  }
-  if (act_order != "none" && act_order != "weight" && act_order != "static") {
-    return UnsupportedConfig(
-        absl::StrCat("has columns in the order \"", act_order, "\"; only their own order is read"));
-  }
-  const bool is_channel = strategy == "channel";
-  if (bits < kMinBits || bits > kMaxBits || (!is_channel && group_size < 1)) {
-    return UnsupportedConfig(absl::StrCat("has ", bits, " bits in groups of ", group_size));
-  }
-  return WeightScheme{.bits = static_cast<int>(bits),
-                      .group_size = is_channel ? 0 : group_size,
-                      .symmetry = symmetric ? Symmetry::kSymmetric : Symmetry::kAsymmetric};
-}
-
 std::vector<std::string> Strings(const json& object, const char* name) {
   std::vector<std::string> values;
   for (const json& value : object.value(name, json::array())) {
@@ -76,16 +46,22 @@ std::vector<std::string> Strings(const json& object, const char* name) {
   return values;
 }
 
-absl::StatusOr<SchemeTargets> ParseGroup(const std::string& name, const json& group) {
+struct ParsedGroup {
+  SchemeTargets targets;
+  bool quantizes_activations = false;
+};
+
+absl::StatusOr<ParsedGroup> ParseGroup(const std::string& name, const json& group, const std::string& file_format) {
   JsonFields fields(group, "quantization_config.config_groups");
   const json* weights = fields.OptionalObject("weights");
+  const json* inputs = fields.OptionalObject("input_activations");
+  const json* outputs = fields.OptionalObject("output_activations");
+  const std::string format = fields.OptionalText("format").value_or(file_format);
   if (!fields.status().ok()) return UnreadableConfig(fields.status());
   if (weights == nullptr) return UnsupportedConfig(absl::StrCat("has no weights in ", name));
-  if (!group.value("input_activations", json()).is_null() || !group.value("output_activations", json()).is_null()) {
-    return UnsupportedConfig(absl::StrCat("quantizes activations in ", name, "; only weights are read"));
-  }
-  PIVOT_ASSIGN_OR_RETURN(WeightScheme scheme, ParseWeights(*weights));
-  return SchemeTargets{.scheme = scheme, .targets = Strings(group, "targets")};
+  PIVOT_ASSIGN_OR_RETURN(const WeightScheme scheme, ParseWeights(*weights, format));
+  return ParsedGroup{.targets = {.scheme = scheme, .targets = Strings(group, "targets")},
+                     .quantizes_activations = inputs != nullptr || outputs != nullptr};
 }
 
 std::vector<std::string> Targets(std::vector<std::string> expressions) {
@@ -94,31 +70,26 @@ std::vector<std::string> Targets(std::vector<std::string> expressions) {
 }
 
 ordered_json GroupJson(const WeightScheme& scheme, std::vector<std::string> expressions) {
-  const bool is_channel = scheme.group_size == 0;
-  const ordered_json weights{{"num_bits", scheme.bits},
-                             {"type", "int"},
-                             {"symmetric", scheme.is_symmetric()},
-                             {"strategy", is_channel ? "channel" : "group"},
-                             {"group_size", is_channel ? ordered_json() : ordered_json(scheme.group_size)},
-                             {"dynamic", false}};
   return {{"targets", Targets(std::move(expressions))},
-          {"weights", weights},
+          {"weights", WeightsJson(scheme)},
           {"input_activations", nullptr},
           {"output_activations", nullptr},
-          {"format", "pack-quantized"}};
+          {"format", GroupFormat(scheme.type)}};
 }
 
 }  // namespace
 
 ordered_json PackQuantizedJson(const ModelConfig& config, const ModelSchemes& schemes) {
   ordered_json groups = ordered_json::object();
+  std::set<absl::string_view> formats;
   for (const WeightScheme& scheme : schemes.Distinct()) {
+    formats.insert(GroupFormat(scheme.type));
     groups[absl::StrCat("group_", groups.size())] = GroupJson(scheme, LayerExpressions(config, schemes, scheme));
   }
   std::vector<std::string> ignored = {std::string(absl::StripSuffix(config.architecture->head, ".weight"))};
   for (const std::string& target : Targets(LayerExpressions(config, schemes, std::nullopt))) ignored.push_back(target);
   return {{"quant_method", "compressed-tensors"},
-          {"format", "pack-quantized"},
+          {"format", formats.size() == 1 ? *formats.begin() : kMixedFormat},
           {"quantization_status", "compressed"},
           {"global_compression_ratio", nullptr},
           {"kv_cache_scheme", nullptr},
@@ -151,14 +122,13 @@ absl::StatusOr<PackQuantizedConfig> ParsePackQuantized(const json& quantization_
   const json* groups = fields.OptionalObject("config_groups");
   const json* transforms = fields.OptionalObject("transform_config");
   if (!fields.status().ok()) return UnreadableConfig(fields.status());
-  if (format != "pack-quantized")
-    return UnsupportedConfig(absl::StrCat("has the format \"", format, "\"; pack-quantized is read"));
   PackQuantizedConfig config{.groups = {}, .ignored = Strings(quantization_config, "ignore")};
   if (transforms != nullptr && !transforms->empty()) return UnsupportedConfig("has transforms; they are not read");
   if (groups == nullptr) return config;
   for (const auto& [name, group] : groups->items()) {
-    PIVOT_ASSIGN_OR_RETURN(SchemeTargets targets, ParseGroup(name, group));
-    config.groups.push_back(std::move(targets));
+    PIVOT_ASSIGN_OR_RETURN(ParsedGroup parsed, ParseGroup(name, group, format));
+    config.groups.push_back(std::move(parsed.targets));
+    config.quantizes_activations = config.quantizes_activations || parsed.quantizes_activations;
   }
   return config;
 }

@@ -9,16 +9,51 @@
 namespace pivot {
 namespace {
 
-constexpr std::array<absl::string_view, 8> kSuffixes = {
-    ".weight_packed", ".weight_scale", ".weight_shape", ".weight_zero_point",
-    ".qweight",       ".qzeros",       ".scales",       ".g_idx"};
+constexpr std::array<absl::string_view, 12> kSuffixes = {".weight_packed",
+                                                         ".weight_scale",
+                                                         ".weight_shape",
+                                                         ".weight_zero_point",
+                                                         ".weight_global_scale",
+                                                         ".input_scale",
+                                                         ".input_zero_point",
+                                                         ".input_global_scale",  // of activations
+                                                         ".qweight",
+                                                         ".qzeros",
+                                                         ".scales",
+                                                         ".g_idx"};
 
 // Positions are those of CodeLayout.
 constexpr std::array<absl::string_view, 4> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16"};
 
+constexpr int64_t CeilDivide(int64_t value, int64_t by) { return (value + by - 1) / by; }
+
+std::vector<TensorSpec> Float8Tensors(absl::string_view module, LinearShape shape, const LinearStorage& storage) {
+  const WeightScheme& scheme = storage.scheme;
+  std::vector<int64_t> scales = {1};
+  if (scheme.row_group != 0)
+    scales = {CeilDivide(shape.out_features, scheme.row_group), CeilDivide(shape.in_features, scheme.group_size)};
+  return {{absl::StrCat(module, ".weight"), Dtype::kFloat8E4M3, {shape.out_features, shape.in_features}},
+          {absl::StrCat(module, ".weight_scale"), storage.scale_dtype, scales}};
+}
+
+std::vector<TensorSpec> Float4Tensors(absl::string_view module, LinearShape shape, const WeightScheme& scheme) {
+  const bool is_nvfp4 = scheme.type == CodeType::kNvfp4;
+  const int64_t groups = shape.in_features / scheme.group_size;
+  std::vector<TensorSpec> tensors = {
+      {absl::StrCat(module, ".weight_packed"), Dtype::kUint8, {shape.out_features, shape.in_features / 2}},
+      {absl::StrCat(module, ".weight_scale"),
+       is_nvfp4 ? Dtype::kFloat8E4M3 : Dtype::kUint8,
+       {shape.out_features, groups}},
+  };
+  if (is_nvfp4) tensors.push_back({absl::StrCat(module, ".weight_global_scale"), Dtype::kFloat32, {1}});
+  return tensors;
+}
+
 std::vector<TensorSpec> PackQuantizedTensors(absl::string_view module, LinearShape shape,
                                              const LinearStorage& storage) {
   const WeightScheme& scheme = storage.scheme;
+  if (scheme.type == CodeType::kFloat8) return Float8Tensors(module, shape, storage);
+  if (scheme.is_float4()) return Float4Tensors(module, shape, scheme);
   const int64_t groups = shape.in_features / scheme.group_size;
   std::vector<TensorSpec> tensors = {
       {absl::StrCat(module, ".weight_packed"),
@@ -52,7 +87,10 @@ std::vector<TensorSpec> GptqTensors(absl::string_view module, LinearShape shape,
 std::vector<TensorSpec> StoredTensors(absl::string_view module, LinearShape shape, const LinearStorage& storage) {
   if (storage.layout == CodeLayout::kPlainBf16)
     return {{absl::StrCat(module, ".weight"), Dtype::kBfloat16, {shape.out_features, shape.in_features}}};
-  return storage.is_gptq() ? GptqTensors(module, shape, storage.scheme) : PackQuantizedTensors(module, shape, storage);
+  LinearStorage resolved = storage;
+  resolved.scheme = storage.scheme.ForRow(shape.in_features);
+  return storage.is_gptq() ? GptqTensors(module, shape, resolved.scheme)
+                           : PackQuantizedTensors(module, shape, resolved);
 }
 
 absl::Span<const absl::string_view> StoredTensorSuffixes() { return kSuffixes; }
@@ -70,7 +108,8 @@ int64_t StoredBytes(LinearShape shape, const LinearStorage& storage) {
 double BitsPerWeight(LinearShape shape, const LinearStorage& storage) {
   const int64_t weights = shape.out_features * shape.in_features;
   // What weight_shape takes says nothing about a weight.
-  const int64_t apart = storage.layout == CodeLayout::kPackQuantized ? 2 * int64_t{sizeof(int64_t)} : 0;
+  const bool has_shape = storage.layout == CodeLayout::kPackQuantized && storage.scheme.is_integer();
+  const int64_t apart = has_shape ? 2 * int64_t{sizeof(int64_t)} : 0;
   return 8.0 * static_cast<double>(StoredBytes(shape, storage) - apart) / static_cast<double>(weights);
 }
 

@@ -18,7 +18,7 @@
 namespace pivot {
 
 enum class CodeLayout {
-  kPackQuantized,  // compressed-tensors: NAME.weight_packed, .weight_scale, .weight_shape, .weight_zero_point
+  kPackQuantized,  // compressed-tensors: NAME.weight_packed or .weight, .weight_scale, and what the type of codes needs
   kGptqV1,         // GPTQ: NAME.qweight, .qzeros (each field is the zero point less 1), .scales, .g_idx
   kGptqV2,         // the same with the zero point itself in qzeros
   kPlainBf16,      // NAME.weight, dequantized and rounded to bf16; only written, never what a configuration says

@@ -58,13 +58,33 @@ bool CrossesWords(int bits) { return 32 % bits != 0; }
 
 bool FitsMarlin(const LoadedLayer& layer) {
   const WeightScheme& scheme = layer.storage->scheme;
-  const bool group = scheme.group_size == 32 || scheme.group_size == 64 || scheme.group_size == 128 ||
-                     scheme.group_size == layer.shape.in_features;
+  const bool group = !scheme.is_integer() || scheme.group_size == 32 || scheme.group_size == 64 ||
+                     scheme.group_size == 128 || scheme.group_size == layer.shape.in_features;
   return layer.shape.out_features % 64 == 0 && layer.shape.in_features % 128 == 0 && group;
 }
 
 /// Layers whose inputs are shared out among ranks; the others share out their outputs.
 bool IsRowParallel(LinearRole role) { return role == LinearRole::kAttentionOutput || role == LinearRole::kDown; }
+
+/// Sentence(...) over the layers that runtimes fuse, when two members of one differ.
+std::string WhereMembersDiffer(const LoaderSubject& subject,
+                               const std::function<bool(const LoadedLayer&, const LoadedLayer&)>& differ,
+                               absl::string_view rest) {
+  Offenders offenders;
+  const Architecture& architecture = *subject.folder.model.config().architecture;
+  for (const LinearGroup& group : architecture.groups) {
+    if (group.fused_name.empty()) continue;
+    for (const LoadedLayer& layer : subject.layers) {
+      if (layer.role != group.members.front()) continue;
+      const bool any = std::any_of(subject.layers.begin(), subject.layers.end(), [&](const LoadedLayer& other) {
+        const bool is_member = std::find(group.members.begin(), group.members.end(), other.role) != group.members.end();
+        return other.block == layer.block && is_member && differ(layer, other);
+      });
+      if (any) offenders.Add(BlockPrefix(architecture, layer.block) + std::string(group.fused_name));
+    }
+  }
+  return Sentence(offenders, rest);
+}
 
 }  // namespace
 
@@ -87,20 +107,9 @@ LoaderSubject LoaderSubjectOf(const CheckpointFolder& folder, int target_tp) {
 }
 
 std::string FusedLayersShareAScheme(const LoaderSubject& subject) {
-  Offenders offenders;
-  const Architecture& architecture = *subject.folder.model.config().architecture;
-  for (const LinearGroup& group : architecture.groups) {
-    if (group.fused_name.empty()) continue;
-    for (const LoadedLayer& layer : subject.layers) {
-      if (layer.role != group.members.front()) continue;
-      const bool differ = std::any_of(subject.layers.begin(), subject.layers.end(), [&](const LoadedLayer& other) {
-        const bool is_member = std::find(group.members.begin(), group.members.end(), other.role) != group.members.end();
-        return other.block == layer.block && is_member && other.storage != layer.storage;
-      });
-      if (differ) offenders.Add(BlockPrefix(architecture, layer.block) + std::string(group.fused_name));
-    }
-  }
-  return Sentence(offenders, "is made of layers of different schemes, and cannot be fused");
+  return WhereMembersDiffer(
+      subject, [](const LoadedLayer& one, const LoadedLayer& other) { return one.storage != other.storage; },
+      "is made of layers of different schemes, and cannot be fused");
 }
 
 std::string ShardsNameTheirFramework(const LoaderSubject& subject) {
@@ -201,8 +210,26 @@ std::string FitsTheFastKernel(const LoaderSubject& subject) {
         return (bits == 4 || bits == 8) && !FitsMarlin(layer);
       },
       "does not fit vLLM's Marlin kernel (outputs a multiple of 64, inputs of 128, groups of 32, 64 or 128): it is "
-      "served "
-      "by Conch, ExLlama or Humming, which are slower");
+      "served by Conch, ExLlama or Humming, which are slower, and floating-point codes may not be served at all");
+}
+
+std::string Float4InRecentLoaders(const LoaderSubject& subject) {
+  return WhereQuantized(
+      subject, [](const LoadedLayer& layer) { return layer.storage->scheme.is_float4(); },
+      "has 4-bit floating-point codes; vLLM reads NVFP4 weights from mid-2025 and MXFP4 from 2026 on, SGLang not all");
+}
+
+std::string FusedLayersShareAGlobalScale(const LoaderSubject& subject) {
+  const ModelFolder& model = subject.folder.model;
+  return WhereMembersDiffer(
+      subject,
+      [&model](const LoadedLayer& one, const LoadedLayer& other) {
+        const auto scale = [&model](const LoadedLayer& layer) {
+          return model.Bytes(layer.module + ".weight_global_scale");
+        };
+        return scale(one) != scale(other);
+      },
+      "is made of layers of different global scales; vLLM takes one for all, which changes the weights of the others");
 }
 
 std::string DividesAmongRanks(const LoaderSubject& subject) {

@@ -43,6 +43,8 @@ std::string GptqBitsOfVllm(const LoaderSubject& subject);
 std::string ZeroPointsInTransformers(const LoaderSubject& subject);
 std::string RareBitsOfVllm(const LoaderSubject& subject);
 std::string FitsTheFastKernel(const LoaderSubject& subject);
+std::string Float4InRecentLoaders(const LoaderSubject& subject);
+std::string FusedLayersShareAGlobalScale(const LoaderSubject& subject);
 std::string DividesAmongRanks(const LoaderSubject& subject);
 
 }  // namespace pivot

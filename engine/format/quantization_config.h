@@ -28,6 +28,12 @@ class QuantizationConfig {
 
   bool is_gptq() const { return std::holds_alternative<GptqConfig>(config_); }
 
+  /// Whether runtimes are to quantize the inputs of layers as well. Pivot computes with the weights alone.
+  bool quantizes_activations() const {
+    const auto* packed = std::get_if<PackQuantizedConfig>(&config_);
+    return packed != nullptr && packed->quantizes_activations;
+  }
+
  private:
   std::variant<PackQuantizedConfig, GptqConfig> config_;
 };

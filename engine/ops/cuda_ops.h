@@ -14,7 +14,7 @@
 
 namespace pivot {
 
-inline constexpr int kCudaOpsVersion = 2;
+inline constexpr int kCudaOpsVersion = 3;
 
 struct CudaOps {
   int version;

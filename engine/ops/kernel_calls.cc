@@ -32,6 +32,11 @@ void* StreamOf(const at::Tensor& tensor) { return LoadedCudaOps()->current_strea
 /// Added to a signed code it gives the unsigned field of the file.
 int FieldOffset(int bits) { return 1 << (bits - 1); }
 
+CodeGrid GridOf(CodeType type) {
+  if (type == CodeType::kInteger) return CodeGrid::kInteger;
+  return type == CodeType::kFloat8 ? CodeGrid::kFloat8 : CodeGrid::kFloat4;
+}
+
 std::string Describe(absl::string_view what, const at::Tensor& tensor, int bits) {
   return absl::StrCat(what, " [", tensor.size(0), ", ", tensor.size(1), "] bits=", bits);
 }
@@ -113,8 +118,12 @@ absl::StatusOr<at::Tensor> UnpackCodes(const at::Tensor& words, int64_t columns,
   });
 }
 
+at::Tensor EffectiveScale(const QuantizationGrid& grid) {
+  return grid.global_scale.defined() ? grid.scale / grid.global_scale : grid.scale;
+}
+
 absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Tensor& factor, const at::Tensor& scale,
-                                          int bits) {
+                                          const WeightScheme& scheme) {
   return CallTorch("a GPTQ panel", [&]() -> absl::StatusOr<PanelResult> {
     // Factorizations give their result column by column unless asked otherwise.
     if (factor.stride(1) != 1 || weight.stride(1) != 1)
@@ -124,7 +133,8 @@ absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Te
                        .errors = at::empty(weight.sizes(), weight.options())};
     const GptqPanel panel{.rows = weight.size(0),
                           .columns = weight.size(1),
-                          .bits = bits,
+                          .grid = GridOf(scheme.type),
+                          .bits = scheme.bits,
                           .weight = weight.data_ptr<float>(),
                           .weight_stride = weight.stride(0),
                           .factor = factor.const_data_ptr<float>(),
@@ -134,7 +144,7 @@ absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Te
                           .error = result.errors.data_ptr<float>()};
     if (weight.is_cuda()) {
       const int error = LoadedCudaOps()->gptq_panel(panel, StreamOf(weight));
-      if (error != 0) return StatusFromCuda(error, Describe("GPTQ panel", weight, bits));
+      if (error != 0) return StatusFromCuda(error, Describe("GPTQ panel", weight, scheme.bits));
       return result;
     }
     at::parallel_for(0, panel.rows, kRowGrain, [&](int64_t first, int64_t last) { RunGptqPanel(panel, first, last); });

@@ -27,19 +27,23 @@ struct PanelResult {
 };
 
 /// One panel of GPTQ (kernels/gptq_panel.h). weight [rows, columns] f32, a copy that may be destroyed; factor [columns,
-/// columns] f32 with contiguous rows; scale [rows, columns] f32.
+/// columns] f32 with contiguous rows; scale [rows, columns] f32. Of the scheme, bits and type of codes count.
 absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Tensor& factor, const at::Tensor& scale,
-                                          int bits);
+                                          const WeightScheme& scheme);
 
 /// What codes mean: w = scale * (q - zero_point).
 struct QuantizationGrid {
-  at::Tensor scale;       // [rows, columns/group_size] f32, exact in bf16 and in fp16
+  at::Tensor scale;       // [rows, columns/group_size] f32, as the file holds it: of integers exact in bf16 and in fp16
   at::Tensor zero_point;  // [rows, columns/group_size] i8; undefined: 0 everywhere
+  at::Tensor global_scale;  // [1] f32, of kNvfp4: what weights were multiplied by before they got their scales
 };
 
-/// The grid of a weight [rows, columns] f32 with importance [columns] f32: kernels/clip_search.h, for asymmetric
-/// schemes kernels/asymmetric_clip.h, which knows squared errors only. Scales below fp16's normal range are rounded to
-/// its step, so that files with either type of scale hold the same weights.
+/// The factor of codes: scale, or scale / global_scale. May throw what ATen throws.
+at::Tensor EffectiveScale(const QuantizationGrid& grid);
+
+/// The grid of integer codes of a weight [rows, columns] f32 with importance [columns] f32: kernels/clip_search.h, for
+/// asymmetric schemes kernels/asymmetric_clip.h, which knows squared errors only. Scales below fp16's normal range are
+/// rounded to its step, so that files with either type of scale hold the same weights.
 absl::StatusOr<QuantizationGrid> SearchGrid(const at::Tensor& weight, const at::Tensor& importance,
                                             const WeightScheme& scheme, ClipSearch search);
 

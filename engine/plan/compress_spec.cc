@@ -119,10 +119,31 @@ absl::StatusOr<EvaluationSpec> ParseEvaluation(const json& object, const Calibra
   return spec;
 }
 
+/// The scheme of a floating-point format, which leaves nothing to choose.
+absl::StatusOr<WeightScheme> CheckFloatScheme(const WeightScheme& scheme, const JsonFields& fields, double bits,
+                                              int64_t group_size, bool asymmetric, const ModelConfig& config) {
+  PIVOT_RETURN_IF_ERROR(fields.status());
+  const absl::string_view name = CodeTypeName(scheme.type);
+  if (bits != 0 && bits != scheme.bits)
+    return InvalidSpec("bits", absl::StrCat("is ", bits, "; ", name, " has ", scheme.bits));
+  if (group_size != 0 && group_size != scheme.group_size)
+    return InvalidSpec("group_size", absl::StrCat("is ", group_size, "; ", name, " has its own: leave it out"));
+  if (asymmetric) return InvalidSpec("asymmetric", absl::StrCat("goes with integers, not with ", name));
+  for (const LinearEntry& linear : config.architecture->linears) {
+    const int64_t in_features = ShapeOf(config, linear.role).in_features;
+    if (in_features % scheme.ForRow(in_features).group_size == 0) continue;
+    return InvalidSpec("format", absl::StrCat("cannot be ", name, ": its groups of ", scheme.group_size,
+                                              " do not divide the ", in_features, " columns of ", linear.name));
+  }
+  return scheme;
+}
+
 absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& config) {
   double bits = fields.OptionalNumber("bits").value_or(0);
   const int64_t group_size = fields.OptionalInteger("group_size").value_or(0);
   const bool asymmetric = fields.BooleanOr("asymmetric", false);
+  const auto floats = FloatScheme(fields.OptionalText("format").value_or(""));
+  if (floats.has_value()) return CheckFloatScheme(*floats, fields, bits, group_size, asymmetric, config);
   PIVOT_RETURN_IF_ERROR(fields.status());
   if (bits == 0) bits = 4;
   if (asymmetric && bits != 4 && bits != 8) {
@@ -157,10 +178,12 @@ absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& 
 absl::StatusOr<CodeLayout> ParseLayout(JsonFields& fields, const ModelConfig& config, const WeightScheme& scheme) {
   std::string format = fields.OptionalText("format").value_or("unspecified");
   PIVOT_RETURN_IF_ERROR(fields.status());
-  if (format == "unspecified") format = "compressed_tensors";
+  // Floating-point formats are schemes of compressed-tensors.
+  if (format == "unspecified" || !scheme.is_integer()) format = "compressed_tensors";
   const auto layout = FindFormat(format);
   if (!layout.has_value() || *layout == CodeLayout::kPlainBf16) {
-    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2"));
+    return InvalidSpec(
+        "format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, fp8, nvfp4, mxfp4"));
   }
   for (const LinearEntry& linear : config.architecture->linears) {
     const std::string why = WhyNotExpressible(ShapeOf(config, linear.role), scheme, *layout);
@@ -198,8 +221,9 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, folder.config()));
   PIVOT_ASSIGN_OR_RETURN(spec.layout, ParseLayout(fields, folder.config(), spec.scheme));
   PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantize(ObjectOrEmpty(task, "quantize")));
-  if (!spec.scheme.is_symmetric() && spec.quantize.clip_search == ClipSearch::kPower) {
-    return InvalidSpec("quantize.clip_search", "\"power\" is for symmetric models; use hessian_diagonal or none");
+  const bool knows_power = spec.scheme.is_integer() && spec.scheme.is_symmetric();
+  if (!knows_power && spec.quantize.clip_search == ClipSearch::kPower) {
+    return InvalidSpec("quantize.clip_search", "\"power\" is for symmetric integers; use hessian_diagonal or none");
   }
   PIVOT_ASSIGN_OR_RETURN(spec.calibration,
                          ParseCalibration(ObjectOrEmpty(task, "calibration"), folder.config(), defaults));
@@ -221,6 +245,7 @@ std::string CanonicalSpec(const CompressSpec& spec) {
                                    {"sequence_length", spec.calibration.sequence_length},
                                    {"seed", spec.calibration.seed}};
   if (!spec.scheme.is_symmetric()) canonical["asymmetric"] = true;
+  if (!spec.scheme.is_integer()) canonical["type"] = std::string(CodeTypeName(spec.scheme.type));
   if (spec.layout != CodeLayout::kPackQuantized) canonical["format"] = std::string(FormatName(spec.layout));
   return canonical.dump();
 }

@@ -52,7 +52,7 @@ Dtype ScaleDtype(const CheckpointFolder& folder) {
   const absl::Status ignored =
       VisitQuantized(folder, [&](const std::string& module, LinearShape, const LinearStorage& storage) {
         const TensorInfo* info = folder.model.Find(module + (storage.is_gptq() ? ".scales" : ".weight_scale"));
-        if (info != nullptr) dtype = info->dtype;
+        if (info != nullptr && !storage.scheme.is_float4()) dtype = info->dtype;
         return absl::OkStatus();
       });
   return dtype;
@@ -62,6 +62,7 @@ Dtype ScaleDtype(const CheckpointFolder& folder) {
 
 std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, CodeLayout layout) {
   if (!IsGptq(layout)) return "";
+  if (!scheme.is_integer()) return absl::StrCat("has ", CodeTypeName(scheme.type), " codes; GPTQ has integers");
   if (scheme.bits != 2 && scheme.bits != 3 && scheme.bits != 4 && scheme.bits != 8)
     return absl::StrCat("has ", scheme.bits, " bits; GPTQ has 2, 3, 4 and 8");
   if (layout == CodeLayout::kGptqV1 && !scheme.is_symmetric())
@@ -85,6 +86,11 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const json& task) {
   spec.shard_bytes = fields.OptionalInteger("shard_bytes").value_or(0);
   PIVOT_RETURN_IF_ERROR(fields.status());
   const auto layout = FindFormat(format == "unspecified" ? "compressed_tensors" : format);
+  if (FloatScheme(format).has_value()) {
+    return InvalidSpec(
+        "format", absl::StrCat("is ", format, ", which takes quantizing anew: pivot compress MODEL --format ", format,
+                               " makes it of the original model"));
+  }
   if (!layout.has_value()) {
     return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16"));
   }
@@ -99,6 +105,12 @@ absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLa
   if (is_plain && layout != CodeLayout::kPlainBf16) {
     return CannotExpress(
         absl::StrCat(source.model.path(), " is not quantized; pivot compress makes a quantized model of it"));
+  }
+  if (source.quantization.has_value() && source.quantization->quantizes_activations() &&
+      layout != CodeLayout::kPlainBf16) {
+    return CannotExpress(absl::StrCat(source.model.path(),
+                                      " has runtimes quantize activations too, which only its own "
+                                      "format says; it can be converted to bf16"));
   }
   PIVOT_RETURN_IF_ERROR(
       VisitQuantized(source, [&](const std::string& module, LinearShape shape, const LinearStorage& storage) {

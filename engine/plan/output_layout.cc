@@ -36,9 +36,7 @@ bool IsQuantized(const ModelFolder& source, const ModelSchemes& schemes, absl::s
 }
 
 LinearStorage StorageOf(const WeightScheme& scheme, LinearShape shape, const StorageForm& form) {
-  LinearStorage storage{.layout = form.layout, .scheme = scheme, .scale_dtype = form.scale_dtype};
-  if (scheme.group_size == 0) storage.scheme.group_size = shape.in_features;
-  return storage;
+  return {.layout = form.layout, .scheme = scheme.ForRow(shape.in_features), .scale_dtype = form.scale_dtype};
 }
 
 TensorSpec SpecOf(const TensorInfo& info) { return {.name = info.name, .dtype = info.dtype, .shape = info.shape}; }

@@ -120,6 +120,7 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
   json modules = json::array();
   for (const ModulePlan& module : plan.modules) {
     modules.push_back({{"name", module.name},
+                       {"type", std::string(CodeTypeName(module.scheme.type))},
                        {"bits", module.scheme.bits},
                        {"group_size", module.scheme.group_size},
                        {"method", std::string(MethodName(spec.quantize.method))},
@@ -161,6 +162,7 @@ std::string PlanFileJson(const Plan& plan, const ModelFolder& source, const Comp
   ordered_json modules = ordered_json::array();
   for (const ModulePlan& module : plan.modules) {
     modules.push_back({{"name", module.name},
+                       {"type", std::string(CodeTypeName(module.scheme.type))},
                        {"bits", module.scheme.bits},
                        {"group_size", module.scheme.group_size},
                        {"method", std::string(MethodName(spec.quantize.method))},

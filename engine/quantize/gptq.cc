@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/ops/call_torch.h"
+#include "engine/quantize/float_grid.h"
 #include "kernels/gptq_panel.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -82,21 +83,22 @@ absl::StatusOr<HessianFactor> FactorizeHessian(const at::Tensor& hessian, double
 }
 
 absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const QuantizationGrid& grid,
-                                        const HessianFactor& factor, int bits) {
+                                        const HessianFactor& factor, const WeightScheme& scheme) {
   PIVOT_RETURN_IF_ERROR(CheckShapes(weight, grid.scale));
   return CallTorch("GPTQ", [&]() -> absl::StatusOr<at::Tensor> {
     const int64_t in_features = weight.size(1);
     const int64_t group_size = in_features / grid.scale.size(1);
+    const at::Tensor scale = EffectiveScale(grid);
     const at::Tensor group_of_step = at::floor_divide(factor.order, group_size);
     at::Tensor remaining = Shifted(weight.masked_fill(factor.dead, 0.0), grid).index_select(1, factor.order);
     at::Tensor codes = at::empty(weight.sizes(), weight.options().dtype(at::kChar));
     for (int64_t first = 0; first < in_features; first += kMaxPanelColumns) {
       const int64_t last = std::min(first + kMaxPanelColumns, in_features);
-      const at::Tensor panel_scale = grid.scale.index_select(1, group_of_step.slice(0, first, last));
+      const at::Tensor panel_scale = scale.index_select(1, group_of_step.slice(0, first, last));
       PIVOT_ASSIGN_OR_RETURN(
           PanelResult panel,
           QuantizePanel(remaining.slice(1, first, last).clone(at::MemoryFormat::Contiguous),
-                        factor.upper.slice(0, first, last).slice(1, first, last), panel_scale, bits));
+                        factor.upper.slice(0, first, last).slice(1, first, last), panel_scale, scheme));
       codes.index_copy_(1, factor.order.slice(0, first, last), panel.codes);
       if (last < in_features) {
         at::Tensor later = remaining.slice(1, last);
@@ -107,11 +109,13 @@ absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const Quantiza
   });
 }
 
-absl::StatusOr<at::Tensor> QuantizeRtn(const at::Tensor& weight, const QuantizationGrid& grid, int bits) {
+absl::StatusOr<at::Tensor> QuantizeRtn(const at::Tensor& weight, const QuantizationGrid& grid,
+                                       const WeightScheme& scheme) {
   PIVOT_RETURN_IF_ERROR(CheckShapes(weight, grid.scale));
+  if (!scheme.is_integer()) return RoundToFloats(weight, grid, scheme.type);
   return CallTorch("rounding to nearest", [&] {
     const at::Tensor groups = Shifted(weight, grid).view({weight.size(0), grid.scale.size(1), -1});
-    const double lowest = -static_cast<double>(1 << (bits - 1));
+    const double lowest = -static_cast<double>(1 << (scheme.bits - 1));
     const at::Tensor codes = (groups / grid.scale.unsqueeze(-1)).round_().clamp_(lowest, -lowest - 1);
     return codes.to(at::kChar).view(weight.sizes());
   });

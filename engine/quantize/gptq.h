@@ -37,22 +37,23 @@ absl::StatusOr<HessianFactor> FactorizeHessian(const at::Tensor& hessian, double
 
 /// Quantizes one or several stacked linear layers that read the same input.
 ///
-/// Equation: for each column i in order: q = clamp(round((w_i + s z) / s), -2^(b-1), 2^(b-1)-1);
+/// Equation: for each column i in order: q = nearest number of the scheme's codes to (w_i + s z) / s;
 ///           e = (w_i - s (q - z)) / U[i,i];  w_j -= e U[i,j] for every later column j.
 /// Source:   GPTQ, arXiv:2210.17323, Algorithm 1.  Differs: scales are fixed before the loop and belong to the column's
 /// own group, so
 ///           that the order of visiting leaves the file format alone; they are the bf16 values of the file.
 ///           s z is added once before the loop: the updates are sums, so what follows is the symmetric loop.
 /// Shapes:   weight [out, in]; grid.scale, grid.zero_point [out, in/group_size]; result [out, in].
-/// Dtypes:   weight and scale fp32, zero points and result int8.
+/// Dtypes:   weight and scale fp32, zero points and result int8 (of floating-point codes their bits).
 /// Errors:   kInvalidArgument if shapes disagree.
 /// Cost:     O(out*in^2) time; 12*out*in bytes.
 /// Threads:  pure.  Bit-equal for equal inputs on one device.
 absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const QuantizationGrid& grid,
-                                        const HessianFactor& factor, int bits);
+                                        const HessianFactor& factor, const WeightScheme& scheme);
 
-/// Round to nearest: clamp(round((w + s z) / s)). Shapes and dtypes as above.
-absl::StatusOr<at::Tensor> QuantizeRtn(const at::Tensor& weight, const QuantizationGrid& grid, int bits);
+/// Round to nearest. Shapes and dtypes as above.
+absl::StatusOr<at::Tensor> QuantizeRtn(const at::Tensor& weight, const QuantizationGrid& grid,
+                                       const WeightScheme& scheme);
 
 /// tr((W-Q) H (W-Q)ᵀ) / tr(W H Wᵀ), 0 when the denominator is 0. All fp32. May throw what ATen throws.
 struct ProxyLoss {

@@ -29,6 +29,7 @@ double SecondsSince(Clock::time_point start) { return std::chrono::duration<doub
 
 json LinearJson(const std::string& name, const WeightScheme& scheme, const LinearReport& report) {
   return {{"name", name},
+          {"type", std::string(CodeTypeName(scheme.type))},
           {"bits", scheme.bits},
           {"group_size", scheme.group_size},
           {"loss", report.loss},

@@ -6,12 +6,19 @@
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/kernel_calls.h"
+#include "engine/quantize/float_grid.h"
 #include "engine/quantize/gptq.h"
 #include "engine/quantize/qep.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
+
+absl::StatusOr<QuantizationGrid> GridFor(const at::Tensor& weight, const at::Tensor& importance,
+                                         const WeightScheme& scheme, ClipSearch search) {
+  return scheme.is_integer() ? SearchGrid(weight, importance, scheme, search)
+                             : SearchFloatGrid(weight, importance, scheme, search);
+}
 
 /// All members as one matrix: they share one factorization.
 struct StackedSolution {
@@ -38,8 +45,8 @@ absl::StatusOr<StackedSolution> SolveWithStatistics(const at::Tensor& weight, co
   const bool by_diagonal = options.clip_search == ClipSearch::kHessianDiagonal;
   const at::Tensor importance =
       by_diagonal ? solution.hessian.diagonal().contiguous() : at::ones_like(solution.hessian.diagonal());
-  PIVOT_ASSIGN_OR_RETURN(solution.grid, SearchGrid(solution.weight, importance, scheme, options.clip_search));
-  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeGptq(solution.weight, solution.grid, factor, scheme.bits));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridFor(solution.weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeGptq(solution.weight, solution.grid, factor, scheme));
   return solution;
 }
 
@@ -47,14 +54,15 @@ absl::StatusOr<StackedSolution> SolveByRounding(const at::Tensor& weight, const 
                                                 const QuantizeOptions& options) {
   StackedSolution solution{.weight = weight};
   const at::Tensor importance = at::ones({weight.size(1)}, weight.options());
-  PIVOT_ASSIGN_OR_RETURN(solution.grid, SearchGrid(weight, importance, scheme, options.clip_search));
-  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(weight, solution.grid, scheme.bits));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridFor(weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(weight, solution.grid, scheme));
   return solution;
 }
 
 SolvedLinear MemberOf(const StackedSolution& solution, int64_t first_row, int64_t rows, const WeightScheme& scheme) {
   SolvedLinear member{.quantized = {.codes = solution.codes.narrow(0, first_row, rows),
                                     .scale = solution.grid.scale.narrow(0, first_row, rows),
+                                    .global_scale = solution.grid.global_scale,
                                     .scheme = scheme},
                       .report = solution.report};
   if (solution.grid.zero_point.defined())
@@ -76,13 +84,14 @@ absl::StatusOr<std::vector<SolvedLinear>> SolveGroup(absl::Span<const at::Tensor
                                                      const QuantizeOptions& options) {
   return CallTorch("quantizing a group of layers", [&]() -> absl::StatusOr<std::vector<SolvedLinear>> {
     const at::Tensor stacked = at::cat(at::TensorList(weights.data(), weights.size())).to(at::kFloat);
+    const WeightScheme resolved = scheme.ForRow(stacked.size(1));
     PIVOT_ASSIGN_OR_RETURN(const StackedSolution solution,
-                           statistics == nullptr ? SolveByRounding(stacked, scheme, options)
-                                                 : SolveWithStatistics(stacked, *statistics, scheme, options));
+                           statistics == nullptr ? SolveByRounding(stacked, resolved, options)
+                                                 : SolveWithStatistics(stacked, *statistics, resolved, options));
     std::vector<SolvedLinear> members;
     int64_t first_row = 0;
     for (const at::Tensor& weight : weights) {
-      members.push_back(MemberOf(solution, first_row, weight.size(0), scheme));
+      members.push_back(MemberOf(solution, first_row, weight.size(0), resolved));
       first_row += weight.size(0);
     }
     return members;

@@ -33,7 +33,7 @@ struct SolvedLinear {
 };
 
 /// `weights` [out_k, in] in any floating dtype share the input that `statistics` were gathered on. Null statistics:
-/// round to nearest (Method::kRtn needs none).
+/// round to nearest (Method::kRtn needs none). A group_size of 0 stands for the whole row.
 absl::StatusOr<std::vector<SolvedLinear>> SolveGroup(absl::Span<const at::Tensor> weights,
                                                      const InputStatistics* statistics, const WeightScheme& scheme,
                                                      const QuantizeOptions& options);

@@ -122,6 +122,7 @@ absl::StatusOr<json> PublishLogits(const EvaluateSpec& spec, const WeightReader&
 absl::StatusOr<json> RunEvaluateTask(const json& task, const TaskContext& context) {
   PIVOT_ASSIGN_OR_RETURN(const EvaluateSpec spec, ParseSpec(task));
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpoint(spec.source_path));
+  WarnOfActivations(folder, *context.hooks);
   const WeightReader model(folder, ToScalarType(spec.dtype), context.device->device);
   if (context.hooks->stage_started)
     context.hooks->stage_started("evaluate", static_cast<int>(model.config().num_blocks) + 1);

@@ -34,6 +34,7 @@ absl::StatusOr<json> RunGenerateTask(const json& task, const TaskContext& contex
   }
 
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpoint(path));
+  WarnOfActivations(folder, *context.hooks);
   PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::FromFile(path + "/tokenizer.json"));
   PIVOT_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, tokenizer.Encode(prompt, SpecialTokens::kAdd));
   const WeightReader model(folder, ToScalarType(ResolveDtype(*context.device, wanted)), context.device->device);

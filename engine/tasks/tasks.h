@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 
+#include "engine/format/checkpoint_folder.h"
 #include "engine/job_hooks.h"
 #include "engine/ops/device.h"
 
@@ -23,6 +24,9 @@ struct TaskContext {
 
 /// Runs the task that the spec names. The result is the JSON form of pivot.v1.Result, null for compress.
 absl::StatusOr<nlohmann::json> RunTask(const nlohmann::json& spec, const TaskContext& context);
+
+/// A warning where the folder has runtimes quantize activations: what is computed here is the model without that.
+void WarnOfActivations(const CheckpointFolder& folder, const JobHooks& hooks);
 
 /// pivot.v1.EvaluateTask: {"quality": Quality}, or, with tokens, a published folder with logits.safetensors and null.
 absl::StatusOr<nlohmann::json> RunEvaluateTask(const nlohmann::json& task, const TaskContext& context);

@@ -11,12 +11,14 @@ pivot_test(
     calibration/input_statistics_test.cc
     calibration/text_windows_test.cc
     checkpoint/block_shard_test.cc
+    checkpoint/float_tensors_test.cc
     checkpoint/journal_test.cc
     checkpoint/linear_tensors_test.cc
     evaluate/quality_test.cc
     forward/block_test.cc
     pipeline/compress_test.cc
     pipeline/convert_test.cc
+    quantize/float_grid_test.cc
     quantize/gptq_test.cc
     quantize/qep_test.cc
     quantize/solve_group_test.cc

@@ -17,7 +17,44 @@ struct PanelCase {
   int64_t rows;
   int64_t columns;
   int bits;
+  CodeGrid grid = CodeGrid::kInteger;
 };
+
+/// The nearest number of the grid and how far the ratio is from the middle between two, in units of their distance.
+struct Rounded {
+  double number;
+  double from_tie;
+};
+
+double RoundHalfUp(double magnitude, double step) { return std::floor(magnitude / step + 0.5) * step; }
+
+Rounded RoundInDouble(double ratio, const PanelCase& shape) {
+  if (shape.grid == CodeGrid::kInteger) {
+    const double lowest = -std::pow(2.0, shape.bits - 1);
+    return {std::min(std::max(std::nearbyint(ratio), lowest), -lowest - 1),
+            std::abs(std::abs(ratio - std::floor(ratio)) - 0.5)};
+  }
+  const bool is_fp8 = shape.grid == CodeGrid::kFloat8;
+  const double lowest_exponent = is_fp8 ? -6 : 0;
+  const double magnitude = std::abs(ratio);
+  const double exponent = std::max(std::floor(std::log2(std::max(magnitude, 1e-30))), lowest_exponent);
+  const double step = std::exp2(exponent - (is_fp8 ? 3 : 1));
+  const double number = std::min(RoundHalfUp(magnitude, step), is_fp8 ? 448.0 : 6.0);
+  return {ratio < 0 ? -number : number, std::abs(magnitude / step - std::floor(magnitude / step) - 0.5)};
+}
+
+/// What the code of a grid stands for.
+double NumberOf(int8_t code, const PanelCase& shape) {
+  if (shape.grid == CodeGrid::kInteger) return code;
+  const bool is_fp8 = shape.grid == CodeGrid::kFloat8;
+  const int bits = static_cast<uint8_t>(code);
+  const int mantissa_bits = is_fp8 ? 3 : 1;
+  const int exponent = bits >> mantissa_bits & (is_fp8 ? 15 : 3);
+  const double fraction = (bits & (is_fp8 ? 7 : 1)) / std::exp2(mantissa_bits);
+  const int bias = is_fp8 ? 7 : 1;
+  const double magnitude = exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
+  return (bits >> (is_fp8 ? 7 : 3)) == 1 ? -magnitude : magnitude;
+}
 
 struct PanelInput {
   std::vector<float> weight, factor, scale;
@@ -48,26 +85,24 @@ PanelInput MakeInput(const PanelCase& shape, unsigned seed) {
 /// The equation of the header in double precision. `is_tie` marks codes that a float may round the other way.
 struct Expected {
   std::vector<double> errors;
-  std::vector<int> codes;
+  std::vector<double> numbers;
   std::vector<bool> is_tie;
 };
 Expected RunInDouble(const PanelCase& shape, const PanelInput& input) {
   Expected expected;
-  const double lowest = -std::pow(2.0, shape.bits - 1);
   for (int64_t row = 0; row < shape.rows; ++row) {
     std::vector<double> w(input.weight.begin() + row * shape.columns, input.weight.begin() + (row + 1) * shape.columns);
     for (int64_t i = 0; i < shape.columns; ++i) {
       const double scale = input.scale[static_cast<size_t>(row * shape.columns + i)];
-      const double ratio = w[static_cast<size_t>(i)] / scale;
-      const double code = std::min(std::max(std::nearbyint(ratio), lowest), -lowest - 1);
+      const Rounded rounded = RoundInDouble(w[static_cast<size_t>(i)] / scale, shape);
       const double diagonal = input.factor[static_cast<size_t>(i * shape.columns + i)];
-      const double error = (w[static_cast<size_t>(i)] - code * scale) / diagonal;
+      const double error = (w[static_cast<size_t>(i)] - rounded.number * scale) / diagonal;
       for (int64_t j = i + 1; j < shape.columns; ++j) {
         w[static_cast<size_t>(j)] -= error * input.factor[static_cast<size_t>(i * shape.columns + j)];
       }
-      expected.codes.push_back(static_cast<int>(code));
+      expected.numbers.push_back(rounded.number);
       expected.errors.push_back(error);
-      expected.is_tie.push_back(std::abs(std::abs(ratio - std::floor(ratio)) - 0.5) < 1e-3);
+      expected.is_tie.push_back(rounded.from_tie < 1e-3);
     }
   }
   return expected;
@@ -80,8 +115,8 @@ class GptqPanelTest : public ::testing::TestWithParam<PanelCase> {
   }
   static PanelOutput Run(const PanelInput& input) {
     const PanelCase& shape = GetParam();
-    return PanelOn(shape.device, {.rows = shape.rows, .columns = shape.columns, .bits = shape.bits}, input.weight,
-                   input.factor, input.scale);
+    return PanelOn(shape.device, {.rows = shape.rows, .columns = shape.columns, .grid = shape.grid, .bits = shape.bits},
+                   input.weight, input.factor, input.scale);
   }
 };
 
@@ -97,7 +132,7 @@ TEST_P(GptqPanelTest, EqualsTheEquationInDoublePrecision) {
       const auto index = static_cast<size_t>(row * shape.columns + column);
       if (expected.is_tie[index]) break;
       ++compared;
-      ASSERT_EQ(output.codes[index], expected.codes[index]) << "row " << row << " column " << column;
+      ASSERT_EQ(NumberOf(output.codes[index], shape), expected.numbers[index]) << "row " << row << " column " << column;
       // Each of up to 128 subtractions adds a rounding of half an ulp of values below 64.
       ASSERT_NEAR(output.errors[index], expected.errors[index], 128 * 64 * 6e-8 / 0.5)
           << "row " << row << " column " << column;
@@ -127,6 +162,11 @@ TEST_P(GptqPanelTest, GivesZeroForAZeroRow) {
 
 TEST_P(GptqPanelTest, KeepsCodesInRange) {
   const PanelOutput output = Run(MakeInput(GetParam(), 4));
+  if (GetParam().grid == CodeGrid::kFloat8) GTEST_SKIP() << "every byte but two is a code";
+  if (GetParam().grid == CodeGrid::kFloat4) {
+    EXPECT_THAT(output.codes, ::testing::Each(::testing::AllOf(::testing::Ge(0), ::testing::Lt(16))));
+    return;
+  }
   const int limit = 1 << (GetParam().bits - 1);
   EXPECT_THAT(output.codes, ::testing::Each(::testing::AllOf(::testing::Ge(-limit), ::testing::Lt(limit))));
 }
@@ -138,13 +178,16 @@ std::vector<PanelCase> Cases() {
     cases.push_back({device, 1, 1, 4});
     cases.push_back({device, 9, 64, 4});
     cases.push_back({device, 8, 33, 3});
+    cases.push_back({device, 37, 128, 8, CodeGrid::kFloat8});
+    cases.push_back({device, 37, 128, 4, CodeGrid::kFloat4});
   }
   return cases;
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GptqPanelTest, ::testing::ValuesIn(Cases()), [](const auto& test) {
   return DeviceLabel(test.param.device) + "_" + std::to_string(test.param.rows) + "x" +
-         std::to_string(test.param.columns) + "_bits" + std::to_string(test.param.bits);
+         std::to_string(test.param.columns) + (test.param.grid == CodeGrid::kInteger ? "_bits" : "_float") +
+         std::to_string(test.param.bits);
 });
 
 TEST(GptqPanelRangeTest, DoesOnlyTheRowsItIsAskedFor) {

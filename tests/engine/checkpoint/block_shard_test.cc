@@ -42,11 +42,10 @@ class BlockShardTest : public ::testing::TestWithParam<ShardCase> {
       const at::Tensor weight = at::randn({shape.out_features, shape.in_features});
       const QuantizationGrid grid =
           *SearchGrid(weight, at::ones({shape.in_features}), GetParam().scheme, ClipSearch::kNone);
-      linears["model.layers.0." + std::string(entry.name)] = {
-          .codes = *QuantizeRtn(weight, grid, GetParam().scheme.bits),
-          .scale = grid.scale,
-          .zero_point = grid.zero_point,
-          .scheme = GetParam().scheme};
+      linears["model.layers.0." + std::string(entry.name)] = {.codes = *QuantizeRtn(weight, grid, GetParam().scheme),
+                                                              .scale = grid.scale,
+                                                              .zero_point = grid.zero_point,
+                                                              .scheme = GetParam().scheme};
     }
     return linears;
   }

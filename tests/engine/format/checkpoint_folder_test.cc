@@ -205,8 +205,21 @@ TEST_F(CheckpointFolderTest, ShowsWhatACompressedModelIs) {
   EXPECT_DOUBLE_EQ(summary["bits_per_weight"].get<double>(), 4.25);
   EXPECT_DOUBLE_EQ(summary["model_bits_per_weight"].get<double>(),
                    (4.25 * kQuantizedWeights + 16.0 * kOtherWeights) / (kQuantizedWeights + kOtherWeights));
-  EXPECT_EQ(summary["groups"], json::parse(R"([{"bits": 4, "group_size": 64, "modules": 14}])"));
+  EXPECT_EQ(summary["groups"], json::parse(R"([{"type": "int", "bits": 4, "group_size": 64, "modules": 14}])"));
   EXPECT_EQ(summary["dtypes"], json::parse(R"({"BF16": 20, "I32": 14, "I64": 14})"));
+}
+
+TEST_F(CheckpointFolderTest, CountsEveryWeightOfFloatsOnce) {
+  for (const std::string name : {"fp8", "nvfp4", "mxfp4"}) {
+    const std::string folder = folder_ / name;
+    ASSERT_OK(WriteCompressedModel(CompressWithZeros(source_, *FloatScheme(name)), source_, folder));
+    ASSERT_OK_AND_ASSIGN(const CheckpointFolder checkpoint, OpenCheckpoint(folder));
+    EXPECT_EQ(checkpoint.Schemes().Distinct().size(), 1U) << name;
+    ASSERT_OK_AND_ASSIGN(const json summary, Inspect(folder));
+    EXPECT_EQ(summary["parameters"], kQuantizedWeights + kOtherWeights) << name;
+    EXPECT_EQ(summary["groups"][0]["type"], name);
+    EXPECT_EQ(summary["problems"], json::array());
+  }
 }
 
 TEST_F(CheckpointFolderTest, ShowsTheProblemsOfADamagedModel) {

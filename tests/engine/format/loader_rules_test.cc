@@ -66,7 +66,7 @@ TEST_F(LoaderRulesTest, HaveNamesLoadersAndSources) {
     EXPECT_FALSE(rule.loader.empty());
     EXPECT_FALSE(rule.source.empty());
   }
-  EXPECT_EQ(LoaderRules().size(), 11U);
+  EXPECT_EQ(LoaderRules().size(), 13U);
 }
 
 TEST_F(LoaderRulesTest, FindNothingButSlowKernelsInWhatIsWritten) {
@@ -130,6 +130,24 @@ TEST_F(LoaderRulesTest, WarnOfBitsThatFewRead) {
   EXPECT_THAT(Broken(Uniform(4, Symmetry::kAsymmetric)), Contains("zero-points-in-transformers"));
   EXPECT_THAT(Broken(Uniform(3)), Contains("rare-bits"));
   EXPECT_THAT(Broken(Uniform(8)), Not(Contains("rare-bits")));
+}
+
+TEST_F(LoaderRulesTest, WarnOfFourBitFloats) {
+  const auto schemes = [this](const char* name) {
+    return ModelSchemes::Uniform(source_->config(), *FloatScheme(name));
+  };
+  EXPECT_THAT(Broken(schemes("nvfp4")), Contains("float4-in-recent-loaders"));
+  EXPECT_THAT(Broken(schemes("mxfp4")), Contains("float4-in-recent-loaders"));
+  EXPECT_THAT(Broken(schemes("fp8")), ::testing::ElementsAre("fits-the-fast-kernel"));
+}
+
+TEST_F(LoaderRulesTest, WantOneGlobalScaleInFusedLayers) {
+  CompressedModel model =
+      CompressWithZeros(*source_, ModelSchemes::Uniform(source_->config(), *FloatScheme("nvfp4")), {});
+  EXPECT_THAT(Broken(model), Not(Contains("fused-layers-share-a-global-scale")));
+  model.bytes["model.layers.1.self_attn.k_proj.weight_global_scale"] = std::string("\0\0\x80\x3F", 4);
+  EXPECT_THAT(Broken(model), Contains("fused-layers-share-a-global-scale"));
+  EXPECT_THAT(messages_, Contains(HasSubstr("model.layers.1.self_attn.qkv_proj is made of")));
 }
 
 TEST_F(LoaderRulesTest, CountGroupsAmongRanks) {

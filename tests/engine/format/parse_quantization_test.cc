@@ -56,6 +56,58 @@ TEST(ParseQuantizationTest, AcceptsOrdersThatLeaveTheColumnsWhereTheyAre) {
   }
 }
 
+struct FloatCase {
+  const char* name;
+  const char* format;
+  const char* weights;
+  WeightScheme scheme;
+};
+
+class ParseFloatsTest : public ::testing::TestWithParam<FloatCase> {};
+
+TEST_P(ParseFloatsTest, ReadsWhatOthersWrite) {
+  json config = Example();
+  config["format"] = GetParam().format;
+  config["config_groups"]["group_0"]["format"] = nullptr;
+  Weights(config).merge_patch(json::parse(GetParam().weights));
+  ASSERT_OK_AND_ASSIGN(const PackQuantizedConfig parsed, ParsePackQuantized(config));
+  EXPECT_EQ(*parsed.SchemeOf("any"), GetParam().scheme);
+  EXPECT_FALSE(parsed.quantizes_activations);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Presets, ParseFloatsTest,
+    ::testing::Values(
+        FloatCase{"fp8_channel",
+                  "float-quantized",
+                  R"({"num_bits": 8, "type": "float", "strategy": "channel"})",
+                  {.bits = 8, .group_size = 0, .type = CodeType::kFloat8}},
+        FloatCase{"fp8_tensor",
+                  "float-quantized",
+                  R"({"num_bits": 8, "type": "float", "strategy": "tensor"})",
+                  {.bits = 8, .group_size = 0, .type = CodeType::kFloat8, .row_group = 0}},
+        FloatCase{"fp8_block",
+                  "float-quantized",
+                  R"({"num_bits": 8, "type": "float", "strategy": "block", "block_structure": [128, 64]})",
+                  {.bits = 8, .group_size = 64, .type = CodeType::kFloat8, .row_group = 128}},
+        FloatCase{
+            "nvfp4",
+            "nvfp4-pack-quantized",
+            R"({"type": "float", "strategy": "tensor_group", "group_size": 16, "scale_dtype": "torch.float8_e4m3fn"})",
+            {.bits = 4, .group_size = 16, .type = CodeType::kNvfp4}},
+        FloatCase{"mxfp4",
+                  "mxfp4-pack-quantized",
+                  R"({"type": "float", "strategy": "group", "group_size": 32})",
+                  {.bits = 4, .group_size = 32, .type = CodeType::kMxfp4}}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(ParseQuantizationTest, NotesThatActivationsAreToBeQuantized) {
+  json config = Example();
+  config["config_groups"]["group_0"]["input_activations"] = {{"num_bits", 8}, {"type", "float"}};
+  ASSERT_OK_AND_ASSIGN(const PackQuantizedConfig parsed, ParsePackQuantized(config));
+  EXPECT_TRUE(parsed.quantizes_activations);
+}
+
 TEST(ParseQuantizationTest, ReadsAsymmetricWeights) {
   json config = Example();
   Weights(config)["symmetric"] = false;
@@ -93,9 +145,14 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Refusal{"not_an_object", "[]", "cannot be read"},
                       Refusal{"no_method", R"({"quant_method": null})", "\"quant_method\" is missing"},
                       Refusal{"awq", R"({"quant_method": "awq"})", "the method \"awq\""},
-                      Refusal{"no_format", R"({"format": null})", "the format \"\""},
-                      Refusal{"int_quantized", R"({"format": "int-quantized"})", "the format \"int-quantized\""},
-                      Refusal{"mixed", R"({"format": "mixed-precision"})", "the format \"mixed-precision\""},
+                      Refusal{"no_format", R"({"format": null, "config_groups": {"group_0": {"format": null}}})",
+                              "the format \"\" for int weights"},
+                      Refusal{"int_quantized",
+                              R"({"format": "int-quantized", "config_groups": {"group_0": {"format": null}}})",
+                              "the format \"int-quantized\" for int weights; \"pack-quantized\" is read"},
+                      Refusal{"mixed",
+                              R"({"format": "mixed-precision", "config_groups": {"group_0": {"format": null}}})",
+                              "the format \"mixed-precision\""},
                       Refusal{"groups_list", R"({"config_groups": []})", "\"config_groups\" is not an object"},
                       Refusal{"transforms", R"({"transform_config": {"config_groups": {}}})", "has transforms"}),
     [](const auto& refusal) { return std::string(refusal.param.name); });
@@ -106,17 +163,27 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"not_an_object", R"({"config_groups": {"group_0": "all"}})", "is not a JSON object"},
         Refusal{"no_weights", R"({"config_groups": {"group_0": {"weights": null}}})", "no weights in group_0"},
         Refusal{"weights_list", R"({"config_groups": {"group_0": {"weights": []}}})", "\"weights\" is not an object"},
-        Refusal{"inputs", R"({"config_groups": {"group_0": {"input_activations": {"num_bits": 8}}}})",
-                "quantizes activations in group_0"},
-        Refusal{"outputs", R"({"config_groups": {"group_0": {"output_activations": {"num_bits": 8}}}})",
-                "quantizes activations in group_0"}),
+        Refusal{"inputs_list", R"({"config_groups": {"group_0": {"input_activations": []}}})",
+                "\"input_activations\" is not an object"},
+        Refusal{
+            "floats_packed_as_integers",
+            R"({"config_groups": {"group_0": {"weights": {"type": "float", "num_bits": 8, "strategy": "channel"}}}})",
+            "the format \"pack-quantized\" for fp8 weights"}),
     [](const auto& refusal) { return std::string(refusal.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(
     Weights, ParseQuantizationRefusalTest,
     ::testing::Values(
         Refusal{"floats", R"({"config_groups": {"group_0": {"weights": {"type": "float"}}}})",
-                "weights of type \"float\""},
+                "4-bit floating point with the strategy \"group\" in groups of 128"},
+        Refusal{"six_bit_floats", R"({"config_groups": {"group_0": {"weights": {"type": "float", "num_bits": 6}}}})",
+                "weights of type \"float\" with 6 bits"},
+        Refusal{"floats_with_zero_points",
+                R"({"config_groups": {"group_0": {"weights": {"type": "float", "symmetric": false}}}})",
+                "4 bits and zero points"},
+        Refusal{"blocks_of_nothing",
+                R"({"config_groups": {"group_0": {"weights": {"type": "float", "num_bits": 8, "strategy": "block"}}}})",
+                "FP8 with the strategy \"block\""},
         Refusal{"tensor", R"({"config_groups": {"group_0": {"weights": {"strategy": "tensor"}}}})",
                 "the strategy \"tensor\""},
         Refusal{"no_strategy", R"({"config_groups": {"group_0": {"weights": {"strategy": null}}}})",

@@ -123,6 +123,16 @@ TEST(QuantizationConfigTest, SurvivesTheWayThroughJsonForEveryScheme) {
   }
 }
 
+TEST(QuantizationConfigTest, SurvivesTheWayThroughJsonForFloats) {
+  WeightScheme tensor = *FloatScheme("fp8");
+  tensor.row_group = 0;
+  WeightScheme block = *FloatScheme("fp8");
+  block.row_group = 128;
+  block.group_size = 64;
+  for (const WeightScheme& scheme : {*FloatScheme("fp8"), tensor, block, *FloatScheme("nvfp4"), *FloatScheme("mxfp4")})
+    EXPECT_EQ(*Written(*FindArchitecture("llama"), scheme).SchemeOf("model.layers.0.mlp.down_proj"), scheme);
+}
+
 TEST(QuantizedConfigTest, KeepsTheOrderOfKeysAndDropsPointersToCode) {
   constexpr char kSource[] =
       R"({"zeta": 1, "model_type": "llama", "auto_map": {"AutoModel": "modeling_x.X"}, "alpha": [1, 2], "middle": null})";

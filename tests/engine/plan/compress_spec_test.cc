@@ -126,6 +126,15 @@ TEST_F(CompressSpecTest, ChoosesTheLargestGroupThatDividesEveryLinear) {
   EXPECT_EQ(Resolve(Task(R"({"group_size": 16})"))->scheme.group_size, 16);
 }
 
+TEST_F(CompressSpecTest, HasNothingToChooseInFloatingPointFormats) {
+  EXPECT_EQ(Resolve(Task(R"({"format": "fp8"})"))->scheme, *FloatScheme("fp8"));
+  EXPECT_EQ(Resolve(Task(R"({"format": "nvfp4", "bits": 4, "group_size": 16})"))->scheme, *FloatScheme("nvfp4"));
+  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Resolve(Task(R"({"format": "mxfp4"})")));
+  EXPECT_EQ(spec.scheme, *FloatScheme("mxfp4"));
+  EXPECT_EQ(spec.layout, CodeLayout::kPackQuantized);
+  EXPECT_THAT(CanonicalSpec(spec), HasSubstr("\"type\":\"mxfp4\""));
+}
+
 /// Members that make the task invalid, the field at fault, and a part of what is said.
 struct Fault {
   const char* name;
@@ -180,6 +189,11 @@ INSTANTIATE_TEST_SUITE_P(
               "no use for a text"},
         Fault{"skip_with_tokens", R"({"evaluation": {"skip": true, "max_tokens": 5}})", "evaluation.skip",
               "no use for a text"},
+        Fault{"fp8_with_bits", R"({"format": "fp8", "bits": 4})", "bits", "is 4; fp8 has 8"},
+        Fault{"nvfp4_with_groups", R"({"format": "nvfp4", "group_size": 32})", "group_size", "nvfp4 has its own"},
+        Fault{"mxfp4_asymmetric", R"({"format": "mxfp4", "asymmetric": true})", "asymmetric", "not with mxfp4"},
+        Fault{"fp8_power", R"({"format": "fp8", "quantize": {"clip_search": "power"}})", "quantize.clip_search",
+              "symmetric integers"},
         Fault{"dtype", R"({"compute_dtype": "float64"})", "compute_dtype", "allowed: auto, float32, bfloat16"}),
     [](const auto& fault) { return std::string(fault.param.name); });
 

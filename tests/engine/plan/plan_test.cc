@@ -126,6 +126,7 @@ TEST_F(PlanTest, HasTheKeysThatScriptsRelyOn) {
   EXPECT_EQ(object["num_blocks"], 2);
   EXPECT_EQ(object["group_size"], 64);
   EXPECT_EQ(object["modules"][0], json({{"name", "model.layers.0.self_attn.q_proj"},
+                                        {"type", "int"},
                                         {"bits", 4},
                                         {"group_size", 64},
                                         {"method", "gptq"},

@@ -60,7 +60,7 @@ TEST_P(GptqTest, GivesTheCodesOfBrainSurgery) {
   for (int64_t seed = 0; seed < 3; ++seed) {
     const Problem problem = MakeProblem(bits, seed);
     ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, act_order));
-    ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, bits));
+    ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
     const at::Tensor expected =
         QuantizeByBrainSurgery(problem.weight, problem.grid.scale, Damped(problem.hessian), factor.order, bits);
     // A value that lies within float's reach of a tie may fall to either side, and moves its row from there on.
@@ -73,8 +73,8 @@ TEST_P(GptqTest, LosesLessThanRounding) {
   const auto [bits, act_order] = GetParam();
   const Problem problem = MakeProblem(bits, 7);
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, act_order));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, bits));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor rounded, QuantizeRtn(problem.weight, problem.grid, bits));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor rounded, QuantizeRtn(problem.weight, problem.grid, problem.scheme));
   EXPECT_LT(LossOf(problem, codes), 0.7 * LossOf(problem, rounded));
 }
 
@@ -94,8 +94,8 @@ TEST(AsymmetricGptqTest, LosesLessThanRoundingAndThanASymmetricGrid) {
     problem.scheme.symmetry = symmetry;
     problem.grid = *SearchGrid(problem.weight, at::ones({kColumns}), problem.scheme, ClipSearch::kNone);
     const HessianFactor factor = *FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight);
-    const double by_gptq = LossOf(problem, *QuantizeGptq(problem.weight, problem.grid, factor, 4));
-    EXPECT_LT(by_gptq, 0.7 * LossOf(problem, *QuantizeRtn(problem.weight, problem.grid, 4)));
+    const double by_gptq = LossOf(problem, *QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
+    EXPECT_LT(by_gptq, 0.7 * LossOf(problem, *QuantizeRtn(problem.weight, problem.grid, problem.scheme)));
     return by_gptq;
   };
   const double symmetric = loss_on(Symmetry::kSymmetric);
@@ -109,7 +109,7 @@ TEST(AsymmetricGptqTest, ReproducesWeightsThatLieOnTheGrid) {
   const at::Tensor codes = at::randint(-8, 8, {kRows, kColumns}, at::kLong).to(at::kChar);
   problem.weight = Dequantized(problem, codes);
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor found, QuantizeGptq(problem.weight, problem.grid, factor, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor found, QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
   EXPECT_TRUE(at::equal(found, codes));
 }
 
@@ -117,8 +117,8 @@ TEST(GptqOptimumTest, EqualsRoundingWhenInputsAreUncorrelated) {
   Problem problem = MakeProblem(4, 1);
   problem.hessian = at::diag(at::linspace(1, 2, kColumns));
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, 4));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor rounded, QuantizeRtn(problem.weight, problem.grid, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor rounded, QuantizeRtn(problem.weight, problem.grid, problem.scheme));
   EXPECT_TRUE(at::equal(codes, rounded));
 }
 
@@ -127,14 +127,14 @@ TEST(GptqOptimumTest, ReproducesWeightsThatLieOnTheGrid) {
   const at::Tensor codes = at::randint(-8, 8, {kRows, kColumns}, at::kLong).to(at::kChar);
   problem.weight = Dequantized(problem, codes);
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor found, QuantizeGptq(problem.weight, problem.grid, factor, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor found, QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
   EXPECT_TRUE(at::equal(found, codes));
 }
 
 TEST(GptqOptimumTest, HandlesPanelsThatDoNotFillTheLastOne) {
   const Problem problem = MakeProblem(4, 3, 160);
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
   const at::Tensor expected =
       QuantizeByBrainSurgery(problem.weight, problem.grid.scale, Damped(problem.hessian), factor.order, 4);
   EXPECT_GE((codes.to(at::kLong) == expected).to(at::kDouble).mean().item<double>(), 0.999);
@@ -161,7 +161,7 @@ TEST(HessianFactorTest, ZeroesDeadColumns) {
   problem.hessian.select(1, 17).zero_();
   ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight));
   EXPECT_EQ(factor.dead_columns, 1);
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
   EXPECT_TRUE(codes.select(1, 17).eq(0).all().item<bool>());
 }
 
@@ -189,15 +189,15 @@ TEST(HessianFactorTest, RefusesValuesThatAreNotFinite) {
 
 TEST(QuantizeTest, RefusesShapesThatDoNotFit) {
   const Problem problem = MakeProblem(4, 6);
-  EXPECT_THAT(QuantizeRtn(problem.weight, {.scale = at::ones({kRows + 1, 3})}, 4),
+  EXPECT_THAT(QuantizeRtn(problem.weight, {.scale = at::ones({kRows + 1, 3})}, problem.scheme),
               StatusIs(absl::StatusCode::kInvalidArgument, ::testing::_));
-  EXPECT_THAT(QuantizeRtn(problem.weight, {.scale = at::ones({kRows, 5})}, 4),
+  EXPECT_THAT(QuantizeRtn(problem.weight, {.scale = at::ones({kRows, 5})}, problem.scheme),
               StatusIs(absl::StatusCode::kInvalidArgument, ::testing::_));
 }
 
 TEST(QuantizeTest, RoundsHalfToEven) {
   const at::Tensor weight = at::tensor({0.5F, 1.5F, 2.5F, -0.5F, -1.5F, 100.0F, -100.0F, 0.0F}).view({1, 8});
-  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeRtn(weight, {.scale = at::ones({1, 1})}, 4));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor codes, QuantizeRtn(weight, {.scale = at::ones({1, 1})}, WeightScheme{}));
   EXPECT_TRUE(at::equal(codes, at::tensor({0, 2, 2, 0, -2, 7, -8, 0}, at::kChar).view({1, 8})));
 }
 
