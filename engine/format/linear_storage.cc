@@ -14,7 +14,8 @@ constexpr std::array<absl::string_view, 8> kSuffixes = {
     ".qweight",       ".qzeros",       ".scales",       ".g_idx"};
 
 // Positions are those of CodeLayout.
-constexpr std::array<absl::string_view, 4> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16"};
+constexpr std::array<absl::string_view, 5> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16",
+                                                           "mixed_gptq"};
 
 std::vector<TensorSpec> PackQuantizedTensors(absl::string_view module, LinearShape shape,
                                              const LinearStorage& storage) {
