@@ -39,9 +39,9 @@ class Compression {
     PIVOT_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::Acquire(work_folder_));
     absl::StatusOr<CompressionReport> report = RunLocked();
     session_.reset();
-    // A delivered checkpoint is all that there was to make.
-    const bool is_delivered = report.ok() && report->delivered.has_value();
-    if (is_delivered || !keeps_work_) {
+    // A delivered checkpoint is all that there was to make, and only a compression leaves something to go on from.
+    const bool is_over = report.ok() && (report->delivered.has_value() || !request_.spec.has_compress());
+    if (is_over || !keeps_work_) {
       PIVOT_RETURN_IF_ERROR(RemoveAll(work_folder_));
     } else if (report.ok()) {
       report->kept_folder = work_folder_;
@@ -103,7 +103,7 @@ class Compression {
       if (job.state() != v1::STATE_CANCELLED && job.state() != v1::STATE_FAILED) return job;
       reporter_->NoteDetail(absl::StrCat(job.name(), " was ", StateName(job.state()), ": going on from it"));
       options.request_id = RequestIdOf(request_.spec, job.uid());
-      options.resume_from = job.name();
+      if (request_.spec.has_compress()) options.resume_from = job.name();
     }
     return absl::ResourceExhaustedError(absl::StrCat("this work was begun ", kMaxChain, " times without an end"));
   }

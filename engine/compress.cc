@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 
 #include "engine/calibration/text_windows.h"
@@ -17,7 +18,8 @@
 #include "engine/checkpoint/staged_folder.h"
 #include "engine/convert.h"
 #include "engine/evaluate/quality.h"
-#include "engine/format/quantization_config.h"
+#include "engine/evaluate/reload_check.h"
+#include "engine/format/output_format.h"
 #include "engine/loadable.h"
 #include "engine/plan/plan.h"
 #include "engine/quantize/layerwise.h"
@@ -127,40 +129,59 @@ class Pipeline {
                                .shard_folder = shard_folder_,
                                .windows = windows_,
                                .journal = &journal};
-    PIVOT_ASSIGN_OR_RETURN(report_.blocks, RunLayerwise(input, hooks_));
+    PIVOT_ASSIGN_OR_RETURN(LayerwiseResult result, RunLayerwise(input, hooks_));
+    report_.blocks = std::move(result.blocks);
+    if (result.state.defined()) trace_ = {.tokens = windows_.narrow(0, 0, 1), .state = std::move(result.state)};
     const CompressWork work = WorkOf(source().config(), spec_, 0);
     FinishStage("layerwise", SecondsSince(start), work.forward + work.statistics + work.solve);
     return absl::OkStatus();
   }
 
-  /// Puts the folder together in the form in which shards are written, and makes another format of it where that is
+  /// Puts the folder together in the form in which shards are written, and makes every other format of it that is
   /// asked for.
   absl::Status Assemble() {
     const auto start = Clock::now();
-    const bool converts = spec_.layout != CodeLayout::kPackQuantized;
-    const std::string assembled = converts ? pivot_folder_ + ".packed" : pivot_folder_;
-    const std::string plan = PlanFileJson(plan_, source(), spec_);
+    const std::vector<CodeLayout> layouts = spec_.layouts();
     PIVOT_RETURN_IF_ERROR(WriteShard(shard_folder_, shards_.back(), {}, {}, source()).status());
-    PIVOT_ASSIGN_OR_RETURN(
-        const std::string config,
-        WithQuantizationConfig(source().config_text(), PackQuantizedJson(source().config(), Schemes())));
-    PIVOT_RETURN_IF_ERROR(AssembleFolder(assembled, shard_folder_, shards_, source(),
-                                         {{"config.json", config}, {"pivot/plan.json", plan}}));
-    if (converts) {
-      PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder packed, OpenCheckpoint(assembled));
-      PIVOT_ASSIGN_OR_RETURN(const Conversion conversion, PlanConversion(packed, spec_.layout, /*shard_bytes=*/0));
-      PIVOT_RETURN_IF_ERROR(ConvertFolder(packed, conversion, pivot_folder_, {{"pivot/plan.json", plan}},
-                                          {.is_cancelled = hooks_.is_cancelled}));
-      PIVOT_RETURN_IF_ERROR(RemoveAll(assembled));
+    PIVOT_RETURN_IF_ERROR(RemoveAll(pivot_folder_));
+    const bool keeps_packed = absl::c_linear_search(layouts, CodeLayout::kPackQuantized);
+    const std::string packed =
+        keeps_packed ? FolderOf(pivot_folder_, CodeLayout::kPackQuantized, layouts) : pivot_folder_ + ".packed";
+    PIVOT_ASSIGN_OR_RETURN(const auto texts, ConfigurationTexts(source(), Schemes(), CodeLayout::kPackQuantized));
+    PIVOT_RETURN_IF_ERROR(AssembleFolder(packed, shard_folder_, shards_, source(), texts));
+    for (const CodeLayout layout : layouts) {
+      if (layout != CodeLayout::kPackQuantized) PIVOT_RETURN_IF_ERROR(ConvertPacked(packed, layout));
     }
-    PIVOT_ASSIGN_OR_RETURN(CheckpointFolder reloaded, OpenCheckpoint(pivot_folder_));
-    pivot_ = std::make_unique<CheckpointFolder>(std::move(reloaded));
-    PIVOT_RETURN_IF_ERROR(CheckLoadable(*pivot_, hooks_));
+    if (!keeps_packed) PIVOT_RETURN_IF_ERROR(RemoveAll(packed));
+    PIVOT_RETURN_IF_ERROR(WriteTexts(pivot_folder_, {{"pivot/plan.json", PlanFileJson(plan_, source(), spec_)}}));
+    for (const CodeLayout layout : layouts) {
+      PIVOT_ASSIGN_OR_RETURN(CheckpointFolder reloaded, OpenCheckpoint(FolderOf(pivot_folder_, layout, layouts)));
+      PIVOT_RETURN_IF_ERROR(CheckLoadable(reloaded, hooks_));
+      if (layout == spec_.layout) pivot_ = std::make_unique<CheckpointFolder>(std::move(reloaded));
+    }
+    PIVOT_RETURN_IF_ERROR(CompareWithMemory());
     FinishStage("assemble", SecondsSince(start), 0);
     return absl::OkStatus();
   }
 
-  /// Original and pivot, both read from their folders.
+  /// Rounded models have run nowhere yet: of them the weights alone were compared, shard by shard.
+  absl::Status CompareWithMemory() {
+    if (!trace_.tokens.defined()) return absl::OkStatus();
+    const WeightReader reloaded(*pivot_, ToScalarType(spec_.dtype), device_.device);
+    PIVOT_ASSIGN_OR_RETURN(report_.reload_kl,
+                           CompareWithReloaded(trace_, *reader_, reloaded, {.is_cancelled = hooks_.is_cancelled}));
+    trace_ = {};
+    return absl::OkStatus();
+  }
+
+  absl::Status ConvertPacked(const std::string& packed_folder, CodeLayout layout) {
+    PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder packed, OpenCheckpoint(packed_folder));
+    PIVOT_ASSIGN_OR_RETURN(const Conversion conversion, PlanConversion(packed, layout, /*shard_bytes=*/0));
+    return ConvertFolder(packed, conversion, FolderOf(pivot_folder_, layout, spec_.layouts()),
+                         {.is_cancelled = hooks_.is_cancelled});
+  }
+
+  /// Original and pivot, both read from their folders; of several folders with the same weights the first.
   absl::Status Evaluate() {
     if (spec_.evaluation.skip) return absl::OkStatus();
     const auto start = Clock::now();
@@ -234,6 +255,7 @@ class Pipeline {
   std::vector<at::Tensor> evaluation_windows_;
   std::unique_ptr<CheckpointFolder> pivot_;
   std::optional<Comparison> comparison_;
+  MemoryTrace trace_;
   Report report_;
 };
 

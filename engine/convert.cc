@@ -125,7 +125,7 @@ class Converter {
 }  // namespace
 
 absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& conversion, const std::string& folder,
-                           const std::map<std::string, std::string>& more, const JobHooks& hooks) {
+                           const JobHooks& hooks) {
   return CallTorchStatus("converting", [&]() -> absl::Status {
     const auto start = Clock::now();
     const std::string shards = folder + ".shards";
@@ -133,9 +133,7 @@ absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& con
     PIVOT_RETURN_IF_ERROR(MakeFolders(shards));
     Converter converter(source, conversion, hooks);
     PIVOT_RETURN_IF_ERROR(converter.WriteShards(shards));
-    std::map<std::string, std::string> texts = conversion.texts;
-    texts.insert(more.begin(), more.end());
-    PIVOT_RETURN_IF_ERROR(AssembleFolder(folder, shards, conversion.shards, source.model, texts));
+    PIVOT_RETURN_IF_ERROR(AssembleFolder(folder, shards, conversion.shards, source.model, conversion.texts));
     PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
     PIVOT_RETURN_IF_ERROR(converter.CompareWith(folder));
     if (hooks.stage_done) hooks.stage_done(kStage, std::chrono::duration<double>(Clock::now() - start).count(), 0);

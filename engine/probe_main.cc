@@ -9,10 +9,13 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <string>
 #include <sys/prctl.h>
+#include <system_error>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -20,9 +23,11 @@
 #include "engine/format/checkpoint_folder.h"
 #include "engine/format/loader_rules.h"
 #include "engine/model/json.h"
+#include "engine/model/model_subfolders.h"
 #include "engine/model/tokenizer/tokenizer.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/plan.h"
+#include "proto/files/manifest.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -39,7 +44,7 @@ json Capabilities() {
     architectures.push_back(std::string(architecture.model_type));
   return {{"architectures", architectures},
           {"methods", {std::string(MethodName(Method::kGptq)), std::string(MethodName(Method::kRtn))}},
-          {"formats", {"compressed-tensors", "gptq", "gptq_v2", "bf16"}},
+          {"formats", {"compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "mixed_gptq"}},
           {"bits", {2, 3, 4, 5, 6, 7, 8}},
           {"group_sizes", {128, 64, 32}}};
 }
@@ -96,26 +101,39 @@ absl::StatusOr<json> ProbeOther(const json& task) {
 absl::StatusOr<json> ProbeConvert(const json& task) {
   PIVOT_ASSIGN_OR_RETURN(const ConversionSpec spec, ResolveConversion(task));
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder source, OpenCheckpoint(spec.source_path));
-  PIVOT_RETURN_IF_ERROR(PlanConversion(source, spec.layout, spec.shard_bytes).status());
+  PIVOT_RETURN_IF_ERROR(PlanConversions(source, spec).status());
   return json::object();
 }
 
-absl::StatusOr<json> Verify(const std::string& path, int target_tp) {
+struct Findings {
+  std::vector<std::string> problems;
+  std::vector<std::string> warnings;
+};
+
+/// Adds what is to be said of one model folder, `prefix` before each sentence.
+absl::Status VerifyFolder(const std::string& path, const std::string& prefix, int target_tp, Findings* findings) {
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpointUnchecked(path));
-  std::vector<std::string> problems = TensorProblems(folder);
-  json warnings = json::array();
+  const std::vector<std::string> problems = TensorProblems(folder);
+  for (const std::string& problem : problems) findings->problems.push_back(prefix + problem);
   // Rules over tensors that are not there would only say so again.
-  const std::vector<RuleFinding> findings = problems.empty() && folder.quantization.has_value()
-                                                ? CheckLoaderRules(folder, target_tp)
-                                                : std::vector<RuleFinding>();
-  for (const RuleFinding& finding : findings) {
-    if (finding.rule->severity == RuleSeverity::kError) {
-      problems.push_back(DescribeFinding(finding));
-    } else {
-      warnings.push_back(DescribeFinding(finding));
-    }
+  if (!problems.empty() || !folder.quantization.has_value()) return absl::OkStatus();
+  for (const RuleFinding& finding : CheckLoaderRules(folder, target_tp)) {
+    const bool is_error = finding.rule->severity == RuleSeverity::kError;
+    (is_error ? findings->problems : findings->warnings).push_back(prefix + DescribeFinding(finding));
   }
-  return json{{"verify", {{"problems", problems}, {"warnings", std::move(warnings)}}}};
+  return absl::OkStatus();
+}
+
+/// Of an output that is several model folders all are looked at.
+absl::StatusOr<json> Verify(const std::string& path, int target_tp) {
+  std::vector<std::string> models;
+  std::error_code error;
+  if (std::filesystem::exists(absl::StrCat(path, "/", kManifestPath), error)) models = ModelSubfolders(path);
+  Findings findings;
+  for (const std::string& name : models)
+    PIVOT_RETURN_IF_ERROR(VerifyFolder(absl::StrCat(path, "/", name), name + ": ", target_tp, &findings));
+  if (models.empty()) PIVOT_RETURN_IF_ERROR(VerifyFolder(path, "", target_tp, &findings));
+  return json{{"verify", {{"problems", findings.problems}, {"warnings", findings.warnings}}}};
 }
 
 absl::StatusOr<json> Answer(const json& request) {

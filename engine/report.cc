@@ -3,6 +3,8 @@
 
 #include <torch/headeronly/version.h>
 
+#include "engine/format/output_format.h"
+
 namespace pivot {
 namespace {
 
@@ -21,8 +23,12 @@ ordered_json QualityEntry(const Quality& quality, int64_t bytes, double bits_per
   return entry;
 }
 
-ordered_json QualitiesJson(const Report& report, const Plan& plan, const ModelFolder& source) {
+ordered_json QualitiesJson(const Report& report, const Plan& plan, const ModelFolder& source,
+                           const CompressSpec& spec) {
   ordered_json pivot{{"number", 0}, {"bytes", plan.total_bytes}, {"bits_per_weight", plan.bits_per_weight}};
+  // What bits and quality are of.
+  const std::string folder = SubfolderOf(spec.layout, spec.layouts());
+  if (!folder.empty()) pivot["folder"] = folder;
   if (!report.comparison.has_value()) return {{"pivots", {pivot}}};
   pivot.update(QualityEntry(report.comparison->model, plan.total_bytes, plan.bits_per_weight));
   const ordered_json original = QualityEntry(*report.comparison->reference, source.weight_file_bytes(), 16.0);
@@ -59,7 +65,7 @@ std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder
         {"total_bytes", plan.total_bytes},
         {"estimated_host_bytes", plan.memory.host_bytes},
         {"estimated_gpu_bytes", plan.memory.gpu_bytes}}},
-      {"quality", QualitiesJson(report, plan, source)},
+      {"quality", QualitiesJson(report, plan, source, spec)},
       {"calibration", TextJson(report.calibration)},
       {"evaluation", TextJson(report.evaluation)},
       {"numerics", NumericsJson(report, spec)},
@@ -67,6 +73,7 @@ std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder
       {"stages", std::move(stages)},
       {"blocks", report.blocks}};
   document["calibration"]["tokens_used"] = report.calibration_tokens;
+  if (report.reload_kl.has_value()) document["reload_kl"] = *report.reload_kl;
   return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -33,6 +33,7 @@ struct Report {
   std::vector<StageReport> stages;
   std::vector<nlohmann::json> blocks;
   std::optional<Comparison> comparison;
+  std::optional<double> reload_kl;  // of the folder, opened again, against the model in memory; nothing: not compared
   double seconds = 0;
 };
 

@@ -141,6 +141,7 @@ void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
                             .devices = devices,
                             .capabilities = std::move(capabilities),
                             .max_queued = options.max_queued,
+                            .min_free_disk_bytes = options.min_free_disk_bytes,
                             .heartbeat_interval = options.heartbeat_interval});
 }
 

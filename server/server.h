@@ -30,6 +30,7 @@ struct ServerOptions {
   int64_t max_queued = 10000;
 
   // What tests change.
+  int64_t min_free_disk_bytes = int64_t{64} << 20;  // for the server's own records: with less it takes no jobs
   std::vector<std::string> environment;        // as of process/environment.h: what children may get is taken from it
   std::optional<std::vector<Device>> devices;  // absent: those of the machine
   WatchdogLimits watchdog;

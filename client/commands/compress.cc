@@ -5,7 +5,6 @@
 
 #include "CLI/App.hpp"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
@@ -43,19 +42,13 @@ std::string DefaultOutput(const v1::CompressTask& task) {
   return absl::StrCat("./", name.empty() ? "model" : name, "-", kind);
 }
 
-int64_t WeightBytes(const ManifestData& manifest) {
-  int64_t bytes = 0;
-  for (const ManifestFile& file : manifest.files) bytes += absl::EndsWith(file.path, ".safetensors") ? file.size : 0;
-  return bytes;
-}
-
 void PrintReport(const CompressionReport& report, const std::string& output, const Reporter& reporter,
                  const Console& console, const OutputFlags& shown) {
   if (shown.json) {
     PrintJson(DoneJson(report.job, report.delivered.has_value() ? output : ""), console.out);
   } else if (report.delivered.has_value()) {
     *console.out << RenderSummary({.source_bytes = report.job.plan().source_bytes(),
-                                   .compressed_bytes = WeightBytes(*report.delivered),
+                                   .folders = WeightFoldersOf(*report.delivered),
                                    .checkpoint = *report.job.checkpoints().rbegin(),
                                    .original = reporter.view().original,
                                    .output = output});

@@ -99,7 +99,9 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
       "of 128, 64, 32 that does)");
   app.add_flag("--asymmetric", flags->asymmetric, "a zero point beside each scale; with 4 or 8 bits");
   app.add_option("--format", flags->format,
-                 "of the result: compressed-tensors, gptq, gptq_v2, fp8, nvfp4 or mxfp4 (compressed-tensors)");
+                 "of the result: compressed-tensors, gptq, gptq_v2, both (a folder each of compressed-tensors and "
+                 "gptq), fp8, nvfp4, mxfp4 "
+                 "or mixed_gptq, OneComp's (compressed-tensors)");
   app.add_option("--method", flags->method, "gptq or rtn (gptq)");
   app.add_option("--percdamp", flags->percdamp, "damping, a fraction above 0 up to 1 (0.01)");
   app.add_option("--qep", flags->qep, "strength of error propagation, 0 to 1 (0.5)");
@@ -125,7 +127,8 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
   PIVOT_ASSIGN_OR_RETURN(const v1::Format format, ParseFormat(flags.format));
   if (format == v1::FORMAT_BF16) {
     return UsageError(
-        "--format bf16 is for pivot convert; allowed: compressed-tensors, gptq, gptq_v2, fp8, nvfp4, mxfp4",
+        "--format bf16 is for pivot convert; allowed: compressed-tensors, gptq, gptq_v2, both, fp8, nvfp4, mxfp4, "
+        "mixed_gptq",
         "--format");
   }
   // Bits of floating-point formats are the format's.

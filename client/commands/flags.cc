@@ -88,9 +88,11 @@ absl::StatusOr<v1::Format> ParseFormat(const std::string& text) {
                                   {"gptq", v1::FORMAT_GPTQ},
                                   {"gptq_v2", v1::FORMAT_GPTQ_V2},
                                   {"bf16", v1::FORMAT_BF16},
+                                  {"both", v1::FORMAT_BOTH},
                                   {"fp8", v1::FORMAT_FP8},
                                   {"nvfp4", v1::FORMAT_NVFP4},
-                                  {"mxfp4", v1::FORMAT_MXFP4}});
+                                  {"mxfp4", v1::FORMAT_MXFP4},
+                                  {"mixed_gptq", v1::FORMAT_MIXED_GPTQ}});
 }
 
 absl::StatusOr<int64_t> ParseSize(absl::string_view flag, const std::string& text) {

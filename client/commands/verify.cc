@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "CLI/App.hpp"
 #include "CLI/Validators.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
@@ -45,16 +48,47 @@ struct Findings {
   std::vector<std::string> warnings;
 };
 
+/// The manifest that speaks of the folder: its own, or, when it is one of several folders of an output, the output's.
+struct ManifestPlace {
+  std::string path;    // empty: there is none
+  std::string prefix;  // of the folder's files in it
+};
+
+ManifestPlace FindManifest(const std::string& folder) {
+  const std::filesystem::path path(folder);
+  std::error_code error;
+  std::string own = absl::StrCat(folder, "/", kManifestPath);
+  if (std::filesystem::exists(own, error)) return {std::move(own), ""};
+  std::string above = absl::StrCat(path.parent_path().string(), "/", kManifestPath);
+  if (std::filesystem::exists(above, error)) return {std::move(above), path.filename().string() + "/"};
+  return {};
+}
+
+/// Leaves the files below the prefix, named from there.
+void KeepBelow(const std::string& prefix, ManifestData* manifest) {
+  if (prefix.empty()) return;
+  std::vector<ManifestFile> kept;
+  for (ManifestFile& file : manifest->files) {
+    if (!absl::StartsWith(file.path, prefix)) continue;
+    file.path.erase(0, prefix.size());
+    kept.push_back(std::move(file));
+  }
+  manifest->files = std::move(kept);
+}
+
 absl::Status CompareWithManifest(const std::string& folder, Findings* findings) {
-  const auto text = ReadSmallFile(absl::StrCat(folder, "/", kManifestPath), kMaxManifestBytes);
-  if (absl::IsNotFound(text.status())) return absl::OkStatus();
-  PIVOT_RETURN_IF_ERROR(text.status());
-  findings->has_manifest = true;
-  const auto manifest = ManifestFromJson(*text);
+  const ManifestPlace place = FindManifest(folder);
+  if (place.path.empty()) return absl::OkStatus();
+  PIVOT_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(place.path, kMaxManifestBytes));
+  auto manifest = ManifestFromJson(text);
   if (!manifest.ok()) {
+    findings->has_manifest = true;
     findings->problems.push_back({kManifestPath, std::string(manifest.status().message())});
     return absl::OkStatus();
   }
+  KeepBelow(place.prefix, &*manifest);
+  findings->has_manifest = !manifest->files.empty();
+  if (!findings->has_manifest) return absl::OkStatus();
   findings->num_files = manifest->files.size();
   return CompareFolder(folder, *manifest, [findings](const std::string& path, const std::string& fault) {
     findings->problems.push_back({path, fault});

@@ -48,7 +48,7 @@ absl::StatusOr<NamedTensors> EncodeGptq(const QuantizedLinear& linear, const std
                                         const LinearStorage& storage) {
   if (!linear.scheme.is_integer()) return CannotExpress(module, "has floating-point codes, which GPTQ has not");
   const int bits = linear.scheme.bits;
-  const bool is_v1 = storage.layout == CodeLayout::kGptqV1;
+  const bool is_v1 = storage.layout != CodeLayout::kGptqV2;
   if (is_v1 && !linear.scheme.is_symmetric()) {
     return CannotExpress(module, "has zero points, which readers of GPTQ v1 do not agree about; write gptq_v2");
   }
@@ -108,7 +108,7 @@ absl::StatusOr<QuantizedLinear> DecodeGptq(const TensorLookup& find, const std::
   PIVOT_ASSIGN_OR_RETURN(linear.codes, UnpackCodes(words.t().contiguous(), shape.in_features, scheme.bits));
   linear.scale = scales.t().to(at::kFloat).contiguous();
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor fields, UnpackCodes(zero_words, shape.out_features, scheme.bits));
-  const int step = storage.layout == CodeLayout::kGptqV1 ? 1 : 0;
+  const int step = storage.layout == CodeLayout::kGptqV2 ? 0 : 1;
   linear.zero_point = ShiftedZeroPoint(fields, scheme.bits, step).t().contiguous();
   // Files say which zero points they have, whatever the configuration says.
   const bool has_zero_points = at::any(linear.zero_point).item<bool>();

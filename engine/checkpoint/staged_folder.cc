@@ -40,7 +40,7 @@ absl::Status AssembleFolder(const std::string& folder, const std::string& shard_
                             const std::vector<OutputShard>& shards, const ModelFolder& source,
                             const std::map<std::string, std::string>& texts) {
   PIVOT_RETURN_IF_ERROR(RemoveAll(folder));
-  PIVOT_RETURN_IF_ERROR(MakeFolders(folder + "/pivot"));
+  PIVOT_RETURN_IF_ERROR(MakeFolders(folder));
   for (const OutputShard& shard : shards) {
     const std::string from = shard_folder + "/" + shard.file_name;
     if (link(from.c_str(), (folder + "/" + shard.file_name).c_str()) != 0)
@@ -50,7 +50,14 @@ absl::Status AssembleFolder(const std::string& folder, const std::string& shard_
   PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> copied, FilesToCopy(source.path()));
   for (const std::string& name : copied)
     PIVOT_RETURN_IF_ERROR(CopyFile(source.path() + "/" + name, folder + "/" + name));
-  for (const auto& [path, content] : texts) PIVOT_RETURN_IF_ERROR(WriteFileDurably(folder + "/" + path, content));
+  return WriteTexts(folder, texts);
+}
+
+absl::Status WriteTexts(const std::string& folder, const std::map<std::string, std::string>& texts) {
+  for (const auto& [path, content] : texts) {
+    PIVOT_RETURN_IF_ERROR(MakeFolders(fs::path(folder + "/" + path).parent_path().string()));
+    PIVOT_RETURN_IF_ERROR(WriteFileDurably(folder + "/" + path, content));
+  }
   return SyncFolder(folder);
 }
 

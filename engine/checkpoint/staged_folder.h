@@ -21,6 +21,9 @@ absl::Status AssembleFolder(const std::string& folder, const std::string& shard_
                             const std::vector<OutputShard>& shards, const ModelFolder& source,
                             const std::map<std::string, std::string>& texts);
 
+/// Adds texts (path below the folder -> content) to a folder that is there, synced.
+absl::Status WriteTexts(const std::string& folder, const std::map<std::string, std::string>& texts);
+
 /// Writes FOLDER.files.json: every file of the folder and where its pieces begin (docs/format.md).
 absl::Status WriteFileList(const std::string& folder);
 

@@ -57,6 +57,19 @@ ordered_json BlocksJson(const ModelConfig& config, const ModelSchemes& schemes) 
   return blocks;
 }
 
+/// Full names of the quantized layers, sorted.
+std::vector<std::string> QuantizedNames(const ModelConfig& config, const ModelSchemes& schemes) {
+  std::vector<std::string> names;
+  for (int block = 0; block < schemes.num_blocks(); ++block) {
+    for (const LinearEntry& linear : config.architecture->linears) {
+      if (!schemes.at(block, linear.role).has_value()) continue;
+      names.push_back(BlockPrefix(*config.architecture, block) + std::string(linear.name));
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 absl::StatusOr<WeightScheme> ParseScheme(const json& object, const WeightScheme& fallback) {
   JsonFields fields(object, "quantization_config");
   const int64_t old_group_size = fields.OptionalInteger("groupsize").value_or(fallback.group_size);
@@ -146,6 +159,23 @@ bool IsInBlock(absl::string_view module, const GptqConfig::BlockEntry& entry) {
 }
 
 }  // namespace
+
+ordered_json MixedGptqJson(const ModelConfig& config, const ModelSchemes& schemes) {
+  const std::vector<WeightScheme> distinct = schemes.Distinct();
+  const WeightScheme common = distinct.empty() ? WeightScheme{} : distinct.front();
+  const std::vector<std::string> names = QuantizedNames(config, schemes);
+  return {{"quant_method", "mixed_gptq"},
+          {"bits", common.bits},
+          {"groupsize", GroupSizeOnDisk(common)},
+          {"group_size", GroupSizeOnDisk(common)},
+          {"actorder", false},
+          {"desc_act", false},
+          {"sym", common.is_symmetric()},
+          {"checkpoint_format", "gptq"},
+          {"modules_in_block_to_quantize", names},
+          {"quantized_layer_names", names},
+          {"quantization_bits", BlocksJson(config, schemes)}};
+}
 
 ordered_json GptqJson(const ModelConfig& config, const ModelSchemes& schemes, CodeLayout layout) {
   const std::vector<WeightScheme> distinct = schemes.Distinct();

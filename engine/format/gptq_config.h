@@ -24,6 +24,10 @@ namespace pivot {
 /// and it alone reads it. Requires at least one quantized layer and a GPTQ layout.
 nlohmann::ordered_json GptqJson(const ModelConfig& config, const ModelSchemes& schemes, CodeLayout layout);
 
+/// The object as OneComp writes it ("mixed_gptq"): its loader and its vLLM plugin find each layer in the per-block list
+/// "quantization_bits", and what is not there is plain. Requires at least one quantized layer, all symmetric.
+nlohmann::ordered_json MixedGptqJson(const ModelConfig& config, const ModelSchemes& schemes);
+
 struct GptqConfig {
   /// One entry of "dynamic" or of AutoRound's "extra_config".
   struct Override {

@@ -23,7 +23,8 @@ constexpr std::array<absl::string_view, 12> kSuffixes = {".weight_packed",
                                                          ".g_idx"};
 
 // Positions are those of CodeLayout.
-constexpr std::array<absl::string_view, 4> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16"};
+constexpr std::array<absl::string_view, 5> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16",
+                                                           "mixed_gptq"};
 
 constexpr int64_t CeilDivide(int64_t value, int64_t by) { return (value + by - 1) / by; }
 

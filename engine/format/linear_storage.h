@@ -22,19 +22,24 @@ enum class CodeLayout {
   kGptqV1,         // GPTQ: NAME.qweight, .qzeros (each field is the zero point less 1), .scales, .g_idx
   kGptqV2,         // the same with the zero point itself in qzeros
   kPlainBf16,      // NAME.weight, dequantized and rounded to bf16; only written, never what a configuration says
+  kMixedGptq,      // GPTQ v1 with OneComp's configuration; only written: read back it is kGptqV1
 };
+
+constexpr bool IsGptqLayout(CodeLayout layout) {
+  return layout == CodeLayout::kGptqV1 || layout == CodeLayout::kGptqV2 || layout == CodeLayout::kMixedGptq;
+}
 
 struct LinearStorage {
   CodeLayout layout = CodeLayout::kPackQuantized;
   WeightScheme scheme;
   Dtype scale_dtype = Dtype::kBfloat16;  // of compressed-tensors; GPTQ's are F16
 
-  bool is_gptq() const { return layout == CodeLayout::kGptqV1 || layout == CodeLayout::kGptqV2; }
+  bool is_gptq() const { return IsGptqLayout(layout); }
 
   friend bool operator==(const LinearStorage&, const LinearStorage&) = default;
 };
 
-/// "compressed_tensors", "gptq", "gptq_v2", "bf16": the values of pivot.v1.Format in JSON.
+/// "compressed_tensors", "gptq", "gptq_v2", "bf16", "mixed_gptq": values of pivot.v1.Format in JSON.
 absl::string_view FormatName(CodeLayout layout);
 /// Nothing when no format is called so.
 std::optional<CodeLayout> FindFormat(absl::string_view name);

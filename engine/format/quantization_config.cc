@@ -43,6 +43,7 @@ absl::StatusOr<QuantizationConfig> ParseQuantizationConfig(const json& quantizat
 
 ordered_json QuantizationConfigJson(const ModelConfig& config, const ModelSchemes& schemes, CodeLayout layout) {
   if (layout == CodeLayout::kPlainBf16) return nullptr;
+  if (layout == CodeLayout::kMixedGptq) return MixedGptqJson(config, schemes);
   return layout == CodeLayout::kPackQuantized ? PackQuantizedJson(config, schemes) : GptqJson(config, schemes, layout);
 }
 

@@ -11,8 +11,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "engine/model/json.h"
+#include "engine/model/model_subfolders.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/manifest.h"
 #include "proto/files/sha256.h"
@@ -29,6 +31,7 @@ constexpr char kSingleFile[] = "model.safetensors";
 // What GPTQ checkpoints say of themselves a second time; a writer makes its own.
 constexpr char kGptqConfigFile[] = "quantize_config.json";
 constexpr char kIndexFile[] = "model.safetensors.index.json";
+constexpr size_t kMaxNamedSubfolders = 8;
 constexpr std::array<absl::string_view, 6> kPickleEndings = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"};
 // What is not copied beside the compressed weights: weights in any form, indexes of them, code, pickles.
 constexpr std::array<absl::string_view, 14> kNotCopiedEndings = {
@@ -75,6 +78,16 @@ absl::Status CheckInside(const std::string& folder, const std::string& file) {
   return Unsafe(absl::StrCat(folder, "/", file, " is a link out of the model's folder; copy the file itself there"));
 }
 
+absl::Status NoConfig(const std::string& path) {
+  std::vector<std::string> models = ModelSubfolders(path);
+  models.resize(std::min(models.size(), kMaxNamedSubfolders));
+  for (std::string& name : models) name = absl::StrCat(path, "/", name);
+  const std::string advice = models.empty()
+                                 ? ": it is not a model folder"
+                                 : absl::StrCat("; the models are below it: name ", absl::StrJoin(models, " or "));
+  return WithReason(absl::NotFoundError(absl::StrCat(path, " has no config.json", advice)), "SOURCE_NOT_FOUND");
+}
+
 std::vector<std::string> PickleFiles(const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;
@@ -114,10 +127,7 @@ absl::StatusOr<ModelFolder> ModelFolder::Open(const std::string& path) {
   ModelFolder folder;
   folder.path_ = path;
   auto config_text = ReadTextFile(path, "config.json");
-  if (absl::IsNotFound(config_text.status())) {
-    return WithReason(absl::NotFoundError(absl::StrCat(path, " has no config.json: it is not a model folder")),
-                      "SOURCE_NOT_FOUND");
-  }
+  if (absl::IsNotFound(config_text.status())) return NoConfig(path);
   if (!config_text.ok()) return config_text.status();
   folder.config_text_ = *std::move(config_text);
   PIVOT_ASSIGN_OR_RETURN(folder.config_, ParseModelConfig(folder.config_text_));

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "engine/format/output_format.h"
 #include "engine/model/json.h"
 #include "engine/plan/conversion.h"
 #include "proto/status/reason.h"
@@ -175,21 +176,28 @@ absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& 
   return scheme;
 }
 
-absl::StatusOr<CodeLayout> ParseLayout(JsonFields& fields, const ModelConfig& config, const WeightScheme& scheme) {
+absl::StatusOr<std::vector<CodeLayout>> ParseLayouts(JsonFields& fields, const ModelConfig& config,
+                                                     const WeightScheme& scheme) {
   std::string format = fields.OptionalText("format").value_or("unspecified");
   PIVOT_RETURN_IF_ERROR(fields.status());
   // Floating-point formats are schemes of compressed-tensors.
   if (format == "unspecified" || !scheme.is_integer()) format = "compressed_tensors";
-  const auto layout = FindFormat(format);
-  if (!layout.has_value() || *layout == CodeLayout::kPlainBf16) {
+  std::vector<CodeLayout> layouts = LayoutsOf(format);
+  if (layouts.empty() || layouts.front() == CodeLayout::kPlainBf16) {
     return InvalidSpec(
-        "format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, fp8, nvfp4, mxfp4"));
+        "format", absl::StrCat("is \"", format,
+                               "\"; allowed: compressed_tensors, gptq, gptq_v2, both, mixed_gptq, fp8, nvfp4, mxfp4"));
   }
-  for (const LinearEntry& linear : config.architecture->linears) {
-    const std::string why = WhyNotExpressible(ShapeOf(config, linear.role), scheme, *layout);
-    if (!why.empty()) return InvalidSpec("format", absl::StrCat("cannot be ", format, ": ", linear.name, " ", why));
+  if (const std::string why = WhyNotInAll(scheme, layouts); !why.empty())
+    return InvalidSpec(scheme.is_symmetric() ? "bits" : "asymmetric",
+                       absl::StrCat("does not go with \"", format, "\": the model ", why));
+  for (const CodeLayout layout : layouts) {
+    for (const LinearEntry& linear : config.architecture->linears) {
+      const std::string why = WhyNotExpressible(ShapeOf(config, linear.role), scheme, layout);
+      if (!why.empty()) return InvalidSpec("format", absl::StrCat("cannot be ", format, ": ", linear.name, " ", why));
+    }
   }
-  return *layout;
+  return layouts;
 }
 
 }  // namespace
@@ -219,7 +227,9 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   CompressSpec spec;
   PIVOT_ASSIGN_OR_RETURN(spec.source_path, SourcePath(task));
   PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, folder.config()));
-  PIVOT_ASSIGN_OR_RETURN(spec.layout, ParseLayout(fields, folder.config(), spec.scheme));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<CodeLayout> layouts, ParseLayouts(fields, folder.config(), spec.scheme));
+  spec.layout = layouts.front();
+  spec.further_layouts.assign(layouts.begin() + 1, layouts.end());
   PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantize(ObjectOrEmpty(task, "quantize")));
   const bool knows_power = spec.scheme.is_integer() && spec.scheme.is_symmetric();
   if (!knows_power && spec.quantize.clip_search == ClipSearch::kPower) {
@@ -231,6 +241,12 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   PIVOT_ASSIGN_OR_RETURN(spec.dtype, ParseComputeDtype(fields.OptionalText("compute_dtype").value_or("auto")));
   PIVOT_RETURN_IF_ERROR(fields.status());
   return spec;
+}
+
+std::vector<CodeLayout> CompressSpec::layouts() const {
+  std::vector<CodeLayout> all = {layout};
+  all.insert(all.end(), further_layouts.begin(), further_layouts.end());
+  return all;
 }
 
 std::string CanonicalSpec(const CompressSpec& spec) {
@@ -246,7 +262,8 @@ std::string CanonicalSpec(const CompressSpec& spec) {
                                    {"seed", spec.calibration.seed}};
   if (!spec.scheme.is_symmetric()) canonical["asymmetric"] = true;
   if (!spec.scheme.is_integer()) canonical["type"] = std::string(CodeTypeName(spec.scheme.type));
-  if (spec.layout != CodeLayout::kPackQuantized) canonical["format"] = std::string(FormatName(spec.layout));
+  const absl::string_view format = OutputFormatName(spec.layouts());
+  if (format != FormatName(CodeLayout::kPackQuantized)) canonical["format"] = std::string(format);
   return canonical.dump();
 }
 

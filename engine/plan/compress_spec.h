@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -53,11 +54,15 @@ struct EvaluationSpec {
 struct CompressSpec {
   std::string source_path;
   WeightScheme scheme;
-  CodeLayout layout = CodeLayout::kPackQuantized;  // of the published folder
+  CodeLayout layout = CodeLayout::kPackQuantized;  // of the published folder, or of the first of several
+  std::vector<CodeLayout> further_layouts;         // of folders beside it (engine/format/output_format.h)
   QuantizeOptions quantize;
   CalibrationSpec calibration;
   EvaluationSpec evaluation;
   ComputeDtype dtype = ComputeDtype::kAutomatic;
+
+  /// Of all published folders.
+  std::vector<CodeLayout> layouts() const;
 };
 
 /// The spec in the JSON form of pivot.v1.CompressTask with defaults for this model and kind of device. kInvalidArgument

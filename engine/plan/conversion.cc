@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "engine/format/output_format.h"
 #include "engine/model/json.h"
 #include "engine/plan/compress_spec.h"
 #include "proto/status/reason.h"
@@ -19,8 +20,6 @@ using nlohmann::json;
 
 // What every reader of GPTQ's words asks of both sides of a matrix.
 constexpr int64_t kGptqMultiple = 32;
-
-bool IsGptq(CodeLayout layout) { return layout == CodeLayout::kGptqV1 || layout == CodeLayout::kGptqV2; }
 
 absl::Status InvalidSpec(absl::string_view field, absl::string_view problem) {
   return WithReason(absl::InvalidArgumentError(absl::StrCat(field, " ", problem)), "INVALID_SPEC",
@@ -61,11 +60,11 @@ Dtype ScaleDtype(const CheckpointFolder& folder) {
 }  // namespace
 
 std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, CodeLayout layout) {
-  if (!IsGptq(layout)) return "";
+  if (!IsGptqLayout(layout)) return "";
   if (!scheme.is_integer()) return absl::StrCat("has ", CodeTypeName(scheme.type), " codes; GPTQ has integers");
   if (scheme.bits != 2 && scheme.bits != 3 && scheme.bits != 4 && scheme.bits != 8)
     return absl::StrCat("has ", scheme.bits, " bits; GPTQ has 2, 3, 4 and 8");
-  if (layout == CodeLayout::kGptqV1 && !scheme.is_symmetric())
+  if (layout != CodeLayout::kGptqV2 && !scheme.is_symmetric())
     return "has zero points, which readers of GPTQ v1 do not agree about; gptq_v2 has room for them";
   if (shape.in_features % kGptqMultiple != 0 || shape.out_features % kGptqMultiple != 0) {
     return absl::StrCat("is [", shape.out_features, ", ", shape.in_features, "]; GPTQ needs multiples of ",
@@ -74,8 +73,14 @@ std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, Cod
   return "";
 }
 
-std::string GptqConfigText(const nlohmann::ordered_json& quantization_config) {
-  return quantization_config.dump(2) + "\n";
+absl::StatusOr<std::map<std::string, std::string>> ConfigurationTexts(const ModelFolder& source,
+                                                                      const ModelSchemes& schemes, CodeLayout layout) {
+  const auto quantization = QuantizationConfigJson(source.config(), schemes, layout);
+  std::map<std::string, std::string> texts;
+  PIVOT_ASSIGN_OR_RETURN(texts["config.json"], WithQuantizationConfig(source.config_text(), quantization));
+  const bool has_twin = layout == CodeLayout::kGptqV1 || layout == CodeLayout::kGptqV2;
+  if (has_twin) texts["quantize_config.json"] = quantization.dump(2) + "\n";
+  return texts;
 }
 
 absl::StatusOr<ConversionSpec> ResolveConversion(const json& task) {
@@ -85,16 +90,17 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const json& task) {
   const std::string format = fields.OptionalText("format").value_or("compressed_tensors");
   spec.shard_bytes = fields.OptionalInteger("shard_bytes").value_or(0);
   PIVOT_RETURN_IF_ERROR(fields.status());
-  const auto layout = FindFormat(format == "unspecified" ? "compressed_tensors" : format);
   if (FloatScheme(format).has_value()) {
     return InvalidSpec(
         "format", absl::StrCat("is ", format, ", which takes quantizing anew: pivot compress MODEL --format ", format,
                                " makes it of the original model"));
   }
-  if (!layout.has_value()) {
-    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16"));
+  spec.layouts = LayoutsOf(format == "unspecified" ? "compressed_tensors" : format);
+  if (spec.layouts.empty()) {
+    return InvalidSpec(
+        "format",
+        absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16, both, mixed_gptq"));
   }
-  spec.layout = *layout;
   if (spec.shard_bytes < 0) return InvalidSpec("shard_bytes", "must be 0 (a shard for each decoder block) or more");
   return spec;
 }
@@ -119,11 +125,22 @@ absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLa
       }));
   conversion.shards = OutputShards(source.model, conversion.schemes, conversion.form);
   if (shard_bytes > 0) conversion.shards = MergeShards(std::move(conversion.shards), shard_bytes);
-  const auto quantization = QuantizationConfigJson(source.model.config(), conversion.schemes, layout);
-  PIVOT_ASSIGN_OR_RETURN(conversion.texts["config.json"],
-                         WithQuantizationConfig(source.model.config_text(), quantization));
-  if (IsGptq(layout)) conversion.texts["quantize_config.json"] = GptqConfigText(quantization);
+  PIVOT_ASSIGN_OR_RETURN(conversion.texts, ConfigurationTexts(source.model, conversion.schemes, layout));
   return conversion;
+}
+
+absl::StatusOr<std::vector<Conversion>> PlanConversions(const CheckpointFolder& source, const ConversionSpec& spec) {
+  PIVOT_RETURN_IF_ERROR(
+      VisitQuantized(source, [&](const std::string& module, LinearShape, const LinearStorage& storage) {
+        const std::string why = WhyNotInAll(storage.scheme, spec.layouts);
+        return why.empty() ? absl::OkStatus() : CannotExpress(absl::StrCat(module, " ", why));
+      }));
+  std::vector<Conversion> conversions;
+  for (const CodeLayout layout : spec.layouts) {
+    PIVOT_ASSIGN_OR_RETURN(Conversion conversion, PlanConversion(source, layout, spec.shard_bytes));
+    conversions.push_back(std::move(conversion));
+  }
+  return conversions;
 }
 
 }  // namespace pivot

@@ -20,7 +20,7 @@ namespace pivot {
 
 struct ConversionSpec {
   std::string source_path;
-  CodeLayout layout = CodeLayout::kPackQuantized;
+  std::vector<CodeLayout> layouts = {CodeLayout::kPackQuantized};  // each a folder (engine/format/output_format.h)
   int64_t shard_bytes = 0;  // 0: a shard for each decoder block and one for the rest
 };
 
@@ -31,19 +31,24 @@ struct Conversion {
   StorageForm form;
   ModelSchemes schemes;  // of the source
   std::vector<OutputShard> shards;
-  std::map<std::string, std::string> texts;  // config.json, and quantize_config.json for GPTQ
+  std::map<std::string, std::string> texts;  // ConfigurationTexts
 };
 
 /// Why a layer of this shape and scheme cannot be stored in the layout: "has 5 bits; GPTQ has 2, 3, 4 and 8". Empty
 /// when it can.
 std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, CodeLayout layout);
 
-/// quantize_config.json of a GPTQ folder, which holds its quantization_config once more.
-std::string GptqConfigText(const nlohmann::ordered_json& quantization_config);
+/// Files that say how a folder is quantized, by name: config.json, and quantize_config.json, which readers of GPTQ ask
+/// for and which holds the same once more.
+absl::StatusOr<std::map<std::string, std::string>> ConfigurationTexts(const ModelFolder& source,
+                                                                      const ModelSchemes& schemes, CodeLayout layout);
 
 /// kFailedPrecondition with reason FORMAT_CANNOT_EXPRESS, naming a layer, when the format has no room for what the
 /// folder holds, or when the folder is plain and the format is not.
 absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLayout layout, int64_t shard_bytes);
+
+/// One for each of the spec's layouts, and the same errors.
+absl::StatusOr<std::vector<Conversion>> PlanConversions(const CheckpointFolder& source, const ConversionSpec& spec);
 
 }  // namespace pivot
 

@@ -30,6 +30,13 @@ constexpr double kCpuFlopsPerCore = 70e9;
 constexpr double kGpuFlops = 150e12;
 constexpr double kStartSeconds = 1;
 
+/// Of all folders of the output.
+int64_t ModuleBytes(LinearShape shape, const CompressSpec& spec) {
+  int64_t total = 0;
+  for (const CodeLayout layout : spec.layouts()) total += StoredBytes(shape, {.layout = layout, .scheme = spec.scheme});
+  return total;
+}
+
 absl::StatusOr<int64_t> CopiedBytes(const ModelFolder& source) {
   PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> names, FilesToCopy(source.path()));
   int64_t total = 0;
@@ -39,6 +46,16 @@ absl::StatusOr<int64_t> CopiedBytes(const ModelFolder& source) {
     if (error) return StatusFromErrno(error.value(), "cannot read", source.path() + "/" + name);
   }
   return total;
+}
+
+/// Shards, index, configuration and copied files of one folder of the output.
+absl::StatusOr<int64_t> FolderBytes(const ModelFolder& source, const ModelSchemes& schemes, CodeLayout layout) {
+  const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = layout});
+  PIVOT_ASSIGN_OR_RETURN(int64_t total, CopiedBytes(source));
+  for (const OutputShard& shard : shards) total += LayOutSafetensors(shard.tensors).file_bytes;
+  PIVOT_ASSIGN_OR_RETURN(const auto texts, ConfigurationTexts(source, schemes, layout));
+  for (const auto& [name, text] : texts) total += static_cast<int64_t>(text.size());
+  return total + static_cast<int64_t>(IndexJson(shards).size());
 }
 
 double StageSeconds(double flops, DeviceKind device) {
@@ -88,7 +105,7 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
       quantized_bits += weights * BitsPerWeight(shape, {.layout = spec.layout, .scheme = spec.scheme});
       plan.modules.push_back({.name = BlockPrefix(*config.architecture, block) + std::string(linear.name),
                               .scheme = spec.scheme,
-                              .bytes = StoredBytes(shape, {.layout = spec.layout, .scheme = spec.scheme})});
+                              .bytes = ModuleBytes(shape, spec)});
     }
   }
   plan.bits_per_weight = quantized_bits / quantized_weights;
@@ -103,14 +120,10 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   }
   plan.model_bits_per_weight = all_bits / all_weights;
 
-  const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = spec.layout});
-  for (const OutputShard& shard : shards) plan.total_bytes += LayOutSafetensors(shard.tensors).file_bytes;
-  const ordered_json quantization = QuantizationConfigJson(config, schemes, spec.layout);
-  PIVOT_ASSIGN_OR_RETURN(const std::string config_json, WithQuantizationConfig(source.config_text(), quantization));
-  PIVOT_ASSIGN_OR_RETURN(const int64_t copied, CopiedBytes(source));
-  plan.total_bytes += static_cast<int64_t>(IndexJson(shards).size() + config_json.size()) + copied;
-  if (spec.layout != CodeLayout::kPackQuantized)
-    plan.total_bytes += static_cast<int64_t>(GptqConfigText(quantization).size());
+  for (const CodeLayout layout : spec.layouts()) {
+    PIVOT_ASSIGN_OR_RETURN(const int64_t bytes, FolderBytes(source, schemes, layout));
+    plan.total_bytes += bytes;
+  }
   plan.work = WorkOf(config, spec, EvaluationTokens(spec.evaluation));
   plan.memory = MemoryOf(config, spec, device);
   return plan;

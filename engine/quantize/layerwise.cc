@@ -51,17 +51,18 @@ class LayerwiseStage {
   LayerwiseStage(const LayerwiseInput& input, const JobHooks& hooks)
       : input_(input), hooks_(hooks), config_(input.source->config()), total_(static_cast<int>(config_.num_blocks)) {}
 
-  absl::StatusOr<std::vector<json>> Run() {
+  absl::StatusOr<LayerwiseResult> Run() {
     if (hooks_.stage_started) hooks_.stage_started(kStage, total_);
     PIVOT_RETURN_IF_ERROR(DropBadEntries());
     PIVOT_RETURN_IF_ERROR(BeginStreams());
-    std::vector<json> records;
+    LayerwiseResult result;
     for (int block = 0; block < total_; ++block) {
       const bool is_finished = block < static_cast<int>(input_.journal->entries().size());
       PIVOT_ASSIGN_OR_RETURN(json record, is_finished ? TakeOver(block) : Quantize(block));
-      records.push_back(std::move(record));
+      result.blocks.push_back(std::move(record));
     }
-    return records;
+    if (calibrates()) result.state = streams_.quantized.narrow(0, 0, 1).clone();
+    return result;
   }
 
  private:
@@ -283,7 +284,7 @@ int64_t TileWindows(DeviceKind device, int64_t sequence_length) {
   return std::max<int64_t>(1, tokens / sequence_length);
 }
 
-absl::StatusOr<std::vector<json>> RunLayerwise(const LayerwiseInput& input, const JobHooks& hooks) {
+absl::StatusOr<LayerwiseResult> RunLayerwise(const LayerwiseInput& input, const JobHooks& hooks) {
   return CallTorch("the layer-wise stage", [&] { return LayerwiseStage(input, hooks).Run(); });
 }
 

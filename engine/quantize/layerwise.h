@@ -30,10 +30,14 @@ struct LayerwiseInput {
 /// Windows that one step takes, by the kind of device: part of what decides the bytes.
 int64_t TileWindows(DeviceKind device, int64_t sequence_length);
 
+struct LayerwiseResult {
+  std::vector<nlohmann::json> blocks;  // entries of the report
+  at::Tensor state;  // [1, length, hidden]: the first window behind the last quantized block; undefined for kRtn
+};
+
 /// Does every block that the journal does not have yet. Blocks that it has are checked against their shards (a shard
-/// that is missing or damaged is done again, with all after it) and only moved through. Returns the blocks' entries of
-/// the report.
-absl::StatusOr<std::vector<nlohmann::json>> RunLayerwise(const LayerwiseInput& input, const JobHooks& hooks);
+/// that is missing or damaged is done again, with all after it) and only moved through.
+absl::StatusOr<LayerwiseResult> RunLayerwise(const LayerwiseInput& input, const JobHooks& hooks);
 
 }  // namespace pivot
 

@@ -13,7 +13,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "nlohmann/json.hpp"
 
 #include "proto/files/durable_file.h"
 #include "proto/files/sha256.h"
@@ -21,8 +20,6 @@
 
 namespace pivot {
 namespace {
-
-using nlohmann::json;
 
 constexpr size_t kReadBytes = size_t{1} << 20;
 
@@ -96,63 +93,6 @@ absl::StatusOr<ManifestFile> HashOpenFile(int fd, const std::string& path, absl:
   return file;
 }
 
-bool IsHash(const std::string& text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-/// Typed access that gives up once: Ok() says whether every value so far was there with its type.
-class Fields {
- public:
-  explicit Fields(const json& object) : object_(object), ok_(object.is_object()) {}
-
-  std::string Text(const char* name) { return Get(name, &json::is_string, std::string()); }
-  int64_t Integer(const char* name) { return Get(name, &json::is_number_integer, int64_t{0}); }
-  int Int(const char* name) {
-    const int64_t value = Integer(name);
-    ok_ = ok_ && value == static_cast<int>(value);
-    return static_cast<int>(value);
-  }
-  json Value(const char* name, bool (json::*is_type)() const noexcept) { return Get(name, is_type, json()); }
-  bool ok() const { return ok_; }
-
- private:
-  template <typename T>
-  T Get(const char* name, bool (json::*is_type)() const noexcept, T fallback) {
-    const auto found = ok_ ? object_.find(name) : object_.end();
-    if (!ok_ || found == object_.end() || !((*found).*is_type)()) {
-      ok_ = false;
-      return fallback;
-    }
-    return found->template get<T>();
-  }
-
-  const json& object_;
-  bool ok_;
-};
-
-absl::StatusOr<ManifestFile> FileFromJson(const json& value) {
-  Fields fields(value);
-  ManifestFile file{.path = fields.Text("path"), .size = fields.Integer("size"), .sha256 = fields.Text("sha256")};
-  const json pieces = fields.Value("pieces", &json::is_array);
-  if (!fields.ok() || !IsSafeRelativePath(file.path) || file.size < 0 || !IsHash(file.sha256)) {
-    return absl::DataLossError("the manifest has a file entry that makes no sense");
-  }
-  int64_t position = 0;
-  for (const json& entry : pieces) {
-    Fields piece_fields(entry);
-    ManifestPiece piece{piece_fields.Integer("offset"), piece_fields.Integer("size"), piece_fields.Text("sha256")};
-    const bool follows = piece.offset == position && piece.size > 0 && piece.size <= kMaxPieceBytes;
-    if (!piece_fields.ok() || !follows || !IsHash(piece.sha256)) {
-      return absl::DataLossError(absl::StrCat("the manifest's pieces of ", file.path, " do not fit"));
-    }
-    position += piece.size;
-    file.pieces.push_back(std::move(piece));
-  }
-  if (position != file.size)
-    return absl::DataLossError(absl::StrCat("the manifest's pieces of ", file.path, " do not cover it"));
-  return file;
-}
-
 std::string FirstDifference(const ManifestFile& expected, const ManifestFile& found) {
   if (expected.size != found.size) return absl::StrCat("has ", found.size, " bytes instead of ", expected.size);
   for (size_t i = 0; i < std::min(expected.pieces.size(), found.pieces.size()); ++i) {
@@ -189,64 +129,12 @@ std::string ContentSha256(absl::Span<const ManifestFile> files) {
   for (const ManifestFile& file : files) {
     const bool counts = absl::EndsWith(file.path, ".safetensors") ||
                         absl::EndsWith(file.path, ".safetensors.index.json") || file.path == "config.json" ||
-                        file.path == "pivot/plan.json";
+                        absl::EndsWith(file.path, "/config.json") || file.path == "pivot/plan.json";
     if (counts) lines.insert(absl::StrCat(file.path, absl::string_view("\0", 1), file.sha256, "\n"));
   }
   Sha256 hash;
   for (const std::string& line : lines) hash.Update(line);
   return hash.Finish();
-}
-
-std::string ManifestToJson(const ManifestData& manifest) {
-  nlohmann::ordered_json files = nlohmann::ordered_json::array();
-  for (const ManifestFile& file : manifest.files) {
-    nlohmann::ordered_json pieces = nlohmann::ordered_json::array();
-    for (const ManifestPiece& piece : file.pieces) {
-      pieces.push_back({{"offset", piece.offset}, {"size", piece.size}, {"sha256", piece.sha256}});
-    }
-    files.push_back({{"path", file.path}, {"size", file.size}, {"sha256", file.sha256}, {"pieces", std::move(pieces)}});
-  }
-  const nlohmann::ordered_json document{
-      {"schema", kManifestSchema},
-      {"job", manifest.job},
-      {"uid", manifest.uid},
-      {"pivot", manifest.pivot},
-      {"attempt", manifest.attempt},
-      {"source", {{"name", manifest.source_name}, {"digest", manifest.source_digest}}},
-      {"content_sha256", manifest.content_sha256},
-      {"files", std::move(files)}};
-  return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
-absl::StatusOr<ManifestData> ManifestFromJson(absl::string_view text) {
-  const json document = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  Fields fields(document);
-  const int64_t schema = fields.Integer("schema");
-  const json source = fields.Value("source", &json::is_object);
-  const json files = fields.Value("files", &json::is_array);
-  ManifestData manifest{.job = fields.Text("job"),
-                        .uid = fields.Text("uid"),
-                        .pivot = fields.Int("pivot"),
-                        .attempt = fields.Int("attempt"),
-                        .content_sha256 = fields.Text("content_sha256")};
-  Fields source_fields(source);
-  manifest.source_name = source_fields.Text("name");
-  manifest.source_digest = source_fields.Text("digest");
-  if (schema > kManifestSchema) {
-    return absl::DataLossError(absl::StrCat("the manifest has schema ", schema, ", newer than this program knows"));
-  }
-  if (!fields.ok() || !source_fields.ok()) return absl::DataLossError("this is not a manifest");
-  for (const json& entry : files) {
-    PIVOT_ASSIGN_OR_RETURN(ManifestFile file, FileFromJson(entry));
-    if (!manifest.files.empty() && manifest.files.back().path >= file.path) {
-      return absl::DataLossError("the manifest's files are not sorted by path");
-    }
-    manifest.files.push_back(std::move(file));
-  }
-  if (ContentSha256(manifest.files) != manifest.content_sha256) {
-    return absl::DataLossError("the manifest's content_sha256 does not fit its files");
-  }
-  return manifest;
 }
 
 absl::Status CompareFolder(const std::string& folder, const ManifestData& manifest,

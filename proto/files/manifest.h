@@ -59,7 +59,11 @@ std::string ContentSha256(absl::Span<const ManifestFile> files);
 
 std::string ManifestToJson(const ManifestData& manifest);
 
-/// kDataLoss when it is not a manifest, or its paths or pieces are not as they must be.
+/// A manifest's text whose "manifest_sha256" is 64 zeros, with the SHA-256 of just that text in their place.
+std::string SealManifest(std::string text);
+
+/// kDataLoss when it is not a manifest, its paths or pieces are not as they must be, or any byte of it has changed
+/// since it was sealed.
 absl::StatusOr<ManifestData> ManifestFromJson(absl::string_view json);
 
 /// Calls `report` for every fault: a file that is missing, of another size, with other bytes (naming the first bad

@@ -46,6 +46,7 @@ struct Backend {
   std::vector<Device> devices;
   v1::ServerCapabilities capabilities;  // but for the devices
   int64_t max_queued = 0;
+  int64_t min_free_disk_bytes = 0;  // of ServerOptions
   absl::Duration heartbeat_interval;
   std::atomic<bool> draining = false;
 };

@@ -68,11 +68,17 @@ absl::StatusOr<std::string> FindStaging(const NewJob& job, const std::string& re
   return std::move(record.staging_uid);
 }
 
-absl::Status CheckDisk(const v1::Plan& plan, const DataFolder& data) {
-  const int64_t free_bytes = data.FreeBytes();
-  if (plan.disk_bytes() <= free_bytes) return absl::OkStatus();
-  return DiskFull(absl::StrCat("the job needs ", plan.disk_bytes(), " bytes on the server's disk and ", free_bytes,
-                               " are free; free some space, or start pivotd with --data on a larger disk"));
+/// A server that cannot write its own records could not even say that a job has failed.
+absl::Status CheckDisk(const std::optional<v1::Plan>& plan, const Backend& backend) {
+  const int64_t free_bytes = backend.data->FreeBytes();
+  if (plan.has_value() && plan->disk_bytes() > free_bytes) {
+    return DiskFull(absl::StrCat("the job needs ", plan->disk_bytes(), " bytes on the server's disk and ", free_bytes,
+                                 " are free; free some space, or start pivotd with --data on a larger disk"));
+  }
+  if (free_bytes >= backend.min_free_disk_bytes) return absl::OkStatus();
+  return DiskFull(absl::StrCat("the server's disk has ", free_bytes, " bytes free and takes no jobs with less than ",
+                               backend.min_free_disk_bytes,
+                               "; free some space, or start pivotd with --data on a larger disk"));
 }
 
 v1::Job Draft(NewJob job) {
@@ -101,7 +107,7 @@ absl::StatusOr<v1::Job> CreateJob(const v1::CreateJobRequest& request, const std
   }
   PIVOT_ASSIGN_OR_RETURN(job.plan, backend.probe->Examine(job.spec, backend.devices));
   if (request.validate_only()) return Draft(std::move(job));
-  if (job.plan.has_value()) PIVOT_RETURN_IF_ERROR(CheckDisk(*job.plan, *backend.data));
+  PIVOT_RETURN_IF_ERROR(CheckDisk(job.plan, backend));
   if (is_cancelled()) return absl::CancelledError("the call was cancelled");
   if (backend.draining) return Draining();
   PIVOT_ASSIGN_OR_RETURN(const std::string uid, backend.store->CreateJob(std::move(job)));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/sqlite.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,17 @@ namespace pivot {
 namespace {
 
 constexpr int kBusyMilliseconds = 5000;
+
+absl::Status DiskFull() {
+  return WithReason(absl::ResourceExhaustedError(
+                        "the server's disk is full: its database cannot be written; free some space and try again"),
+                    "DISK_FULL");
+}
+
+bool IsOutOfSpace(sqlite3* handle) {
+  const int error = handle == nullptr ? 0 : sqlite3_system_errno(handle);
+  return error == ENOSPC || error == EDQUOT;
+}
 
 }  // namespace
 
@@ -109,15 +121,18 @@ absl::Status Database::StatusOf(int result) const {
     case SQLITE_OK:
       return absl::OkStatus();
     case SQLITE_FULL:
-      return WithReason(absl::ResourceExhaustedError(message), "DISK_FULL");
+      return DiskFull();
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return WithReason(absl::DataLossError(message), "STORE_DAMAGED");
     case SQLITE_CONSTRAINT:
       return absl::AlreadyExistsError(message);
+    case SQLITE_IOERR:
+      // What SQLite calls so when there is no room for its shared memory file.
+      if (IsOutOfSpace(handle_)) return DiskFull();
+      [[fallthrough]];
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-    case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
       return WithReason(absl::UnavailableError(message), "STORE_UNAVAILABLE");

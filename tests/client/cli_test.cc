@@ -72,7 +72,9 @@ INSTANTIATE_TEST_SUITE_P(
         WrongUsage{"tokens_alone", {"eval", "MODEL", "--tokens", "t"}, "go together"},
         WrongUsage{
             "tokens_and_text", {"eval", "MODEL", "--tokens", "t", "--logits", "l", "--text", "x"}, "scores no text"},
-        WrongUsage{"format", {"plan", "MODEL", "--format", "awq"}, "allowed: compressed-tensors, gptq, gptq_v2, bf16"},
+        WrongUsage{"format",
+                   {"plan", "MODEL", "--format", "awq"},
+                   "allowed: compressed-tensors, gptq, gptq_v2, bf16, both, fp8, nvfp4, mxfp4, mixed_gptq"},
         WrongUsage{"format_of_convert", {"plan", "MODEL", "--format", "bf16"}, "--format bf16 is for pivot convert"},
         WrongUsage{"convert_without_format", {"convert", "MODEL", "-o", "out"}, "--format is required"},
         WrongUsage{"shard_size",
@@ -224,6 +226,23 @@ TEST_F(VerifyTest, ReportsADamagedManifestAndABadStructure) {
   EXPECT_EQ(Run({"verify", folder_ / "made"}), ExitCode::kDamaged);
   EXPECT_THAT(out_, HasSubstr("pivot/manifest.json: this is not a manifest"));
   EXPECT_THAT(out_, HasSubstr("tensor x is missing"));
+}
+
+/// One of the folders of an output that has several.
+TEST_F(VerifyTest, FindsTheManifestOfTheWholeOutput) {
+  checkpoint_.files = {{"gptq/config.json", "{}"}, {"gptq/a.safetensors", "abc"}, {"other/config.json", "x"}};
+  std::filesystem::remove_all(folder_ / "made");
+  for (const auto& [path, bytes] : checkpoint_.files) folder_.Write("made/" + path, bytes);
+  folder_.Write("made/pivot/manifest.json", ManifestToJson(checkpoint_.Manifest()));
+  EXPECT_EQ(Run({"verify", folder_ / "made/gptq"}), ExitCode::kDone);
+  EXPECT_THAT(out_, HasSubstr("gptq: 2 files with the right hashes, structure is right"));
+  folder_.Write("made/gptq/a.safetensors", "abd");
+  folder_.Write("made/other/config.json", "y");
+  EXPECT_EQ(Run({"verify", folder_ / "made/gptq"}), ExitCode::kDamaged);
+  EXPECT_THAT(out_, HasSubstr("a.safetensors: is damaged between byte 0 and 3"));
+  EXPECT_THAT(out_, Not(HasSubstr("other")));
+  EXPECT_EQ(Run({"verify", folder_ / "made"}), ExitCode::kDamaged);
+  EXPECT_THAT(out_, HasSubstr("other/config.json: is damaged"));
 }
 
 TEST_F(VerifyTest, ChecksOnlyTheStructureWithoutAManifest) {

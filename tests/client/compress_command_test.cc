@@ -116,6 +116,18 @@ TEST_F(ServerCommandsTest, CompressGoesOnFromAFailedJobAlongTheChain) {
   EXPECT_EQ(jobs_.size(), 3U);
 }
 
+TEST_F(ServerCommandsTest, ConvertBeginsAnewAfterAFailedJob) {
+  const std::vector<std::string> convert = {"convert", model_, "--format", "gptq", "-o", output_};
+  std::filesystem::create_directories(folder_ / ".out.pivot");
+  ends_as_ = v1::STATE_FAILED;
+  EXPECT_EQ(RunThere(convert), ExitCode::kFailed);
+  EXPECT_FALSE(Exists(".out.pivot")) << "nothing can go on from there";
+  ends_as_ = v1::STATE_SUCCEEDED;
+  EXPECT_EQ(RunThere(convert), ExitCode::kDone) << err_;
+  for (const auto& request : requests_) EXPECT_EQ(request.resume_from(), "");
+  EXPECT_EQ(jobs_.size(), 2U);
+}
+
 TEST_F(ServerCommandsTest, CompressCancelsItsJobOnCtrlC) {
   // The job runs until it is cancelled.
   while_running_ = [this] {

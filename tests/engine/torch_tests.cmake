@@ -15,6 +15,7 @@ pivot_test(
     checkpoint/journal_test.cc
     checkpoint/linear_tensors_test.cc
     evaluate/quality_test.cc
+    evaluate/reload_check_test.cc
     forward/block_test.cc
     pipeline/compress_test.cc
     pipeline/convert_test.cc

@@ -112,6 +112,30 @@ class CompressTest(FolderTest):
         self.assertIn("is not quantized; pivot compress", refused.stderr)
         self.assertFalse((self.folder / "none").exists())
 
+    def test_writes_two_formats_at_once(self):
+        done = self.compress("-o", self.folder / "out", "--format", "both", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(last_object(done.stdout)["folders"], ["compressed-tensors", "gptq"])
+        self.assertEqual(sorted(os.listdir(self.folder / "out")), ["compressed-tensors", "gptq", "pivot"])
+        measured = set()
+        for name in "compressed-tensors", "gptq":
+            self.assertEqual(pivot("verify", self.folder / "out" / name).returncode, 0)
+            arguments = ["--text", self.text, "--max-tokens", "512", "--json"]
+            measured.add(last_object(pivot("eval", self.folder / "out" / name, *arguments).stdout)["perplexity"])
+        self.assertEqual(len(measured), 1, "the weights are the same, bit for bit")
+        self.assertEqual(pivot("verify", self.folder / "out").returncode, 0)
+        for command in ["eval"], ["inspect"], ["generate", "--prompt", "a"], ["convert", "--format", "gptq", "-o", self.folder / "none"]:
+            refused = pivot(command[0], self.folder / "out", *command[1:])
+            self.assert_refused(refused, 1, "out/compressed-tensors or ", "out/gptq")
+        shard = self.folder / "out/gptq/model-00002-of-00005.safetensors"
+        shard.chmod(0o644)
+        shard.write_bytes(shard.read_bytes()[:-1] + b"\x00")
+        self.assertEqual(pivot("verify", self.folder / "out/compressed-tensors").returncode, 0)
+        for folder in "out", "out/gptq":
+            damaged = pivot("verify", self.folder / folder)
+            self.assertEqual(damaged.returncode, 5)
+            self.assertIn("model-00002-of-00005.safetensors", damaged.stdout)
+
     def test_generates_text_from_both_folders(self):
         self.assertEqual(self.compress("-o", self.folder / "out").returncode, 0)
         for folder in self.model, self.folder / "out":

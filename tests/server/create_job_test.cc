@@ -182,6 +182,21 @@ TEST_F(CreateJobTest, RefusesWhatTheDiskCannotHold) {
   EXPECT_EQ(server_.Create(plan).plan().disk_bytes(), int64_t{1} << 60) << "the plan can still be looked at";
 }
 
+TEST_F(CreateJobTest, RefusesAnyJobWhenTheDiskIsNearlyFull) {
+  server_.options.min_free_disk_bytes = int64_t{1} << 60;
+  server_.Start();
+  v1::CreateJobRequest generate = server_.CompressRequest();
+  generate.mutable_job()->mutable_spec()->mutable_generate()->mutable_source()->set_path(server_.model());
+  generate.mutable_job()->mutable_spec()->mutable_generate()->set_prompt("a");
+  for (const v1::CreateJobRequest& request : {server_.CompressRequest(), generate}) {
+    const grpc::Status status = server_.TryCreate(request);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(ReasonIn(status), "DISK_FULL");
+    EXPECT_THAT(status.error_message(), HasSubstr("takes no jobs with less than"));
+  }
+  EXPECT_EQ(CountJobs(), 0U);
+}
+
 TEST_F(CreateJobTest, RefusesMoreThanTheQueueHolds) {
   server_.options.max_queued = 1;
   server_.Start();

@@ -79,7 +79,7 @@ TEST(TableTest, HasNoHeadingLineWithoutHeadings) {
 CompressionSummary SomeSummary() {
   return {
       .source_bytes = 269'060'552,
-      .compressed_bytes = 113'089'000,
+      .folders = {{.name = "", .bytes = 113'089'000}},
       .checkpoint = FromText<v1::CheckpointRef>("bits_per_weight: 4.25 model_bits_per_weight: 6.726 seconds: 312 "
                                                 "quality { perplexity: 24.9 kl_mean: 0.0421 top1_agreement: 0.912 }"),
       .original = FromText<v1::Quality>("perplexity: 23.4125"),

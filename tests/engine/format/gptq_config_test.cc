@@ -89,6 +89,38 @@ TEST(GptqConfigTest, WritesOneCompsListWhenBitsAreMixed) {
   EXPECT_FALSE(Written(ModelSchemes::Uniform(Config(), kFour)).contains("quantization_bits"));
 }
 
+TEST(GptqConfigTest, IsWrittenForOneCompOnRequest) {
+  ModelSchemes schemes(Config());
+  schemes.Set(0, LinearRole::kQuery, kFour);
+  schemes.Set(0, LinearRole::kAttentionOutput, kFour);
+  schemes.Set(1, LinearRole::kDown, kEight);
+  EXPECT_EQ(json::parse(MixedGptqJson(Config(), schemes).dump()), json::parse(R"({
+    "quant_method": "mixed_gptq", "bits": 4, "groupsize": 128, "group_size": 128, "actorder": false, "desc_act": false, "sym": true,
+    "checkpoint_format": "gptq",
+    "modules_in_block_to_quantize": ["model.layers.0.self_attn.o_proj", "model.layers.0.self_attn.q_proj", "model.layers.1.mlp.down_proj"],
+    "quantized_layer_names": ["model.layers.0.self_attn.o_proj", "model.layers.0.self_attn.q_proj", "model.layers.1.mlp.down_proj"],
+    "quantization_bits": [
+      {"self_attn.q_proj": {"bits": 4, "method": "gptq", "params": {"group_size": 128}},
+       "self_attn.o_proj": {"bits": 4, "method": "gptq", "params": {"group_size": 128}}},
+      {"mlp.down_proj": {"bits": 8, "method": "gptq", "params": {"group_size": 32}}},
+      {}]})"));
+}
+
+TEST(GptqConfigTest, WritesOneCompsListAlsoWhenAllLayersAreAlike) {
+  const json object = json::parse(MixedGptqJson(Config(), ModelSchemes::Uniform(Config(), kFour)).dump());
+  ASSERT_EQ(object["quantization_bits"].size(), 3U);
+  EXPECT_EQ(object["quantization_bits"][2].size(), 7U);
+  EXPECT_EQ(object["quantized_layer_names"].size(), 21U);
+}
+
+TEST(ParseGptqTest, ReadsOneCompsConfigurationBack) {
+  ASSERT_OK_AND_ASSIGN(const GptqConfig config, ParseGptq(json::parse(MixedGptqJson(Config(), Mixed()).dump())));
+  EXPECT_EQ(config.layout, CodeLayout::kGptqV1);
+  EXPECT_EQ(config.SchemeOf(kQuery0), kFour);
+  EXPECT_EQ(config.SchemeOf(kDown1), kEight);
+  EXPECT_EQ(config.SchemeOf(kUp2), std::nullopt);
+}
+
 TEST(ParseGptqTest, ReadsWhatOneCompWrites) {
   ASSERT_OK_AND_ASSIGN(const GptqConfig config, ParseGptq(json::parse(R"({
     "quant_method": "mixed_gptq", "bits": 3, "groupsize": 128, "group_size": 128, "actorder": false, "sym": true, "checkpoint_format": "gptq",

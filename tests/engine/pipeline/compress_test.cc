@@ -125,6 +125,7 @@ TEST_F(CompressTest, ReportsWhatItMeasured) {
   EXPECT_GT(report["quality"]["pivots"][0]["kl_mean"], 0);
   EXPECT_LT(report["quality"]["pivots"][0]["kl_mean"], 0.1);
   EXPECT_EQ(report["quality"]["original"]["tokens"], 900);
+  EXPECT_LT(std::abs(report["reload_kl"].get<double>()), 1e-6);
   EXPECT_EQ(published_->quality["perplexity"], report["quality"]["pivots"][0]["perplexity"]);
 }
 
@@ -209,6 +210,7 @@ TEST_F(CompressTest, RoundsToNearestWithoutCalibration) {
   const json task = Task({{"quantize", {{"method", "rtn"}}}, {"calibration", {{"text_path", "/no/such/file"}}}});
   ASSERT_OK(Run(task, staging));
   ASSERT_OK(Run(Task(), folder_ / "gptq"));
+  EXPECT_FALSE(Report(staging).contains("reload_kl")) << "no model was in memory";
   EXPECT_GT(Report(staging)["quality"]["pivots"][0]["kl_mean"],
             Report(folder_ / "gptq")["quality"]["pivots"][0]["kl_mean"]);
 }

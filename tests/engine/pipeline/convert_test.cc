@@ -222,6 +222,80 @@ TEST_F(ConvertTest, CompressesToGptqWithTheWeightsOfTheOtherFormat) {
   EXPECT_EQ(plan["total_bytes"], bytes);
 }
 
+/// Bytes of all files below a folder but those in pivot/.
+int64_t BytesBelow(const std::string& folder) {
+  int64_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const bool counts = entry.is_regular_file() && entry.path().parent_path().filename() != "pivot";
+    if (counts) bytes += static_cast<int64_t>(entry.file_size());
+  }
+  return bytes;
+}
+
+TEST_F(ConvertTest, CompressesToTwoFoldersWithTheSameWeights) {
+  for (const int bits : {4, 8}) {
+    const std::string name = std::to_string(bits);
+    const std::string both = Compressed("both" + name, {{"bits", bits}, {"format", "both"}});
+    ExpectSameWeights(both + "/compressed-tensors", both + "/gptq");
+    EXPECT_EQ(FilesOf(both + "/compressed-tensors"), FilesOf(Compressed("packed" + name, {{"bits", bits}})));
+    EXPECT_EQ(FilesOf(both + "/gptq"), FilesOf(Compressed("gptq" + name, {{"bits", bits}, {"format", "gptq"}})));
+    const json plan = json::parse(*ReadSmallFile(both + "/pivot/plan.json", 1 << 24));
+    EXPECT_EQ(plan["total_bytes"], BytesBelow(both));
+    EXPECT_EQ(plan["spec"]["format"], "both");
+    const json report = json::parse(*ReadSmallFile(both + "/pivot/report.json", 1 << 24));
+    EXPECT_EQ(report["quality"]["pivots"][0]["folder"], "compressed-tensors");
+    EXPECT_EQ(report["quality"]["pivots"][0]["bytes"], BytesBelow(both));
+    std::vector<std::string> entries;
+    for (const auto& entry : fs::directory_iterator(both)) entries.push_back(entry.path().filename().string());
+    EXPECT_THAT(entries, ::testing::UnorderedElementsAre("compressed-tensors", "gptq", "pivot"));
+  }
+}
+
+TEST_F(ConvertTest, ConvertsToTwoFoldersWithTheSameWeights) {
+  const std::string gptq = Compressed("gptq", {{"format", "gptq"}});
+  ASSERT_OK(Convert(gptq, "both", "both", int64_t{1} << 30));
+  const std::string both = folder_ / "both/pivot-0";
+  ExpectSameWeights(gptq, both + "/compressed-tensors");
+  ExpectSameWeights(gptq, both + "/gptq");
+  EXPECT_TRUE(fs::exists(both + "/gptq/model.safetensors"));
+  const json conversion = json::parse(*ReadSmallFile(both + "/pivot/conversion.json", 1 << 20));
+  EXPECT_EQ(conversion["format"], "both");
+  EXPECT_THAT(
+      OpenCheckpoint(both).status(),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("name " + both + "/compressed-tensors or " + both + "/gptq")));
+}
+
+TEST_F(ConvertTest, RefusesTwoFoldersWhoseReadersWouldNotAgree) {
+  EXPECT_THAT(Convert(Compressed("three", {{"bits", 3}}), "both", "a"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("has 3 bits; both has 4 and 8")));
+  json task{{"source", {{"path", model_}}}, {"group_size", 32}, {"format", "both"}, {"bits", 3}};
+  const absl::Status bits = Run({{"compress", task}}, folder_ / "b");
+  EXPECT_EQ(ReasonOf(bits), "INVALID_SPEC");
+  EXPECT_THAT(std::string(bits.message()),
+              HasSubstr("bits does not go with \"both\": the model has 3 bits; both has 4 and 8"));
+  task["bits"] = 4;
+  task["asymmetric"] = true;
+  EXPECT_THAT(Run({{"compress", task}}, folder_ / "b"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("symmetric layers only")));
+}
+
+TEST_F(ConvertTest, WritesOneCompsConfigurationOnRequest) {
+  const std::string packed = Compressed("packed");
+  const std::string mixed = Compressed("mixed", {{"format", "mixed_gptq"}});
+  ExpectSameWeights(packed, mixed);
+  const json config = json::parse(*ReadSmallFile(mixed + "/config.json", 1 << 20));
+  EXPECT_EQ(config["quantization_config"]["quant_method"], "mixed_gptq");
+  EXPECT_EQ(config["quantization_config"]["quantization_bits"].size(), 2U);
+  ASSERT_OK(Convert(mixed, "gptq", "gptq"));
+  ExpectSameWeights(packed, folder_ / "gptq/pivot-0");
+  auto shards = FilesOf(mixed);
+  auto plain = FilesOf(folder_ / "gptq/pivot-0");
+  shards.erase("config.json");
+  plain.erase("config.json");
+  plain.erase("quantize_config.json");
+  EXPECT_EQ(shards, plain) << "only the configuration differs";
+}
+
 TEST_F(ConvertTest, StopsWhenItIsCancelled) {
   const std::string packed = Compressed("packed");
   hooks_.is_cancelled = [] { return true; };

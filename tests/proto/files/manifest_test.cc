@@ -27,6 +27,14 @@ ManifestFile Whole(const std::string& path, const std::string& content) {
   return file;
 }
 
+std::string OwnHash(const ManifestData& manifest) { return json::parse(ManifestToJson(manifest))["manifest_sha256"]; }
+
+/// As a writer would have written it.
+std::string Sealed(json document) {
+  document["manifest_sha256"] = std::string(64, '0');
+  return SealManifest(document.dump(1) + "\n");
+}
+
 ManifestData Example() {
   ManifestData manifest{.job = "projects/p/jobs/j",
                         .uid = "u-1",
@@ -52,6 +60,7 @@ TEST(ManifestTest, IsWrittenAsTheFormatPageSays) {
                               .source_digest = "d",
                               .content_sha256 = "c",
                               .files = {{.path = "f", .size = 3, .sha256 = "h", .pieces = {{0, 3, "p"}}}}};
+  const std::string text = absl::StrReplaceAll(ManifestToJson(manifest), {{OwnHash(manifest), std::string(64, '0')}});
   EXPECT_EQ(ManifestToJson(manifest), R"({
  "schema": 1,
  "job": "projects/p/jobs/j",
@@ -76,7 +85,8 @@ TEST(ManifestTest, IsWrittenAsTheFormatPageSays) {
     }
    ]
   }
- ]
+ ],
+ "manifest_sha256": ")" + Sha256Of(text) + R"("
 }
 )");
 }
@@ -100,11 +110,19 @@ TEST(ManifestTest, MayListNothing) {
   EXPECT_OK(ManifestFromJson(ManifestToJson(manifest)));
 }
 
+TEST(ManifestTest, TheHashOfContentCoversEveryFolderOfAnOutput) {
+  for (const char* path : {"gptq/model.safetensors", "gptq/model.safetensors.index.json", "gptq/config.json",
+                           "config.json", "pivot/plan.json"})
+    EXPECT_NE(ContentSha256({Whole(path, "a")}), ContentSha256({Whole(path, "b")})) << path;
+  for (const char* path : {"gptq/tokenizer.json", "pivot/report.json", "gptq/generation_config.json"})
+    EXPECT_EQ(ContentSha256({Whole(path, "a")}), ContentSha256({Whole(path, "b")})) << path;
+}
+
 TEST(ManifestTest, IgnoresKeysOfLaterWriters) {
   json document = json::parse(ManifestToJson(Example()));
   document["colour"] = "blue";
   document["files"][1]["mode"] = 420;
-  EXPECT_OK(ManifestFromJson(document.dump()));
+  EXPECT_OK(ManifestFromJson(Sealed(document)));
 }
 
 TEST(ManifestTest, RefusesALaterSchemaByName) {
@@ -128,7 +146,8 @@ TEST(ManifestTest, RefusesTextThatIsNoManifest) {
 
 TEST(ManifestTest, RefusesAMissingOrMistypedMember) {
   const json document = json::parse(ManifestToJson(Example()));
-  for (const char* name : {"schema", "job", "uid", "pivot", "attempt", "source", "content_sha256", "files"}) {
+  for (const char* name :
+       {"schema", "job", "uid", "pivot", "attempt", "source", "content_sha256", "files", "manifest_sha256"}) {
     json without = document;
     without.erase(name);
     EXPECT_THAT(ManifestFromJson(without.dump()), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("not a manifest")))
@@ -138,6 +157,20 @@ TEST(ManifestTest, RefusesAMissingOrMistypedMember) {
     EXPECT_THAT(ManifestFromJson(mistyped.dump()), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("not a manifest")))
         << name;
   }
+}
+
+TEST(ManifestTest, NoticesEveryFlippedBitOfItself) {
+  const std::string whole = ManifestToJson(Example());
+  for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    EXPECT_THAT(ManifestFromJson(damaged), StatusIs(absl::StatusCode::kDataLoss, ::testing::_)) << "bit " << bit;
+  }
+}
+
+TEST(ManifestTest, NoticesThatItWasWrittenAnew) {
+  const std::string same = json::parse(ManifestToJson(Example())).dump();
+  EXPECT_THAT(ManifestFromJson(same), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("another hash than it says")));
 }
 
 /// A change to the example that makes it invalid, and a part of what is said about it.
