@@ -26,6 +26,25 @@ absl::StatusOr<std::map<std::string, at::Tensor>> EncodeLinear(const QuantizedLi
 /// The tensor of this name, or an undefined one when there is none. Views of a mapped file do.
 using TensorLookup = std::function<absl::StatusOr<at::Tensor>(const std::string& name)>;
 
+/// A layer whose codes are still packed, which is all that another layout of the same codes needs.
+struct PackedLinear {
+  LinearShape shape;
+  at::Tensor words;      // [out, PackedWords(in, bits)] i32, rows contiguous or, read from GPTQ, columns
+  QuantizedLinear grid;  // all but the codes
+};
+
+/// As DecodeLinear, but for the codes: `words` is a view of what `find` gave.
+absl::StatusOr<PackedLinear> ReadPacked(const TensorLookup& find, absl::string_view module, LinearShape shape,
+                                        const LinearStorage& storage);
+
+/// As EncodeLinear, for every layout but kPlainBf16.
+absl::StatusOr<std::map<std::string, at::Tensor>> EncodePacked(const PackedLinear& linear, absl::string_view module,
+                                                               const LinearStorage& storage);
+
+/// Whether both stand for the same weights in the same way: equal words, scales, zero points and groups. May throw what
+/// ATen throws.
+bool HoldSameCodes(const PackedLinear& a, const PackedLinear& b);
+
 /// The layer on the CPU. Its tensors must have the shapes of StoredTensors. kInvalidArgument (MALFORMED_WEIGHTS) when a
 /// g_idx names a group that is not there. May throw what ATen throws.
 absl::StatusOr<QuantizedLinear> DecodeLinear(const TensorLookup& find, absl::string_view module, LinearShape shape,
