@@ -14,6 +14,7 @@
 #include "client/folder_lock.h"
 #include "client/follow.h"
 #include "client/jobs.h"
+#include "client/published_files.h"
 #include "client/pull.h"
 #include "client/request_id.h"
 #include "client/session.h"
@@ -127,8 +128,10 @@ class Compression {
     options.on_progress = [this](const PullProgress& progress) {
       reporter_->OnDownload(progress.done_bytes, progress.total_bytes, progress.path);
     };
+    if (session_->is_private()) LinkPublishedFiles(work_folder_, checkpoint.manifest_sha256(), folder);
     PIVOT_ASSIGN_OR_RETURN(PullSummary summary,
                            PullCheckpoint(session_->connection(), checkpoint.name(), folder, options));
+    MakeFilesWritable(folder);
     PIVOT_RETURN_IF_ERROR(PutIntoPlace(folder, request_.output, request_.existing));
     return std::move(summary.manifest);
   }

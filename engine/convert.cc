@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/convert.h"
 
-#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <utility>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-
-#include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/staged_folder.h"
-#include "engine/forward/weights.h"
-#include "engine/ops/call_torch.h"
+#include "engine/convert_shard.h"
 #include "proto/files/durable_file.h"
-#include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -22,90 +21,64 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr char kStage[] = "convert";
+// More would only wait for the disk, and each has a layer in memory.
+constexpr int kMaxThreads = 4;
+constexpr auto kCancelPoll = std::chrono::milliseconds(100);
 
-class Converter {
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Converts the shards on a few threads, each one shard at a time; the job's thread reports.
+class ShardRun {
  public:
-  Converter(const CheckpointFolder& source, const Conversion& conversion, const JobHooks& hooks)
-      : source_(source), conversion_(conversion), hooks_(hooks), reader_(source, at::kFloat, at::kCPU) {
-    const ModelConfig& config = source.model.config();
-    for (int block = 0; block < config.num_blocks; ++block) {
-      for (const LinearEntry& linear : config.architecture->linears) {
-        if (!conversion.schemes.at(block, linear.role).has_value()) continue;
-        modules_[BlockPrefix(*config.architecture, block) + std::string(linear.name)] = ShapeOf(config, linear.role);
-      }
-    }
-  }
+  ShardRun(const ShardConverter& converter, const std::vector<OutputShard>& shards, const std::string& folder,
+           const JobHooks& hooks)
+      : converter_(converter), shards_(shards), folder_(folder), hooks_(hooks) {}
 
-  absl::Status WriteShards(const std::string& folder) {
-    const int total = static_cast<int>(conversion_.shards.size());
+  absl::Status Run() {
+    const int total = static_cast<int>(shards_.size());
+    const int intra_op_threads = at::get_num_threads();
     if (hooks_.stage_started) hooks_.stage_started(kStage, total);
-    for (int i = 0; i < total; ++i) {
-      if (hooks_.is_cancelled && hooks_.is_cancelled()) return absl::CancelledError("the job was cancelled");
-      PIVOT_RETURN_IF_ERROR(WriteShard(folder, conversion_.shards[static_cast<size_t>(i)]));
-      ReportProgress(i + 1, total);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status CompareWith(const std::string& folder) const {
-    PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder written, OpenCheckpoint(folder));
-    const WeightReader reader(written, at::kFloat, at::kCPU);
-    for (const auto& [module, shape] : modules_) {
-      if (hooks_.is_cancelled && hooks_.is_cancelled()) return absl::CancelledError("the job was cancelled");
-      PIVOT_ASSIGN_OR_RETURN(at::Tensor expected, reader_.ReadExact(module, shape));
-      if (conversion_.form.layout == CodeLayout::kPlainBf16) expected = expected.to(at::kBFloat16).to(at::kFloat);
-      PIVOT_ASSIGN_OR_RETURN(const at::Tensor found, reader.ReadExact(module, shape));
-      if (!at::equal(found, expected))
-        return absl::DataLossError(absl::StrCat(module, " reads back with other weights than the source's"));
-    }
-    return absl::OkStatus();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < std::min({intra_op_threads, kMaxThreads, total}); ++i) threads.emplace_back([this] { Work(); });
+    const absl::Status status = Watch(total);
+    stopped_ = true;
+    for (std::thread& thread : threads) thread.join();
+    at::set_num_threads(intra_op_threads);
+    return status;
   }
 
  private:
-  absl::Status WriteShard(const std::string& folder, const OutputShard& shard) {
-    PIVOT_ASSIGN_OR_RETURN(SafetensorsWriter writer,
-                           SafetensorsWriter::Create(absl::StrCat(folder, "/", shard.file_name), shard.tensors));
-    for (const TensorSpec& spec : shard.tensors) {
-      if (IsKept(source_.model, conversion_.schemes, spec.name)) {
-        PIVOT_RETURN_IF_ERROR(writer.Put(spec.name, source_.model.Bytes(spec.name)));
-        continue;
-      }
-      // A layer's tensors follow each other in the spec: it is encoded when the first of them comes.
-      const auto module = ModuleOf(spec.name);
-      if (module == modules_.end()) return absl::InternalError(absl::StrCat("no bytes for tensor ", spec.name));
-      if (encoded_.find(spec.name) == encoded_.end()) PIVOT_RETURN_IF_ERROR(Encode(module->first, module->second));
-      const at::Tensor& tensor = encoded_.at(spec.name);
-      PIVOT_RETURN_IF_ERROR(
-          writer.Put(spec.name, {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}));
+  void Work() {
+    // The shards are what is spread over threads; without this each thread would start a team of its own.
+    at::set_num_threads(1);
+    while (!stopped_) {
+      const size_t i = next_++;
+      if (i >= shards_.size()) return;
+      const absl::Status status = converter_.Convert(folder_, shards_[i]);
+      const std::lock_guard lock(mutex_);
+      status_.Update(status);
+      ++done_;
+      changed_.notify_one();
     }
-    return writer.Finish();
   }
 
-  std::map<std::string, LinearShape>::const_iterator ModuleOf(const std::string& tensor) const {
-    return modules_.find(tensor.substr(0, tensor.rfind('.')));
-  }
-
-  absl::Status Encode(const std::string& module, LinearShape shape) {
-    PIVOT_ASSIGN_OR_RETURN(QuantizedLinear linear, reader_.ReadQuantized(module, shape));
-    // The new file has what the configuration says; the old one may have more or less.
-    const WeightScheme configured = source_.StorageOf(module, shape)->scheme;
-    if (configured.is_symmetric() && linear.zero_point.defined()) {
-      return WithReason(absl::InvalidArgumentError(
-                            absl::StrCat(module, " has zero points, and the configuration says that it is symmetric")),
-                        "MALFORMED_WEIGHTS");
+  absl::Status Watch(int total) {
+    std::unique_lock lock(mutex_);
+    for (int reported = 0; status_.ok() && reported < total;) {
+      changed_.wait_for(lock, kCancelPoll, [&] { return done_ > reported || !status_.ok(); });
+      const bool has_news = status_.ok() && done_ > reported;
+      reported = done_;
+      lock.unlock();
+      if (hooks_.is_cancelled && hooks_.is_cancelled()) return absl::CancelledError("the job was cancelled");
+      if (has_news) ReportProgress(reported, total);
+      lock.lock();
     }
-    if (!configured.is_symmetric() && !linear.zero_point.defined())
-      linear.zero_point = at::zeros(linear.scale.sizes(), linear.codes.options());
-    linear.scheme = configured;
-    const LinearStorage storage{
-        .layout = conversion_.form.layout, .scheme = configured, .scale_dtype = conversion_.form.scale_dtype};
-    PIVOT_ASSIGN_OR_RETURN(encoded_, EncodeLinear(linear, module, storage));
-    return absl::OkStatus();
+    return status_;
   }
 
   void ReportProgress(int done, int total) const {
     if (!hooks_.progress) return;
-    const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
+    const double elapsed = SecondsSince(start_);
     hooks_.progress({.stage = kStage,
                      .done = done,
                      .total = total,
@@ -113,32 +86,35 @@ class Converter {
                      .remaining_seconds = elapsed / done * (total - done)});
   }
 
-  const CheckpointFolder& source_;
-  const Conversion& conversion_;
+  const ShardConverter& converter_;
+  const std::vector<OutputShard>& shards_;
+  const std::string& folder_;
   const JobHooks& hooks_;
-  WeightReader reader_;
-  Clock::time_point start_ = Clock::now();
-  std::map<std::string, LinearShape> modules_;  // those that are quantized
-  std::map<std::string, at::Tensor> encoded_;   // of the last layer
+  const Clock::time_point start_ = Clock::now();
+  std::atomic<size_t> next_ = 0;
+  std::atomic<bool> stopped_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int done_ = 0;         // guarded by mutex_
+  absl::Status status_;  // of the first shard that failed; guarded by mutex_
 };
 
 }  // namespace
 
 absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& conversion, const std::string& folder,
                            const JobHooks& hooks) {
-  return CallTorchStatus("converting", [&]() -> absl::Status {
-    const auto start = Clock::now();
-    const std::string shards = folder + ".shards";
-    PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
-    PIVOT_RETURN_IF_ERROR(MakeFolders(shards));
-    Converter converter(source, conversion, hooks);
-    PIVOT_RETURN_IF_ERROR(converter.WriteShards(shards));
-    PIVOT_RETURN_IF_ERROR(AssembleFolder(folder, shards, conversion.shards, source.model, conversion.texts));
-    PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
-    PIVOT_RETURN_IF_ERROR(converter.CompareWith(folder));
-    if (hooks.stage_done) hooks.stage_done(kStage, std::chrono::duration<double>(Clock::now() - start).count(), 0);
-    return absl::OkStatus();
-  });
+  const auto start = Clock::now();
+  if (hooks.is_cancelled && hooks.is_cancelled()) return absl::CancelledError("the job was cancelled");
+  const std::string shards = folder + ".shards";
+  PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
+  PIVOT_RETURN_IF_ERROR(MakeFolders(shards));
+  const ShardConverter converter(source, conversion);
+  PIVOT_RETURN_IF_ERROR(ShardRun(converter, conversion.shards, shards, hooks).Run());
+  PIVOT_RETURN_IF_ERROR(AssembleFolder(folder, shards, conversion.shards, source.model, conversion.texts));
+  PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
+  PIVOT_RETURN_IF_ERROR(converter.CheckConfiguration(folder));
+  if (hooks.stage_done) hooks.stage_done(kStage, SecondsSince(start), 0);
+  return absl::OkStatus();
 }
 
 }  // namespace pivot

@@ -12,7 +12,7 @@ constexpr int kExponentBias = 127;
 
 at::Tensor PackNibbles(const at::Tensor& codes) {
   const at::Tensor bytes = codes.contiguous().view(at::kByte);
-  return bytes.slice(1, 0, std::nullopt, 2).bitwise_or(bytes.slice(1, 1, std::nullopt, 2).mul(16)).to(at::kCPU);
+  return bytes.slice(1, 0, std::nullopt, 2).bitwise_or(bytes.slice(1, 1, std::nullopt, 2).mul(16));
 }
 
 at::Tensor UnpackNibbles(const at::Tensor& bytes) {
@@ -44,50 +44,58 @@ at::Tensor RepeatRows(const at::Tensor& stored, LinearShape shape, int64_t row_g
 
 }  // namespace
 
-absl::StatusOr<NamedTensors> EncodeFloatTensors(const QuantizedLinear& linear, const std::string& module,
+at::Tensor PackFloatCodes(const at::Tensor& codes, CodeType type) {
+  return type == CodeType::kFloat8 ? codes.contiguous().view(at::kFloat8_e4m3fn) : PackNibbles(codes);
+}
+
+at::Tensor UnpackFloatCodes(const at::Tensor& words, CodeType type) {
+  return type == CodeType::kFloat8 ? words.view(at::kChar).clone() : UnpackNibbles(words);
+}
+
+absl::StatusOr<NamedTensors> EncodeFloatTensors(const PackedLinear& linear, const std::string& module,
                                                 const LinearStorage& storage) {
-  const WeightScheme& scheme = linear.scheme;
+  const QuantizedLinear& grid = linear.grid;
+  const at::Tensor words = linear.words.to(at::kCPU).contiguous();
   NamedTensors tensors;
-  if (scheme.type == CodeType::kFloat8) {
-    tensors[module + ".weight"] = linear.codes.to(at::kCPU).contiguous().view(at::kFloat8_e4m3fn);
+  if (grid.scheme.type == CodeType::kFloat8) {
+    tensors[module + ".weight"] = words;
     PIVOT_ASSIGN_OR_RETURN(
         tensors[module + ".weight_scale"],
-        ExactScale(WithoutRepeats(linear.scale, scheme.row_group).contiguous(), storage.scale_dtype, module));
+        ExactScale(WithoutRepeats(grid.scale, grid.scheme.row_group).contiguous(), storage.scale_dtype, module));
     return tensors;
   }
-  tensors[module + ".weight_packed"] = PackNibbles(linear.codes).contiguous();
-  if (scheme.type == CodeType::kMxfp4) {
-    PIVOT_ASSIGN_OR_RETURN(tensors[module + ".weight_scale"], EncodeExponents(linear.scale, module));
+  tensors[module + ".weight_packed"] = words;
+  if (grid.scheme.type == CodeType::kMxfp4) {
+    PIVOT_ASSIGN_OR_RETURN(tensors[module + ".weight_scale"], EncodeExponents(grid.scale, module));
     return tensors;
   }
   PIVOT_ASSIGN_OR_RETURN(tensors[module + ".weight_scale"],
-                         ExactScale(linear.scale.contiguous(), Dtype::kFloat8E4M3, module));
-  tensors[module + ".weight_global_scale"] = linear.global_scale.to(at::kCPU).reshape({1}).contiguous();
+                         ExactScale(grid.scale.contiguous(), Dtype::kFloat8E4M3, module));
+  tensors[module + ".weight_global_scale"] = grid.global_scale.to(at::kCPU).reshape({1}).contiguous();
   return tensors;
 }
 
-absl::StatusOr<QuantizedLinear> DecodeFloatTensors(const TensorLookup& find, const std::string& module,
-                                                   LinearShape shape, const WeightScheme& scheme) {
-  QuantizedLinear linear{.scheme = scheme.ForRow(shape.in_features)};
+absl::StatusOr<PackedLinear> ReadFloatTensors(const TensorLookup& find, const std::string& module, LinearShape shape,
+                                              const WeightScheme& scheme) {
+  const bool is_fp8 = scheme.type == CodeType::kFloat8;
+  PackedLinear linear{.shape = shape, .grid = {.scheme = scheme.ForRow(shape.in_features)}};
+  QuantizedLinear& grid = linear.grid;
+  PIVOT_ASSIGN_OR_RETURN(linear.words, RequireStored(find, module + (is_fp8 ? ".weight" : ".weight_packed")));
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor scale, RequireStored(find, module + ".weight_scale"));
-  if (scheme.type == CodeType::kFloat8) {
-    PIVOT_ASSIGN_OR_RETURN(const at::Tensor weight, RequireStored(find, module + ".weight"));
-    linear.codes = weight.view(at::kChar).clone();
-    linear.scale = RepeatRows(scale, shape, scheme.row_group);
-    const int64_t group_size = linear.scheme.group_size;
+  if (is_fp8) {
+    grid.scale = RepeatRows(scale, shape, scheme.row_group);
+    const int64_t group_size = grid.scheme.group_size;
     if (shape.in_features % group_size != 0)
-      linear.group_of_column = at::floor_divide(at::arange(shape.in_features, at::kLong), group_size);
+      grid.group_of_column = at::floor_divide(at::arange(shape.in_features, at::kLong), group_size);
     return linear;
   }
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor bytes, RequireStored(find, module + ".weight_packed"));
-  linear.codes = UnpackNibbles(bytes);
   if (scheme.type == CodeType::kMxfp4) {
-    linear.scale = at::exp2(scale.to(at::kFloat).sub(kExponentBias));
+    grid.scale = at::exp2(scale.to(at::kFloat).sub(kExponentBias));
     return linear;
   }
-  linear.scale = scale.to(at::kFloat);
+  grid.scale = scale.to(at::kFloat);
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor global_scale, RequireStored(find, module + ".weight_global_scale"));
-  linear.global_scale = global_scale.reshape({1}).clone();
+  grid.global_scale = global_scale.reshape({1}).clone();
   return linear;
 }
 

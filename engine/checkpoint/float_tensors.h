@@ -12,19 +12,23 @@
 
 #include "absl/status/statusor.h"
 
-#include "engine/checkpoint/quantized_linear.h"
+#include "engine/checkpoint/packed_linear.h"
 #include "engine/checkpoint/stored_tensor.h"
 #include "engine/format/linear_storage.h"
 
 namespace pivot {
 
-/// As EncodeLinear (linear_tensors.h). linear.scheme.type must not be kInteger, and the layout compressed-tensors'.
-absl::StatusOr<NamedTensors> EncodeFloatTensors(const QuantizedLinear& linear, const std::string& module,
+/// As EncodePacked (linear_tensors.h). The type of codes must not be kInteger, and the layout compressed-tensors'.
+absl::StatusOr<NamedTensors> EncodeFloatTensors(const PackedLinear& linear, const std::string& module,
                                                 const LinearStorage& storage);
 
-/// As DecodeLinear. Scales that rows share are repeated for each.
-absl::StatusOr<QuantizedLinear> DecodeFloatTensors(const TensorLookup& find, const std::string& module,
-                                                   LinearShape shape, const WeightScheme& scheme);
+/// As ReadPacked. Scales that rows share are repeated for each.
+absl::StatusOr<PackedLinear> ReadFloatTensors(const TensorLookup& find, const std::string& module, LinearShape shape,
+                                              const WeightScheme& scheme);
+
+/// Codes [out, in] int8 as the words of a PackedLinear, and back. May throw what ATen throws.
+at::Tensor PackFloatCodes(const at::Tensor& codes, CodeType type);
+at::Tensor UnpackFloatCodes(const at::Tensor& words, CodeType type);
 
 }  // namespace pivot
 

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
+#include "engine/checkpoint/packed_linear.h"
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/checkpoint/stored_tensor.h"
 #include "engine/format/linear_storage.h"
@@ -20,6 +21,18 @@ namespace pivot {
 /// permuted groups in compressed-tensors, zero points in GPTQ v1. May throw what ATen throws.
 absl::StatusOr<NamedTensors> EncodeLinear(const QuantizedLinear& linear, absl::string_view module,
                                           const LinearStorage& storage);
+
+/// As DecodeLinear, but for the codes: `words` is a view of what `find` gave.
+absl::StatusOr<PackedLinear> ReadPacked(const TensorLookup& find, absl::string_view module, LinearShape shape,
+                                        const LinearStorage& storage);
+
+/// As EncodeLinear, for every layout but kPlainBf16.
+absl::StatusOr<NamedTensors> EncodePacked(const PackedLinear& linear, absl::string_view module,
+                                          const LinearStorage& storage);
+
+/// Whether both stand for the same weights in the same way: equal words, scales, zero points and groups. May throw what
+/// ATen throws.
+bool HoldSameCodes(const PackedLinear& a, const PackedLinear& b);
 
 /// The layer on the CPU. Its tensors must have the shapes of StoredTensors. kInvalidArgument (MALFORMED_WEIGHTS) when a
 /// g_idx names a group that is not there. May throw what ATen throws.

@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/mapped_tensor.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/reason.h"
@@ -67,6 +66,15 @@ absl::StatusOr<QuantizedLinear> WeightReader::ReadQuantized(absl::string_view mo
     if (!storage.has_value()) return absl::InvalidArgumentError(absl::StrCat(module, " is not quantized"));
     return DecodeLinear([this](const std::string& name) { return FindTensor(folder_.model, name); }, module, shape,
                         *storage);
+  });
+}
+
+absl::StatusOr<PackedLinear> WeightReader::ReadPackedCodes(absl::string_view module, LinearShape shape) const {
+  return CallTorch(absl::StrCat("reading ", module), [&]() -> absl::StatusOr<PackedLinear> {
+    const auto storage = folder_.StorageOf(module, shape);
+    if (!storage.has_value()) return absl::InvalidArgumentError(absl::StrCat(module, " is not quantized"));
+    return ReadPacked([this](const std::string& name) { return FindTensor(folder_.model, name); }, module, shape,
+                      *storage);
   });
 }
 

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
+#include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/format/checkpoint_folder.h"
 #include "engine/plan/compress_spec.h"
@@ -57,6 +58,9 @@ class WeightReader {
 
   /// Codes, scales and zero points of a linear that is stored as such, on the CPU.
   absl::StatusOr<QuantizedLinear> ReadQuantized(absl::string_view module, LinearShape shape) const;
+
+  /// The same with its codes as they are in the file. Views of the mapped file; several threads may call.
+  absl::StatusOr<PackedLinear> ReadPackedCodes(absl::string_view module, LinearShape shape) const;
 
  private:
   absl::StatusOr<at::Tensor> ReadTensor(const std::string& name) const;

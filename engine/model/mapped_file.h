@@ -34,6 +34,10 @@ class MappedFile {
   int64_t size_;
 };
 
+/// Lets go of the whole pages of `bytes`, which must lie in a MappedFile: they no longer count as this process's memory
+/// and are read anew when they are touched again.
+void ReleasePages(absl::string_view bytes);
+
 }  // namespace pivot
 
 #endif  // PIVOT_ENGINE_MODEL_MAPPED_FILE_H_

@@ -118,11 +118,15 @@ class SafetensorsWriter {
 
   /// kInternal when there is no such tensor, it was put before, or it has another length.
   absl::Status Put(absl::string_view name, absl::string_view bytes);
+  /// The same of bytes in a MappedFile, whose pages are let go as they are written.
+  absl::Status PutMapped(absl::string_view name, absl::string_view bytes);
   /// Syncs and renames (PATH.part before). kInternal names a tensor that was not put.
   absl::Status Finish();
 
  private:
   SafetensorsWriter(std::string path, int fd, SafetensorsLayout layout);
+  /// Where the tensor's bytes go in the file; it counts as put.
+  absl::StatusOr<int64_t> Place(absl::string_view name, absl::string_view bytes);
 
   std::string path_;
   int fd_;

@@ -21,6 +21,8 @@
 namespace pivot {
 namespace {
 
+constexpr size_t kMappedStep = size_t{16} << 20;
+
 /// Writes and hashes in one go.
 absl::Status Append(int fd, absl::string_view bytes, Sha256& hash, const std::string& path) {
   hash.Update(bytes);
@@ -137,6 +139,21 @@ absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(const std::string& p
 }
 
 absl::Status SafetensorsWriter::Put(absl::string_view name, absl::string_view bytes) {
+  PIVOT_ASSIGN_OR_RETURN(const int64_t position, Place(name, bytes));
+  return WriteAt(fd_, position, bytes, path_);
+}
+
+absl::Status SafetensorsWriter::PutMapped(absl::string_view name, absl::string_view bytes) {
+  PIVOT_ASSIGN_OR_RETURN(const int64_t position, Place(name, bytes));
+  for (size_t done = 0; done < bytes.size(); done += kMappedStep) {
+    const absl::string_view step = bytes.substr(done, kMappedStep);
+    PIVOT_RETURN_IF_ERROR(WriteAt(fd_, position + static_cast<int64_t>(done), step, path_));
+    ReleasePages(step);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> SafetensorsWriter::Place(absl::string_view name, absl::string_view bytes) {
   const auto found = missing_.find(name);
   if (found == missing_.end())
     return absl::InternalError(absl::StrCat("tensor ", name, " is not to be written, or was written"));
@@ -146,7 +163,7 @@ absl::Status SafetensorsWriter::Put(absl::string_view name, absl::string_view by
         absl::StrCat("tensor ", name, " has ", bytes.size(), " bytes instead of ", info.bytes()));
   }
   missing_.erase(found);
-  return WriteAt(fd_, static_cast<int64_t>(layout_.head.size()) + info.begin, bytes, path_);
+  return static_cast<int64_t>(layout_.head.size()) + info.begin;
 }
 
 absl::Status SafetensorsWriter::Finish() {

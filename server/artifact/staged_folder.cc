@@ -2,11 +2,13 @@
 #include "server/artifact/staged_folder.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -27,6 +29,8 @@ using nlohmann::json;
 
 constexpr int kSchema = 1;
 constexpr size_t kMaxFiles = 10000;
+// Hashing is what publishing takes its time for; more threads would take it from the jobs.
+constexpr unsigned kMaxHashThreads = 4;
 
 absl::Status BadFolder(absl::string_view message) {
   return WithReason(absl::DataLossError(absl::StrCat("the finished folder cannot be published: ", message)),
@@ -113,12 +117,31 @@ absl::Status CheckFolderHoldsOnly(const std::string& folder, absl::Span<const Li
 
 absl::StatusOr<std::vector<ManifestFile>> SealAndHash(const std::string& folder, absl::Span<const ListedFile> files,
                                                       const std::function<bool()>& stopped) {
+  std::vector<absl::StatusOr<ManifestFile>> results(files.size(), Draining());
+  std::atomic<size_t> next = 0;
+  std::atomic<bool> failed = false;
+  const auto work = [&] {
+    for (size_t i = next++; i < files.size() && !failed && !stopped(); i = next++) {
+      const absl::Status sealed = Seal(folder, files[i].path);
+      results[i] = sealed.ok() ? HashFile(folder, files[i].path, files[i].pieces) : sealed;
+      if (!results[i].ok()) failed = true;
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned i = 1; i < std::clamp(std::thread::hardware_concurrency(), 1U, kMaxHashThreads); ++i)
+      threads.emplace_back(work);
+    work();
+  }
+  // What was given up because another file failed says nothing.
+  const auto fault = std::find_if(results.begin(), results.end(), [](const auto& result) {
+    return !result.ok() && ReasonOf(result.status()) != "DRAINING";
+  });
+  if (fault != results.end()) return fault->status();
   std::vector<ManifestFile> hashed;
-  for (const ListedFile& file : files) {
-    if (stopped()) return Draining();
-    PIVOT_RETURN_IF_ERROR(Seal(folder, file.path));
-    PIVOT_ASSIGN_OR_RETURN(ManifestFile entry, HashFile(folder, file.path, file.pieces));
-    hashed.push_back(std::move(entry));
+  for (absl::StatusOr<ManifestFile>& result : results) {
+    if (!result.ok()) return result.status();
+    hashed.push_back(*std::move(result));
   }
   std::sort(hashed.begin(), hashed.end(), [](const ManifestFile& a, const ManifestFile& b) { return a.path < b.path; });
   return hashed;

@@ -46,8 +46,8 @@ absl::StatusOr<std::vector<ListedFile>> ParseFileList(absl::string_view json);
 /// Files that are listed and missing are not looked for.
 absl::Status CheckFolderHoldsOnly(const std::string& folder, absl::Span<const ListedFile> files);
 
-/// Makes every file read-only and hashes it at the list's cuts; synced to disk, sorted by path. Asks `stopped` between
-/// files.
+/// Makes every file read-only and hashes it at the list's cuts; synced to disk, sorted by path. Takes a few threads;
+/// asks `stopped` between files, from any of them.
 absl::StatusOr<std::vector<ManifestFile>> SealAndHash(const std::string& folder, absl::Span<const ListedFile> files,
                                                       const std::function<bool()>& stopped);
 
