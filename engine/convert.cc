@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/checkpoint/linear_tensors.h"
+#include "engine/checkpoint/mapped_tensor.h"
 #include "engine/checkpoint/staged_folder.h"
+#include "engine/convert_gguf.h"
 #include "engine/forward/weights.h"
 #include "engine/ops/call_torch.h"
 #include "proto/files/durable_file.h"
@@ -67,7 +69,7 @@ class Converter {
                            SafetensorsWriter::Create(absl::StrCat(folder, "/", shard.file_name), shard.tensors));
     for (const TensorSpec& spec : shard.tensors) {
       if (IsKept(source_.model, conversion_.schemes, spec.name)) {
-        PIVOT_RETURN_IF_ERROR(writer.Put(spec.name, source_.model.Bytes(spec.name)));
+        PIVOT_RETURN_IF_ERROR(PutKept(spec, writer));
         continue;
       }
       // A layer's tensors follow each other in the spec: it is encoded when the first of them comes.
@@ -79,6 +81,16 @@ class Converter {
           writer.Put(spec.name, {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}));
     }
     return writer.Finish();
+  }
+
+  absl::Status PutKept(const TensorSpec& spec, SafetensorsWriter& writer) const {
+    const TensorInfo* info = source_.model.Find(spec.name);
+    const TensorContent content = source_.model.Read(spec.name);
+    if (!conversion_.form.kept_dtype.has_value() || info->dtype == spec.dtype)
+      return writer.Put(spec.name, content.bytes);
+    PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, MapTensor(content, *info));
+    const at::Tensor rounded = mapped.to(at::kBFloat16).contiguous();
+    return writer.Put(spec.name, {static_cast<const char*>(rounded.const_data_ptr()), rounded.nbytes()});
   }
 
   std::map<std::string, LinearShape>::const_iterator ModuleOf(const std::string& tensor) const {
@@ -132,12 +144,15 @@ absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& con
     PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
     PIVOT_RETURN_IF_ERROR(MakeFolders(shards));
     Converter converter(source, conversion, hooks);
-    PIVOT_RETURN_IF_ERROR(converter.WriteShards(shards));
+    PIVOT_RETURN_IF_ERROR(conversion.gguf.has_value()
+                              ? WriteGguf(source, *conversion.gguf, absl::StrCat(shards, "/", kGgufFileName), hooks)
+                              : converter.WriteShards(shards));
     std::map<std::string, std::string> texts = conversion.texts;
     texts.insert(more.begin(), more.end());
     PIVOT_RETURN_IF_ERROR(AssembleFolder(folder, shards, conversion.shards, source.model, texts));
     PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
-    PIVOT_RETURN_IF_ERROR(converter.CompareWith(folder));
+    PIVOT_RETURN_IF_ERROR(conversion.gguf.has_value() ? CompareGguf(source, folder, hooks)
+                                                      : converter.CompareWith(folder));
     if (hooks.stage_done) hooks.stage_done(kStage, std::chrono::duration<double>(Clock::now() - start).count(), 0);
     return absl::OkStatus();
   });

@@ -15,7 +15,7 @@
 
 namespace pivot {
 
-/// Makes `folder` anew: shards, index, the source's other files, the texts of the conversion and `more` (path below the
+/// Makes `folder` anew: shards and index (or one GGUF file), the source's other files, the texts of the conversion and `more` (path below the
 /// folder -> content). A layer at a time is in memory. Every layer is read back from the new files and compared, bit
 /// for bit, with what the source's dequantizes to (for the plain format: rounded to bf16); kDataLoss names one that
 /// differs.

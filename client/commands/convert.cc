@@ -65,7 +65,7 @@ absl::Status Run(const Flags& flags, const Console& console) {
 CommandAction DeclareConvert(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("DIR", flags->folder, "a compressed model, Pivot's or another tool's")->required();
-  app.add_option("--format", flags->format, "compressed-tensors, gptq, gptq_v2 or bf16")->required();
+  app.add_option("--format", flags->format, "compressed-tensors, gptq, gptq_v2, bf16 or gguf")->required();
   app.add_option("-o,--output", flags->output, "the folder to make")->required();
   app.add_option("--shard-size", flags->shard_size,
                  "most bytes of a weight file, as 5GB or 500MiB (a file for each decoder block, and one for the rest)");

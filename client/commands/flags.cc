@@ -87,7 +87,8 @@ absl::StatusOr<v1::Format> ParseFormat(const std::string& text) {
                                  {{"compressed-tensors", v1::FORMAT_COMPRESSED_TENSORS},
                                   {"gptq", v1::FORMAT_GPTQ},
                                   {"gptq_v2", v1::FORMAT_GPTQ_V2},
-                                  {"bf16", v1::FORMAT_BF16}});
+                                  {"bf16", v1::FORMAT_BF16},
+                                  {"gguf", v1::FORMAT_GGUF}});
 }
 
 absl::StatusOr<int64_t> ParseSize(absl::string_view flag, const std::string& text) {

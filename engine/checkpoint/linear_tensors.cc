@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/checkpoint/gguf_linear.h"
+#include "engine/model/gguf/gguf_model.h"
 #include "engine/ops/kernel_calls.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -141,6 +143,14 @@ absl::StatusOr<QuantizedLinear> DecodeGptq(const TensorLookup& find, const std::
   return linear;
 }
 
+absl::StatusOr<QuantizedLinear> DecodeGguf(const TensorLookup& find, const std::string& module,
+                                           const WeightScheme& scheme) {
+  const auto type = BlockTypeOf(scheme);
+  if (!type.has_value()) return absl::InternalError(absl::StrCat(module, " has a scheme that no blocks have"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor bytes, Require(find, absl::StrCat(module, kGgufBlocks)));
+  return DecodeBlocks(bytes, *type);
+}
+
 }  // namespace
 
 absl::StatusOr<NamedTensors> EncodeLinear(const QuantizedLinear& linear, absl::string_view module,
@@ -148,12 +158,14 @@ absl::StatusOr<NamedTensors> EncodeLinear(const QuantizedLinear& linear, absl::s
   const std::string name(module);
   if (storage.layout == CodeLayout::kPlainBf16)
     return NamedTensors{{name + ".weight", Dequantize(linear).to(at::kBFloat16).to(at::kCPU).contiguous()}};
-  return storage.is_gptq() ? EncodeGptq(linear, name, storage) : EncodePackQuantized(linear, name, storage);
+  PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear plain, WithoutOffset(linear, name));
+  return storage.is_gptq() ? EncodeGptq(plain, name, storage) : EncodePackQuantized(plain, name, storage);
 }
 
 absl::StatusOr<QuantizedLinear> DecodeLinear(const TensorLookup& find, absl::string_view module, LinearShape shape,
                                              const LinearStorage& storage) {
   const std::string name(module);
+  if (storage.layout == CodeLayout::kGguf) return DecodeGguf(find, name, storage.scheme);
   return storage.is_gptq() ? DecodeGptq(find, name, shape, storage)
                            : DecodePackQuantized(find, name, shape, storage.scheme);
 }

@@ -20,6 +20,8 @@ absl::StatusOr<at::ScalarType> FileScalarType(Dtype dtype) {
       return at::kFloat;
     case Dtype::kInt32:
       return at::kInt;
+    case Dtype::kUint8:
+      return at::kByte;
     default:
       return absl::InvalidArgumentError(absl::StrCat("tensors of type ", DtypeName(dtype), " are not read"));
   }
@@ -32,6 +34,13 @@ absl::StatusOr<at::Tensor> MapTensor(absl::string_view bytes, const TensorInfo& 
   // ATen has no tensors over constant memory.
   void* data = const_cast<char*>(bytes.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   return at::from_blob(data, info.shape, at::TensorOptions().dtype(type));
+}
+
+absl::StatusOr<at::Tensor> MapTensor(const TensorContent& content, const TensorInfo& info) {
+  if (content.computed == nullptr) return MapTensor(content.bytes, info);
+  PIVOT_ASSIGN_OR_RETURN(const at::ScalarType type, FileScalarType(info.dtype));
+  void* data = const_cast<char*>(content.bytes.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  return at::from_blob(data, info.shape, [kept = content.computed](void*) {}, at::TensorOptions().dtype(type));
 }
 
 }  // namespace pivot

@@ -10,7 +10,9 @@ namespace {
 at::Tensor DequantizeInOrder(const QuantizedLinear& linear) {
   at::Tensor groups = linear.codes.reshape({linear.codes.size(0), linear.scale.size(1), -1}).to(at::kFloat);
   if (linear.zero_point.defined()) groups.sub_(linear.zero_point.unsqueeze(-1));
-  return groups.mul_(linear.scale.unsqueeze(-1)).view(linear.codes.sizes());
+  groups.mul_(linear.scale.unsqueeze(-1));
+  if (linear.offset.defined()) groups.add_(linear.offset.unsqueeze(-1));
+  return groups.view(linear.codes.sizes());
 }
 
 }  // namespace

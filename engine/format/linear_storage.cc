@@ -3,18 +3,28 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+
+#include "engine/model/gguf/gguf_model.h"
 
 namespace pivot {
 namespace {
 
-constexpr std::array<absl::string_view, 8> kSuffixes = {
+constexpr std::array<absl::string_view, 9> kSuffixes = {
     ".weight_packed", ".weight_scale", ".weight_shape", ".weight_zero_point",
-    ".qweight",       ".qzeros",       ".scales",       ".g_idx"};
+    ".qweight",       ".qzeros",       ".scales",       ".g_idx",        kGgufBlocks};
 
 // Positions are those of CodeLayout.
-constexpr std::array<absl::string_view, 4> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16"};
+constexpr std::array<absl::string_view, 5> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16", "gguf"};
+
+constexpr std::array<std::pair<GgmlType, WeightScheme>, 4> kBlockSchemes = {{
+    {GgmlType::kQ4_0, {.bits = 4, .group_size = 32, .symmetry = Symmetry::kSymmetric}},
+    {GgmlType::kQ4_1, {.bits = 4, .group_size = 32, .symmetry = Symmetry::kAsymmetric}},
+    {GgmlType::kQ8_0, {.bits = 8, .group_size = 32, .symmetry = Symmetry::kSymmetric}},
+    {GgmlType::kQ6_K, {.bits = 6, .group_size = 16, .symmetry = Symmetry::kSymmetric}},
+}};
 
 std::vector<TensorSpec> PackQuantizedTensors(absl::string_view module, LinearShape shape,
                                              const LinearStorage& storage) {
@@ -47,11 +57,31 @@ std::vector<TensorSpec> GptqTensors(absl::string_view module, LinearShape shape,
   };
 }
 
+std::vector<TensorSpec> GgufTensors(absl::string_view module, LinearShape shape, const WeightScheme& scheme) {
+  const GgmlType type = BlockTypeOf(scheme).value_or(GgmlType::kQ8_0);
+  return {{absl::StrCat(module, kGgufBlocks), Dtype::kUint8, {shape.out_features, GgmlRowBytes(type, shape.in_features)}}};
+}
+
 }  // namespace
+
+std::optional<GgmlType> BlockTypeOf(const WeightScheme& scheme) {
+  for (const auto& [type, described] : kBlockSchemes) {
+    if (described == scheme) return type;
+  }
+  return std::nullopt;
+}
+
+std::optional<WeightScheme> SchemeOf(GgmlType type) {
+  for (const auto& [described, scheme] : kBlockSchemes) {
+    if (described == type) return scheme;
+  }
+  return std::nullopt;
+}
 
 std::vector<TensorSpec> StoredTensors(absl::string_view module, LinearShape shape, const LinearStorage& storage) {
   if (storage.layout == CodeLayout::kPlainBf16)
     return {{absl::StrCat(module, ".weight"), Dtype::kBfloat16, {shape.out_features, shape.in_features}}};
+  if (storage.layout == CodeLayout::kGguf) return GgufTensors(module, shape, storage.scheme);
   return storage.is_gptq() ? GptqTensors(module, shape, storage.scheme) : PackQuantizedTensors(module, shape, storage);
 }
 

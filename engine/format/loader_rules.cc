@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/format/gguf_checks.h"
 #include "engine/format/loader_checks.h"
 
 namespace pivot {
@@ -51,12 +52,31 @@ const std::vector<Entry>& Table() {
   return table;
 }
 
+/// Rules of GGUF files, which none of the others is about.
+const std::vector<Entry>& GgufTable() {
+  static const std::vector<Entry>& table = *new std::vector<Entry>{
+      {{"gguf-vocabulary-fills-the-embedding", RuleSeverity::kError, "llama.cpp", "llama.cpp llama_model load_tensors"},
+       VocabularyFillsTheEmbedding},
+      {{"gguf-tensors-follow-each-other", RuleSeverity::kError, "llama.cpp", "llama.cpp gguf_init_from_file"},
+       TensorsFollowEachOther},
+      {{"gguf-names-its-pre-tokenizer", RuleSeverity::kWarning, "llama.cpp", "llama.cpp llama_vocab load"},
+       NamesItsPreTokenizer},
+  };
+  return table;
+}
+
 }  // namespace
 
 absl::Span<const LoaderRule> LoaderRules() {
   static const std::vector<LoaderRule>& rules = *[] {
     auto* list = new std::vector<LoaderRule>;
-    for (const Entry& entry : Table()) list->push_back(entry.rule);
+    for (const RuleSeverity severity : {RuleSeverity::kError, RuleSeverity::kWarning}) {
+      for (const auto* table : {&Table(), &GgufTable()}) {
+        for (const Entry& entry : *table) {
+          if (entry.rule.severity == severity) list->push_back(entry.rule);
+        }
+      }
+    }
     return list;
   }();
   return rules;
@@ -65,7 +85,7 @@ absl::Span<const LoaderRule> LoaderRules() {
 std::vector<RuleFinding> CheckLoaderRules(const CheckpointFolder& folder, int target_tp) {
   const LoaderSubject subject = LoaderSubjectOf(folder, target_tp);
   std::vector<RuleFinding> findings;
-  for (const Entry& entry : Table()) {
+  for (const Entry& entry : folder.model.gguf() != nullptr ? GgufTable() : Table()) {
     std::string message = entry.check(subject);
     if (!message.empty()) findings.push_back({.rule = &entry.rule, .message = std::move(message)});
   }

@@ -160,7 +160,7 @@ absl::StatusOr<CodeLayout> ParseLayout(JsonFields& fields, const ModelConfig& co
   if (format == "unspecified") format = "compressed_tensors";
   const auto layout = FindFormat(format);
   if (!layout.has_value() || *layout == CodeLayout::kPlainBf16) {
-    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2"));
+    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, gguf"));
   }
   for (const LinearEntry& linear : config.architecture->linears) {
     const std::string why = WhyNotExpressible(ShapeOf(config, linear.role), scheme, *layout);

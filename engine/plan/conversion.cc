@@ -51,6 +51,7 @@ Dtype ScaleDtype(const CheckpointFolder& folder) {
   Dtype dtype = Dtype::kBfloat16;
   const absl::Status ignored =
       VisitQuantized(folder, [&](const std::string& module, LinearShape, const LinearStorage& storage) {
+        if (storage.layout == CodeLayout::kGguf) dtype = Dtype::kFloat16;
         const TensorInfo* info = folder.model.Find(module + (storage.is_gptq() ? ".scales" : ".weight_scale"));
         if (info != nullptr) dtype = info->dtype;
         return absl::OkStatus();
@@ -58,9 +59,26 @@ Dtype ScaleDtype(const CheckpointFolder& folder) {
   return dtype;
 }
 
+/// One file; other formats do not enter.
+absl::StatusOr<Conversion> PlanGgufConversion(const CheckpointFolder& source, int64_t shard_bytes) {
+  if (shard_bytes > 0) return InvalidSpec("shard_bytes", "must be 0: a GGUF file is not cut");
+  Conversion conversion{.form = {.layout = CodeLayout::kGguf}, .schemes = source.Schemes()};
+  conversion.shards = {{.file_name = kGgufFileName, .tensors = {}}};
+  PIVOT_ASSIGN_OR_RETURN(conversion.gguf, PlanGguf(source));
+  return conversion;
+}
+
 }  // namespace
 
+int64_t Conversion::weight_bytes() const {
+  if (gguf.has_value()) return gguf->file_bytes();
+  int64_t bytes = 0;
+  for (const OutputShard& shard : shards) bytes += LayOutSafetensors(shard.tensors).file_bytes;
+  return bytes;
+}
+
 std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, CodeLayout layout) {
+  if (layout == CodeLayout::kGguf) return WhyNotBlocks(shape, scheme);
   if (!IsGptq(layout)) return "";
   if (scheme.bits != 2 && scheme.bits != 3 && scheme.bits != 4 && scheme.bits != 8)
     return absl::StrCat("has ", scheme.bits, " bits; GPTQ has 2, 3, 4 and 8");
@@ -86,7 +104,7 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const json& task) {
   PIVOT_RETURN_IF_ERROR(fields.status());
   const auto layout = FindFormat(format == "unspecified" ? "compressed_tensors" : format);
   if (!layout.has_value()) {
-    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16"));
+    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16, gguf"));
   }
   spec.layout = *layout;
   if (spec.shard_bytes < 0) return InvalidSpec("shard_bytes", "must be 0 (a shard for each decoder block) or more");
@@ -94,6 +112,7 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const json& task) {
 }
 
 absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLayout layout, int64_t shard_bytes) {
+  if (layout == CodeLayout::kGguf) return PlanGgufConversion(source, shard_bytes);
   Conversion conversion{.form = {.layout = layout, .scale_dtype = ScaleDtype(source)}, .schemes = source.Schemes()};
   const bool is_plain = conversion.schemes.Distinct().empty();
   if (is_plain && layout != CodeLayout::kPlainBf16) {
@@ -105,6 +124,8 @@ absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLa
         const std::string why = WhyNotExpressible(shape, storage.scheme, layout);
         return why.empty() ? absl::OkStatus() : CannotExpress(absl::StrCat(module, " ", why));
       }));
+  // Its norms and others are wider than the model's were, or blocks.
+  if (source.model.gguf() != nullptr && layout == CodeLayout::kPlainBf16) conversion.form.kept_dtype = Dtype::kBfloat16;
   conversion.shards = OutputShards(source.model, conversion.schemes, conversion.form);
   if (shard_bytes > 0) conversion.shards = MergeShards(std::move(conversion.shards), shard_bytes);
   const auto quantization = QuantizationConfigJson(source.model.config(), conversion.schemes, layout);

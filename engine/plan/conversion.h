@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "nlohmann/json.hpp"
 
 #include "engine/format/checkpoint_folder.h"
+#include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"
 
 namespace pivot {
@@ -30,8 +32,12 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const nlohmann::json& task);
 struct Conversion {
   StorageForm form;
   ModelSchemes schemes;  // of the source
-  std::vector<OutputShard> shards;
-  std::map<std::string, std::string> texts;  // config.json, and quantize_config.json for GPTQ
+  std::vector<OutputShard> shards;           // of GGUF one, which has no specs
+  std::map<std::string, std::string> texts;  // config.json, and quantize_config.json for GPTQ; none for GGUF
+  std::optional<GgufPlan> gguf;
+
+  /// Bytes of the files of weights; of GGUF an upper bound.
+  int64_t weight_bytes() const;
 };
 
 /// Why a layer of this shape and scheme cannot be stored in the layout: "has 5 bits; GPTQ has 2, 3, 4 and 8". Empty
@@ -42,7 +48,7 @@ std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, Cod
 std::string GptqConfigText(const nlohmann::ordered_json& quantization_config);
 
 /// kFailedPrecondition with reason FORMAT_CANNOT_EXPRESS, naming a layer, when the format has no room for what the
-/// folder holds, or when the folder is plain and the format is not.
+/// folder holds, or when the folder is plain and the format has no plain form.
 absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLayout layout, int64_t shard_bytes);
 
 }  // namespace pivot

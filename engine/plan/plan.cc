@@ -13,6 +13,7 @@
 
 #include "engine/format/quantization_config.h"
 #include "engine/plan/conversion.h"
+#include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
@@ -31,12 +32,16 @@ constexpr double kGpuFlops = 150e12;
 constexpr double kStartSeconds = 1;
 
 absl::StatusOr<int64_t> CopiedBytes(const ModelFolder& source) {
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> names, FilesToCopy(source.path()));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> names, source.OtherFiles());
   int64_t total = 0;
   for (const std::string& name : names) {
     std::error_code error;
-    total += static_cast<int64_t>(std::filesystem::file_size(source.path() + "/" + name, error));
-    if (error) return StatusFromErrno(error.value(), "cannot read", source.path() + "/" + name);
+    const auto bytes = std::filesystem::file_size(source.path() + "/" + name, error);
+    total += error ? 0 : static_cast<int64_t>(bytes);
+    if (!error) continue;
+    // What a GGUF file tells; anything else says what is wrong.
+    PIVOT_ASSIGN_OR_RETURN(const std::string text, source.ReadOtherFile(name));
+    total += static_cast<int64_t>(text.size());
   }
   return total;
 }
@@ -71,6 +76,28 @@ std::string RelativeTextName(const std::string& path) {
   return path.empty() ? "built-in" : std::filesystem::path(path).filename().string();
 }
 
+/// How a layer of the scheme is stored in the layout.
+LinearStorage StorageOf(const CompressSpec& spec) {
+  if (spec.layout != CodeLayout::kGguf) return {.layout = spec.layout, .scheme = spec.scheme};
+  return {.layout = spec.layout, .scheme = SchemeOf(BlocksFor(spec.scheme)).value_or(spec.scheme)};
+}
+
+/// Bytes of weights, index and configuration.
+absl::StatusOr<int64_t> WrittenBytes(const ModelFolder& source, const CompressSpec& spec, const ModelSchemes& schemes) {
+  if (spec.layout == CodeLayout::kGguf) {
+    PIVOT_ASSIGN_OR_RETURN(const GgufPlan gguf, PlanGguf(source, schemes));
+    return gguf.file_bytes();
+  }
+  const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = spec.layout});
+  int64_t bytes = 0;
+  for (const OutputShard& shard : shards) bytes += LayOutSafetensors(shard.tensors).file_bytes;
+  const ordered_json quantization = QuantizationConfigJson(source.config(), schemes, spec.layout);
+  PIVOT_ASSIGN_OR_RETURN(const std::string config_json, WithQuantizationConfig(source.config_text(), quantization));
+  bytes += static_cast<int64_t>(IndexJson(shards).size() + config_json.size());
+  if (spec.layout != CodeLayout::kPackQuantized) bytes += static_cast<int64_t>(GptqConfigText(quantization).size());
+  return bytes;
+}
+
 }  // namespace
 
 absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spec, DeviceKind device) {
@@ -85,10 +112,10 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
       const LinearShape shape = ShapeOf(config, linear.role);
       const double weights = static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
       quantized_weights += weights;
-      quantized_bits += weights * BitsPerWeight(shape, {.layout = spec.layout, .scheme = spec.scheme});
+      quantized_bits += weights * BitsPerWeight(shape, StorageOf(spec));
       plan.modules.push_back({.name = BlockPrefix(*config.architecture, block) + std::string(linear.name),
                               .scheme = spec.scheme,
-                              .bytes = StoredBytes(shape, {.layout = spec.layout, .scheme = spec.scheme})});
+                              .bytes = StoredBytes(shape, StorageOf(spec))});
     }
   }
   plan.bits_per_weight = quantized_bits / quantized_weights;
@@ -97,20 +124,15 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   double all_bits = quantized_bits;
   for (const auto& [name, location] : source.tensors()) {
     if (!IsKept(source, schemes, name)) continue;
-    all_bits += 8.0 * static_cast<double>(location.info->bytes());
-    all_weights +=
-        8.0 * static_cast<double>(location.info->bytes()) / static_cast<double>(DtypeBits(location.info->dtype));
+    PIVOT_ASSIGN_OR_RETURN(const int64_t weights, NumElements(location.info->shape));
+    all_weights += static_cast<double>(weights);
+    all_bits += static_cast<double>(weights) * static_cast<double>(DtypeBits(location.info->dtype));
   }
   plan.model_bits_per_weight = all_bits / all_weights;
 
-  const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = spec.layout});
-  for (const OutputShard& shard : shards) plan.total_bytes += LayOutSafetensors(shard.tensors).file_bytes;
-  const ordered_json quantization = QuantizationConfigJson(config, schemes, spec.layout);
-  PIVOT_ASSIGN_OR_RETURN(const std::string config_json, WithQuantizationConfig(source.config_text(), quantization));
+  PIVOT_ASSIGN_OR_RETURN(const int64_t written, WrittenBytes(source, spec, schemes));
   PIVOT_ASSIGN_OR_RETURN(const int64_t copied, CopiedBytes(source));
-  plan.total_bytes += static_cast<int64_t>(IndexJson(shards).size() + config_json.size()) + copied;
-  if (spec.layout != CodeLayout::kPackQuantized)
-    plan.total_bytes += static_cast<int64_t>(GptqConfigText(quantization).size());
+  plan.total_bytes = written + copied;
   plan.work = WorkOf(config, spec, EvaluationTokens(spec.evaluation));
   plan.memory = MemoryOf(config, spec, device);
   return plan;
