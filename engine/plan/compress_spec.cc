@@ -11,6 +11,7 @@
 
 #include "engine/model/json.h"
 #include "engine/plan/conversion.h"
+#include "engine/plan/gguf_plan.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -198,6 +199,7 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, folder.config()));
   PIVOT_ASSIGN_OR_RETURN(spec.layout, ParseLayout(fields, folder.config(), spec.scheme));
   PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantize(ObjectOrEmpty(task, "quantize")));
+  spec.quantize.short_scales = spec.layout == CodeLayout::kGguf && BlocksFor(spec.scheme) == GgmlType::kQ4_1;
   if (!spec.scheme.is_symmetric() && spec.quantize.clip_search == ClipSearch::kPower) {
     return InvalidSpec("quantize.clip_search", "\"power\" is for symmetric models; use hessian_diagonal or none");
   }

@@ -98,9 +98,14 @@ absl::StatusOr<GgufValues> Metadata(const ModelFolder& source, const GgufFamily&
 /// Goes through the model in the order of its forward pass.
 class Planner {
  public:
-  /// `stored`: the file whose tensors are copied, or null.
-  Planner(const ModelFolder& source, const ModelSchemes& schemes, const GgufModel* stored)
-      : source_(source), schemes_(schemes), stored_(stored), config_(source.config()) {}
+  enum class Scales { kOfTheFolder, kToBeMade };
+
+  Planner(const ModelFolder& source, const ModelSchemes& schemes, Scales scales)
+      : source_(source),
+        schemes_(schemes),
+        scales_are_known_(scales == Scales::kOfTheFolder),
+        stored_(scales_are_known_ ? source.gguf() : nullptr),
+        config_(source.config()) {}
 
   absl::StatusOr<std::vector<GgufTensorPlan>> Tensors() {
     const Architecture& architecture = *config_.architecture;
@@ -146,7 +151,10 @@ class Planner {
       const std::string why = WhyNotBlocks(shape, scheme);
       if (!why.empty()) return CannotExpress(absl::StrCat(module, " ", why));
       plan.spec.type = BlocksFor(scheme);
-      if (!scheme.is_symmetric() && scheme.bits <= 4) plan.choice = BlockChoice::kQ4_1OrQ8_0;
+      if (scales_are_known_ && plan.spec.type == GgmlType::kQ4_1) {
+        plan.spec.type = GgmlType::kQ8_0;
+        plan.choice = BlockChoice::kQ4_1OrQ8_0;
+      }
     }
     tensors_.push_back(std::move(plan));
     return absl::OkStatus();
@@ -154,19 +162,20 @@ class Planner {
 
   const ModelFolder& source_;
   const ModelSchemes& schemes_;
-  const GgufModel* stored_;
+  bool scales_are_known_;
+  const GgufModel* stored_;  // the file whose tensors are copied, or null
   const ModelConfig& config_;
   std::vector<GgufTensorPlan> tensors_;
 };
 
-absl::StatusOr<GgufPlan> PlanOf(const ModelFolder& source, const ModelSchemes& schemes, const GgufModel* stored) {
+absl::StatusOr<GgufPlan> PlanOf(const ModelFolder& source, const ModelSchemes& schemes, Planner::Scales scales) {
   const Architecture& architecture = *source.config().architecture;
   const GgufFamily* family = GgufFamilyOf(architecture);
   if (family == nullptr)
     return CannotExpress(absl::StrCat("GGUF files of ", architecture.model_type, " are not written"));
   GgufPlan plan;
   PIVOT_ASSIGN_OR_RETURN(plan.values, Metadata(source, *family));
-  PIVOT_ASSIGN_OR_RETURN(plan.tensors, Planner(source, schemes, stored).Tensors());
+  PIVOT_ASSIGN_OR_RETURN(plan.tensors, Planner(source, schemes, scales).Tensors());
   return plan;
 }
 
@@ -199,15 +208,16 @@ std::string WhyNotBlocks(LinearShape shape, const WeightScheme& scheme) {
 }
 
 GgmlType BlocksFor(const WeightScheme& scheme) {
-  return scheme.is_symmetric() && scheme.bits <= 4 ? GgmlType::kQ4_0 : GgmlType::kQ8_0;
+  if (scheme.bits > 4) return GgmlType::kQ8_0;
+  return scheme.is_symmetric() ? GgmlType::kQ4_0 : GgmlType::kQ4_1;
 }
 
 absl::StatusOr<GgufPlan> PlanGguf(const CheckpointFolder& source) {
-  return PlanOf(source.model, source.Schemes(), source.model.gguf());
+  return PlanOf(source.model, source.Schemes(), Planner::Scales::kOfTheFolder);
 }
 
 absl::StatusOr<GgufPlan> PlanGguf(const ModelFolder& source, const ModelSchemes& schemes) {
-  return PlanOf(source, schemes, nullptr);
+  return PlanOf(source, schemes, Planner::Scales::kToBeMade);
 }
 
 }  // namespace pivot

@@ -19,6 +19,7 @@ namespace pivot {
 inline constexpr char kGgufFileName[] = "model.gguf";
 
 /// Whether a layer's zero points fit Q4_1 only its scales tell; until they are read it counts as Q8_0, which is larger.
+/// A layer of a compress job gets scales that do fit.
 enum class BlockChoice { kFixed, kQ4_1OrQ8_0 };
 
 struct GgufTensorPlan {
@@ -43,7 +44,8 @@ struct GgufPlan {
 /// Empty when one does.
 std::string WhyNotBlocks(LinearShape shape, const WeightScheme& scheme);
 
-/// The type for a layer that WhyNotBlocks has nothing against: symmetric codes of up to 4 bits Q4_0, others Q8_0.
+/// The type for a layer that WhyNotBlocks has nothing against: codes of up to 4 bits Q4_0, with zero points Q4_1 (whose
+/// scales may still be against it), others Q8_0.
 GgmlType BlocksFor(const WeightScheme& scheme);
 
 /// Linears become blocks, norms and biases F32, everything else keeps its type. Tensors of a folder that is a GGUF file

@@ -22,6 +22,20 @@ struct StackedSolution {
   LinearReport report;
 };
 
+/// Scales rounded to 7 significant bits; exact ones of bf16 and fp16 stay exact there.
+at::Tensor ShortScales(const at::Tensor& scale) {
+  constexpr double kSteps = 128;
+  const auto [fraction, exponent] = at::frexp(scale);
+  return at::ldexp((fraction * kSteps).round() / kSteps, exponent);
+}
+
+absl::StatusOr<QuantizationGrid> GridOf(const at::Tensor& weight, const at::Tensor& importance,
+                                        const WeightScheme& scheme, const QuantizeOptions& options) {
+  PIVOT_ASSIGN_OR_RETURN(QuantizationGrid grid, SearchGrid(weight, importance, scheme, options.clip_search));
+  if (options.short_scales) grid.scale = ShortScales(grid.scale);
+  return grid;
+}
+
 absl::StatusOr<StackedSolution> SolveWithStatistics(const at::Tensor& weight, const InputStatistics& statistics,
                                                     const WeightScheme& scheme, const QuantizeOptions& options) {
   StackedSolution solution{.weight = weight, .hessian = statistics.Hessian()};
@@ -38,7 +52,7 @@ absl::StatusOr<StackedSolution> SolveWithStatistics(const at::Tensor& weight, co
   const bool by_diagonal = options.clip_search == ClipSearch::kHessianDiagonal;
   const at::Tensor importance =
       by_diagonal ? solution.hessian.diagonal().contiguous() : at::ones_like(solution.hessian.diagonal());
-  PIVOT_ASSIGN_OR_RETURN(solution.grid, SearchGrid(solution.weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridOf(solution.weight, importance, scheme, options));
   PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeGptq(solution.weight, solution.grid, factor, scheme.bits));
   return solution;
 }
@@ -47,7 +61,7 @@ absl::StatusOr<StackedSolution> SolveByRounding(const at::Tensor& weight, const 
                                                 const QuantizeOptions& options) {
   StackedSolution solution{.weight = weight};
   const at::Tensor importance = at::ones({weight.size(1)}, weight.options());
-  PIVOT_ASSIGN_OR_RETURN(solution.grid, SearchGrid(weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridOf(weight, importance, scheme, options));
   PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(weight, solution.grid, scheme.bits));
   return solution;
 }
