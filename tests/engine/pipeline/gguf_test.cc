@@ -27,6 +27,10 @@ using ::testing::HasSubstr;
 
 class GgufTest : public ::testing::TestWithParam<std::string> {
  protected:
+  GgufTest() {
+    hooks_.publish = [](const StagedPivot&) { return absl::OkStatus(); };
+  }
+
   void MakeModel(const std::string& model_type) {
     TinyModelOptions options{.model_type = model_type, .num_blocks = 2, .tied_embeddings = model_type == "llama"};
     options.attention_bias = model_type == "llama";
