@@ -26,11 +26,10 @@ absl::StatusOr<std::string> ModelFolder(const std::string& model) {
   if (is_gguf || fs::is_directory(model, error)) return AbsolutePath(model);
   const bool is_remote = absl::StartsWith(model, "hf://") || absl::StartsWith(model, "s3://");
   if (is_remote) {
-    return WithReason(
-        absl::InvalidArgumentError(absl::StrCat("the model ", model, " is of a kind that this version cannot ",
-                                                "read: give a local folder with config.json and safetensors, or a ",
-                                                "GGUF file")),
-        "UNSUPPORTED_SOURCE");
+    return WithReason(absl::InvalidArgumentError(absl::StrCat(
+                          "the model ", model, " is of a kind that this version cannot ",
+                          "read: give a local folder with config.json and safetensors, or a ", "GGUF file")),
+                      "UNSUPPORTED_SOURCE");
   }
   const absl::string_view what = fs::exists(model, error) ? " is not a folder" : " does not exist";
   return WithReason(absl::NotFoundError(absl::StrCat("the model folder ", model, what,

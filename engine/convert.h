@@ -15,10 +15,10 @@
 
 namespace pivot {
 
-/// Makes `folder` anew: shards and index (or one GGUF file), the source's other files, the texts of the conversion and `more` (path below the
-/// folder -> content). A layer at a time is in memory. Every layer is read back from the new files and compared, bit
-/// for bit, with what the source's dequantizes to (for the plain format: rounded to bf16); kDataLoss names one that
-/// differs.
+/// Makes `folder` anew: shards and index (or one GGUF file), the source's other files, the texts of the conversion and
+/// `more` (path below the folder -> content). A layer at a time is in memory. Every layer is read back from the new
+/// files and compared, bit for bit, with what the source's dequantizes to (for the plain format: rounded to bf16);
+/// kDataLoss names one that differs.
 absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& conversion, const std::string& folder,
                            const std::map<std::string, std::string>& more, const JobHooks& hooks);
 

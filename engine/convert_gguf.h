@@ -14,8 +14,8 @@
 
 namespace pivot {
 
-/// Writes the file, a tensor at a time in memory. FORMAT_CANNOT_EXPRESS names a layer whose numbers do not fit. Progress
-/// counts tensors. May throw what ATen throws.
+/// Writes the file, a tensor at a time in memory. FORMAT_CANNOT_EXPRESS names a layer whose numbers do not fit.
+/// Progress counts tensors. May throw what ATen throws.
 absl::Status WriteGguf(const CheckpointFolder& source, GgufPlan plan, const std::string& path, const JobHooks& hooks);
 
 /// Reads every tensor of the folder that was written and compares it, bit for bit, with what the source's dequantizes

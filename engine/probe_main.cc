@@ -19,8 +19,8 @@
 
 #include "engine/format/checkpoint_folder.h"
 #include "engine/format/loader_rules.h"
-#include "engine/model/json.h"
 #include "engine/model/folder_tokenizer.h"
+#include "engine/model/json.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/plan.h"
 #include "proto/status/reason.h"

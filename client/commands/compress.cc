@@ -33,7 +33,8 @@ std::string DefaultOutput(const v1::CompressTask& task) {
 
 int64_t WeightBytes(const ManifestData& manifest) {
   int64_t bytes = 0;
-  for (const ManifestFile& file : manifest.files) bytes += absl::EndsWith(file.path, ".safetensors") || absl::EndsWith(file.path, ".gguf") ? file.size : 0;
+  for (const ManifestFile& file : manifest.files)
+    bytes += absl::EndsWith(file.path, ".safetensors") || absl::EndsWith(file.path, ".gguf") ? file.size : 0;
   return bytes;
 }
 

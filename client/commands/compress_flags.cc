@@ -93,7 +93,8 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
       "input columns that share a scale: auto, or a number that divides every layer's input (auto: the largest "
       "of 128, 64, 32 that does)");
   app.add_flag("--asymmetric", flags->asymmetric, "a zero point beside each scale; with 4 or 8 bits");
-  app.add_option("--format", flags->format, "of the result: compressed-tensors, gptq, gptq_v2 or gguf (compressed-tensors)");
+  app.add_option("--format", flags->format,
+                 "of the result: compressed-tensors, gptq, gptq_v2 or gguf (compressed-tensors)");
   app.add_option("--method", flags->method, "gptq or rtn (gptq)");
   app.add_option("--percdamp", flags->percdamp, "damping, a fraction above 0 up to 1 (0.01)");
   app.add_option("--qep", flags->qep, "strength of error propagation, 0 to 1 (0.5)");
@@ -123,7 +124,8 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
   task.set_asymmetric(flags.asymmetric);
   PIVOT_ASSIGN_OR_RETURN(const v1::Format format, ParseFormat(flags.format));
   if (format == v1::FORMAT_BF16)
-    return UsageError("--format bf16 is for pivot convert; allowed: compressed-tensors, gptq, gptq_v2, gguf", "--format");
+    return UsageError("--format bf16 is for pivot convert; allowed: compressed-tensors, gptq, gptq_v2, gguf",
+                      "--format");
   task.set_format(format);
   PIVOT_RETURN_IF_ERROR(FillQuantize(flags, task.mutable_quantize()));
   PIVOT_ASSIGN_OR_RETURN(const v1::ComputeDtype dtype, ParseDtype(flags.dtype));

@@ -37,7 +37,8 @@ absl::StatusOr<BlockNumbers> NumbersOf(const QuantizedLinear& linear, absl::stri
   BlockNumbers numbers{.codes = linear.codes.contiguous()};
   numbers.scales = linear.scale.repeat_interleave(group_size / kBlockColumns, 1).contiguous();
   if (type == GgmlType::kQ4_1) {
-    const at::Tensor zero = linear.zero_point.defined() ? linear.zero_point.to(at::kFloat) : at::zeros_like(linear.scale);
+    const at::Tensor zero =
+        linear.zero_point.defined() ? linear.zero_point.to(at::kFloat) : at::zeros_like(linear.scale);
     at::Tensor offset = linear.scale * (zero + kQ4Zero);
     offset = linear.offset.defined() ? linear.offset - offset : offset.neg();
     numbers.offsets = offset.repeat_interleave(group_size / kBlockColumns, 1).contiguous();

@@ -21,7 +21,8 @@ std::string TensorsFollowEachOther(const LoaderSubject& subject) {
   const int64_t alignment = file.Integer("general.alignment").value_or(32);
   const GgufTensor* previous = nullptr;
   for (const GgufTensor& tensor : file.tensors()) {
-    const int64_t expected = previous == nullptr ? tensor.begin : (previous->end + alignment - 1) / alignment * alignment;
+    const int64_t expected =
+        previous == nullptr ? tensor.begin : (previous->end + alignment - 1) / alignment * alignment;
     if (tensor.begin != expected) {
       return absl::StrCat("tensor ", tensor.name, " does not lie behind the one that is listed before it; the file is ",
                           "refused");

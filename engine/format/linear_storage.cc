@@ -13,8 +13,8 @@ namespace pivot {
 namespace {
 
 constexpr std::array<absl::string_view, 9> kSuffixes = {
-    ".weight_packed", ".weight_scale", ".weight_shape", ".weight_zero_point",
-    ".qweight",       ".qzeros",       ".scales",       ".g_idx",        kGgufBlocks};
+    ".weight_packed", ".weight_scale", ".weight_shape", ".weight_zero_point", ".qweight",
+    ".qzeros",        ".scales",       ".g_idx",        kGgufBlocks};
 
 // Positions are those of CodeLayout.
 constexpr std::array<absl::string_view, 5> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16", "gguf"};
@@ -59,7 +59,8 @@ std::vector<TensorSpec> GptqTensors(absl::string_view module, LinearShape shape,
 
 std::vector<TensorSpec> GgufTensors(absl::string_view module, LinearShape shape, const WeightScheme& scheme) {
   const GgmlType type = BlockTypeOf(scheme).value_or(GgmlType::kQ8_0);
-  return {{absl::StrCat(module, kGgufBlocks), Dtype::kUint8, {shape.out_features, GgmlRowBytes(type, shape.in_features)}}};
+  return {
+      {absl::StrCat(module, kGgufBlocks), Dtype::kUint8, {shape.out_features, GgmlRowBytes(type, shape.in_features)}}};
 }
 
 }  // namespace

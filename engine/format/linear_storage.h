@@ -41,7 +41,8 @@ absl::string_view FormatName(CodeLayout layout);
 /// Nothing when no format is called so.
 std::optional<CodeLayout> FindFormat(absl::string_view name);
 
-/// The type of blocks that holds just this scheme, and back: Q4_0, Q4_1 (4 bits, asymmetric), Q8_0, Q6_K (groups of 16).
+/// The type of blocks that holds just this scheme, and back: Q4_0, Q4_1 (4 bits, asymmetric), Q8_0, Q6_K (groups of
+/// 16).
 std::optional<GgmlType> BlockTypeOf(const WeightScheme& scheme);
 std::optional<WeightScheme> SchemeOf(GgmlType type);
 

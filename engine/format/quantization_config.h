@@ -21,7 +21,8 @@ namespace pivot {
 
 class QuantizationConfig {
  public:
-  explicit QuantizationConfig(std::variant<PackQuantizedConfig, GptqConfig, GgufConfig> config) : config_(std::move(config)) {}
+  explicit QuantizationConfig(std::variant<PackQuantizedConfig, GptqConfig, GgufConfig> config)
+      : config_(std::move(config)) {}
 
   /// What the configuration says of a module, or nothing when it says that it is plain. group_size 0: one scale a row.
   /// In GPTQ's formats a module is plain also when its tensors are.

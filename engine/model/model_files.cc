@@ -62,7 +62,8 @@ absl::Status CheckInside(const std::string& folder, const std::string& file) {
     const auto mismatch = std::mismatch(allowed.begin(), allowed.end(), target.begin(), target.end());
     if (mismatch.first == allowed.end()) return absl::OkStatus();
   }
-  return UnsafeSource(absl::StrCat(folder, "/", file, " is a link out of the model's folder; copy the file itself there"));
+  return UnsafeSource(
+      absl::StrCat(folder, "/", file, " is a link out of the model's folder; copy the file itself there"));
 }
 
 absl::StatusOr<std::string> ReadTextFile(const std::string& folder, const std::string& name) {
@@ -79,7 +80,8 @@ absl::StatusOr<std::vector<std::string>> FilesToCopy(const std::string& path) {
     if (name[0] == '.' || name == "config.json" || name == kGptqConfigFile || EndsWithAny(name, kNotCopiedEndings))
       continue;
     if (std::error_code ignored; !entries->is_regular_file(ignored)) continue;
-    if (!IsPublishable(name)) return UnsafeSource(absl::StrCat(path, "/", name, " has a name that no checkpoint can hold"));
+    if (!IsPublishable(name))
+      return UnsafeSource(absl::StrCat(path, "/", name, " has a name that no checkpoint can hold"));
     PIVOT_RETURN_IF_ERROR(CheckInside(path, name));
     names.push_back(name);
   }

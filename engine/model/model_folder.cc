@@ -71,9 +71,9 @@ std::vector<std::string> GgufFiles(const std::string& folder) {
 }
 
 absl::Status NoModel(const std::string& path, size_t num_gguf_files) {
-  const std::string why = num_gguf_files > 1
-                              ? absl::StrCat(" has no config.json, and ", num_gguf_files, " GGUF files: name one of them")
-                              : absl::StrCat(" has no config.json: it is not a model folder");
+  const std::string why =
+      num_gguf_files > 1 ? absl::StrCat(" has no config.json, and ", num_gguf_files, " GGUF files: name one of them")
+                         : absl::StrCat(" has no config.json: it is not a model folder");
   return WithReason(absl::NotFoundError(absl::StrCat(path, why)), "SOURCE_NOT_FOUND");
 }
 
@@ -116,7 +116,7 @@ absl::Status ModelFolder::OpenShards() {
   const std::vector<std::string> pickles = PickleFiles(path_);
   if (!pickles.empty()) {
     return UnsafeSource(absl::StrCat(path_, " holds its weights only as pickle (", pickles.front(),
-                               "), which can run code when it is read; convert them to safetensors first"));
+                                     "), which can run code when it is read; convert them to safetensors first"));
   }
   return Incomplete(absl::StrCat(path_, " has neither ", kSingleFile, " nor ", kIndexFile));
 }
@@ -152,7 +152,8 @@ absl::Status ModelFolder::OpenIndexed(const std::string& index_text) {
 absl::Status ModelFolder::AddShard(const std::string& file_name) {
   PIVOT_RETURN_IF_ERROR(CheckInside(path_, file_name));
   const std::string path = path_ + "/" + file_name;
-  if (LooksLikePickle(path)) return UnsafeSource(absl::StrCat(path, " is a pickle or a zip archive, not a safetensors file"));
+  if (LooksLikePickle(path))
+    return UnsafeSource(absl::StrCat(path, " is a pickle or a zip archive, not a safetensors file"));
   PIVOT_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(path));
   files_.push_back(std::move(file));
   for (const TensorInfo& info : files_.back().header().tensors) {

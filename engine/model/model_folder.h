@@ -40,10 +40,11 @@ struct TensorContent {
 class ModelFolder {
  public:
   /// Opens a GGUF file (PATH.gguf, or a folder that holds one and no config.json), which then looks like a folder
-  /// (engine/model/gguf/gguf_model.h). Otherwise opens the folder and checks that it is whole: every shard of the index is there, every header obeys the format,
-  /// every file lies in the folder (or is a link into the blobs of the hub cache that the folder belongs to). Errors,
-  /// by reason: SOURCE_NOT_FOUND, SOURCE_INCOMPLETE (names the shard), UNSAFE_SOURCE (pickled weights, links out),
-  /// MALFORMED_WEIGHTS, UNSUPPORTED_ARCHITECTURE, UNSUPPORTED_CHECKPOINT, INVALID_CONFIG.
+  /// (engine/model/gguf/gguf_model.h). Otherwise opens the folder and checks that it is whole: every shard of the index
+  /// is there, every header obeys the format, every file lies in the folder (or is a link into the blobs of the hub
+  /// cache that the folder belongs to). Errors, by reason: SOURCE_NOT_FOUND, SOURCE_INCOMPLETE (names the shard),
+  /// UNSAFE_SOURCE (pickled weights, links out), MALFORMED_WEIGHTS, UNSUPPORTED_ARCHITECTURE, UNSUPPORTED_CHECKPOINT,
+  /// INVALID_CONFIG.
   static absl::StatusOr<ModelFolder> Open(const std::string& path);
 
   const std::string& path() const { return path_; }

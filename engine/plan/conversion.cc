@@ -104,7 +104,8 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const json& task) {
   PIVOT_RETURN_IF_ERROR(fields.status());
   const auto layout = FindFormat(format == "unspecified" ? "compressed_tensors" : format);
   if (!layout.has_value()) {
-    return InvalidSpec("format", absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16, gguf"));
+    return InvalidSpec("format",
+                       absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16, gguf"));
   }
   spec.layout = *layout;
   if (spec.shard_bytes < 0) return InvalidSpec("shard_bytes", "must be 0 (a shard for each decoder block) or more");

@@ -31,7 +31,7 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const nlohmann::json& task);
 
 struct Conversion {
   StorageForm form;
-  ModelSchemes schemes;  // of the source
+  ModelSchemes schemes;                      // of the source
   std::vector<OutputShard> shards;           // of GGUF one, which has no specs
   std::map<std::string, std::string> texts;  // config.json, and quantize_config.json for GPTQ; none for GGUF
   std::optional<GgufPlan> gguf;

@@ -127,8 +127,9 @@ class Planner {
     if (info == nullptr) return absl::InvalidArgumentError(absl::StrCat("there is no tensor ", name));
     GgmlType type = TypeOf(*info);
     if (stored_ != nullptr) type = stored_->entries().at(name).stored->type;
-    tensors_.push_back({.spec = {.name = *GgufTensorName(*config_.architecture, name), .type = type, .shape = info->shape},
-                        .source = name});
+    tensors_.push_back(
+        {.spec = {.name = *GgufTensorName(*config_.architecture, name), .type = type, .shape = info->shape},
+         .source = name});
     return absl::OkStatus();
   }
 
@@ -190,10 +191,11 @@ std::vector<GgufSpec> GgufPlan::Specs() const {
 GgufValues GgufPlan::AllValues() const {
   std::map<uint32_t, int> counts;
   for (const GgufTensorPlan& tensor : tensors) {
-    if (absl::StartsWith(tensor.spec.name, "blk.") && tensor.spec.shape.size() == 2) ++counts[FileType(tensor.spec.type)];
+    if (absl::StartsWith(tensor.spec.name, "blk.") && tensor.spec.shape.size() == 2)
+      ++counts[FileType(tensor.spec.type)];
   }
-  const auto most = std::max_element(counts.begin(), counts.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   GgufValues all = values;
   all.AddInteger("general.file_type", most == counts.end() ? 0 : most->first);
   return all;

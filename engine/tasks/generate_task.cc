@@ -4,8 +4,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/evaluate/generate.h"
-#include "engine/model/json.h"
 #include "engine/model/folder_tokenizer.h"
+#include "engine/model/json.h"
 #include "engine/tasks/tasks.h"
 #include "proto/status/status_macros.h"
 

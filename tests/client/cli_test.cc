@@ -72,7 +72,8 @@ INSTANTIATE_TEST_SUITE_P(
         WrongUsage{"tokens_alone", {"eval", "MODEL", "--tokens", "t"}, "go together"},
         WrongUsage{
             "tokens_and_text", {"eval", "MODEL", "--tokens", "t", "--logits", "l", "--text", "x"}, "scores no text"},
-        WrongUsage{"format", {"plan", "MODEL", "--format", "awq"}, "allowed: compressed-tensors, gptq, gptq_v2, bf16, gguf"},
+        WrongUsage{
+            "format", {"plan", "MODEL", "--format", "awq"}, "allowed: compressed-tensors, gptq, gptq_v2, bf16, gguf"},
         WrongUsage{"format_of_convert", {"plan", "MODEL", "--format", "bf16"}, "--format bf16 is for pivot convert"},
         WrongUsage{"convert_without_format", {"convert", "MODEL", "-o", "out"}, "--format is required"},
         WrongUsage{"shard_size",

@@ -54,8 +54,8 @@ bool IsBlockType(GgmlType type);
 /// Columns that share a scale: 32, of Q6_K 16.
 int64_t ScaleColumns(GgmlType type);
 
-/// One row as numbers: w = scale * (code - zero) + offset, zero being -8 for Q4_1, whose offset is m, else 0; offsets of
-/// other types are not touched.
+/// One row as numbers: w = scale * (code - zero) + offset, zero being -8 for Q4_1, whose offset is m, else 0; offsets
+/// of other types are not touched.
 struct GgmlRow {
   absl::Span<int8_t> codes;   // [columns]
   absl::Span<float> scales;   // [columns / ScaleColumns]

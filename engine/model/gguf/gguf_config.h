@@ -14,9 +14,10 @@
 
 namespace pivot {
 
-/// config.json. Where linears of decoder blocks are quantized it has a "quantization_config" of the method "gguf", whose
-/// "modules" name the type of each. Errors: UNSUPPORTED_ARCHITECTURE for a family or a part of one that is not read,
-/// naming it; UNSUPPORTED_CHECKPOINT for one file of several; MALFORMED_WEIGHTS when a value or tensor is missing.
+/// config.json. Where linears of decoder blocks are quantized it has a "quantization_config" of the method "gguf",
+/// whose "modules" name the type of each. Errors: UNSUPPORTED_ARCHITECTURE for a family or a part of one that is not
+/// read, naming it; UNSUPPORTED_CHECKPOINT for one file of several; MALFORMED_WEIGHTS when a value or tensor is
+/// missing.
 absl::StatusOr<std::string> GgufConfigJson(const GgufFile& file);
 
 /// The ids of the tokens that begin, end and fill a text.

@@ -35,9 +35,7 @@ int64_t MinBytes(ValueType type) {
   return kBytes[static_cast<size_t>(type)];
 }
 
-bool IsInteger(ValueType type) {
-  return type <= ValueType::kI32 || type == ValueType::kU64 || type == ValueType::kI64;
-}
+bool IsInteger(ValueType type) { return type <= ValueType::kI32 || type == ValueType::kU64 || type == ValueType::kI64; }
 
 /// Goes through the file's head. After the first fault every read gives zeros, and `fault` says what it was.
 class Cursor {
@@ -177,7 +175,8 @@ absl::Status CheckVersion(const std::string& path, uint32_t version) {
 absl::StatusOr<GgufTensor> ReadTensor(Cursor& cursor, const std::string& path) {
   GgufTensor tensor{.name = std::string(cursor.Text(kMaxNameBytes, "the length of a tensor's name"))};
   const auto dimensions = cursor.Read<uint32_t>();
-  if (dimensions > kMaxDimensions) cursor.Fail(absl::StrCat("tensor ", tensor.name, " has ", dimensions, " dimensions"));
+  if (dimensions > kMaxDimensions)
+    cursor.Fail(absl::StrCat("tensor ", tensor.name, " has ", dimensions, " dimensions"));
   for (uint32_t i = 0; i < dimensions && cursor.ok(); ++i)
     tensor.shape.push_back(cursor.Count(std::numeric_limits<int64_t>::max(), "a tensor's dimension"));
   std::reverse(tensor.shape.begin(), tensor.shape.end());
@@ -207,10 +206,12 @@ absl::Status CheckPlaces(const std::vector<GgufTensor>& tensors, int64_t alignme
   std::set<absl::string_view> names;
   for (const GgufTensor& tensor : tensors) {
     by_place.push_back(&tensor);
-    if (!names.insert(tensor.name).second) return Malformed(path, absl::StrCat("tensor ", tensor.name, " is there twice"));
+    if (!names.insert(tensor.name).second)
+      return Malformed(path, absl::StrCat("tensor ", tensor.name, " is there twice"));
   }
-  std::sort(by_place.begin(), by_place.end(),
-            [](const GgufTensor* a, const GgufTensor* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
+  std::sort(by_place.begin(), by_place.end(), [](const GgufTensor* a, const GgufTensor* b) {
+    return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
+  });
   int64_t end = payload;
   for (const GgufTensor* tensor : by_place) {
     if ((tensor->begin - payload) % alignment != 0 || tensor->begin < end)
@@ -239,7 +240,8 @@ absl::StatusOr<GgufFile> GgufFile::Open(const std::string& path) {
   GgufFile file(std::move(mapped));
   Cursor cursor(file.file_->bytes());
   const auto magic = cursor.Read<std::array<char, 4>>();
-  if (absl::string_view(magic.data(), magic.size()) != "GGUF") return Malformed(path, "it does not begin with \"GGUF\"");
+  if (absl::string_view(magic.data(), magic.size()) != "GGUF")
+    return Malformed(path, "it does not begin with \"GGUF\"");
   const auto version = cursor.Read<uint32_t>();
   if (!cursor.ok()) return Malformed(path, cursor.fault());
   PIVOT_RETURN_IF_ERROR(CheckVersion(path, version));

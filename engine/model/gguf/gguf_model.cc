@@ -26,11 +26,8 @@ Dtype ShownDtype(GgmlType type) {
 GgufModel::Entry EntryOf(const GgufTensor& tensor, const std::string& name, const ModelConfig& config) {
   const bool is_linear = absl::StartsWith(name, config.architecture->block_prefix) && tensor.shape.size() == 2;
   GgufModel::Entry entry{.stored = &tensor, .interleaved_heads = InterleavedHeads(config, name)};
-  entry.info = {.name = name,
-                .dtype = ShownDtype(tensor.type),
-                .shape = tensor.shape,
-                .begin = tensor.begin,
-                .end = tensor.end};
+  entry.info = {
+      .name = name, .dtype = ShownDtype(tensor.type), .shape = tensor.shape, .begin = tensor.begin, .end = tensor.end};
   if (is_linear && IsBlockType(tensor.type)) {
     entry.info.name = absl::StrCat(absl::StripSuffix(name, ".weight"), kGgufBlocks);
     entry.info.dtype = Dtype::kUint8;

@@ -26,8 +26,8 @@ class GgufModel {
  public:
   struct Entry {
     const GgufTensor* stored = nullptr;
-    /// As it is shown. Quantized linears of decoder blocks: NAME.weight_gguf. Everything else is F32, F16 or BF16, other
-    /// quantized tensors F32; `begin` and `end` are its place in the file, whatever it is stored as.
+    /// As it is shown. Quantized linears of decoder blocks: NAME.weight_gguf. Everything else is F32, F16 or BF16,
+    /// other quantized tensors F32; `begin` and `end` are its place in the file, whatever it is stored as.
     TensorInfo info;
     int64_t interleaved_heads = 0;
   };

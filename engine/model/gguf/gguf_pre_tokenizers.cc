@@ -98,8 +98,9 @@ const GgufPreTokenizer* MatchGgufPreTokenizer(const json& tokenizer) {
 }
 
 std::string GgufPreTokenizerNames() {
-  return absl::StrJoin(Table(), ", ",
-                       [](std::string* out, const GgufPreTokenizer& entry) { absl::StrAppend(out, entry.names.front()); });
+  return absl::StrJoin(Table(), ", ", [](std::string* out, const GgufPreTokenizer& entry) {
+    absl::StrAppend(out, entry.names.front());
+  });
 }
 
 }  // namespace pivot

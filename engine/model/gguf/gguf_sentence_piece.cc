@@ -31,10 +31,9 @@ absl::StatusOr<bool> AddsSpacePrefix(const json& tokenizer) {
   const json steps = normalizer.is_object() ? normalizer.value("normalizers", json()) : json();
   if (pre_tokenizer.is_null() && steps == json::array({prepends, replaces})) return true;
   if (pre_tokenizer.is_null() && (steps == json::array({replaces}) || normalizer == replaces)) return false;
-  const bool is_metaspace = normalizer.is_null() && pre_tokenizer.is_object() &&
-                            pre_tokenizer.value("type", json()) == "Metaspace" &&
-                            pre_tokenizer.value("replacement", json()) == kSpace &&
-                            pre_tokenizer.value("split", json(true)) == json(false);
+  const bool is_metaspace =
+      normalizer.is_null() && pre_tokenizer.is_object() && pre_tokenizer.value("type", json()) == "Metaspace" &&
+      pre_tokenizer.value("replacement", json()) == kSpace && pre_tokenizer.value("split", json(true)) == json(false);
   if (is_metaspace) return pre_tokenizer.value("prepend_scheme", json("always")) != "never";
   return CannotBeGguf(absl::StrCat("GGUF has no way to treat spaces as the normalizer ", normalizer.dump(),
                                    " and the pre_tokenizer ", pre_tokenizer.dump(), " do"));
@@ -62,7 +61,8 @@ absl::StatusOr<std::vector<float>> Scores(const GgufWordList& words) {
   for (size_t id = 0; id < words.tokens.size(); ++id) {
     const bool is_plain = words.kinds[id] == kNormalToken && !IsByteToken(words.tokens[id]);
     if (is_plain && !has_merge[id] && IsMadeOfTwo(words.tokens[id], words))
-      return CannotBeGguf(absl::StrCat("token ", words.tokens[id], " has no merge, and a reader of GGUF would make it"));
+      return CannotBeGguf(
+          absl::StrCat("token ", words.tokens[id], " has no merge, and a reader of GGUF would make it"));
   }
   return scores;
 }

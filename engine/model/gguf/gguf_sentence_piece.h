@@ -12,9 +12,9 @@
 
 namespace pivot {
 
-/// Adds model "llama": tokens, scores and types. A reader joins the neighbours that make the token of the highest score:
-/// minus the rank of the first merge that makes it. FORMAT_CANNOT_EXPRESS when spaces are not turned into U+2581 alone,
-/// or a token has no merge although two tokens make it.
+/// Adds model "llama": tokens, scores and types. A reader joins the neighbours that make the token of the highest
+/// score: minus the rank of the first merge that makes it. FORMAT_CANNOT_EXPRESS when spaces are not turned into U+2581
+/// alone, or a token has no merge although two tokens make it.
 absl::Status AddSentencePieces(const nlohmann::json& tokenizer, const GgufWordList& words, GgufValues& values);
 
 }  // namespace pivot

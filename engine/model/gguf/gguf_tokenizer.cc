@@ -34,13 +34,11 @@ std::string TokenText(const GgufFile& file, absl::string_view role) {
 }
 
 ordered_json AddedToken(size_t id, absl::string_view text, bool is_special) {
-  return {{"id", id},           {"content", std::string(text)}, {"single_word", false},  {"lstrip", false},
+  return {{"id", id},        {"content", std::string(text)}, {"single_word", false}, {"lstrip", false},
           {"rstrip", false}, {"normalized", false},          {"special", is_special}};
 }
 
-ordered_json TemplatePiece(const char* kind, const std::string& id) {
-  return {{kind, {{"id", id}, {"type_id", 0}}}};
-}
+ordered_json TemplatePiece(const char* kind, const std::string& id) { return {{kind, {{"id", id}, {"type_id", 0}}}}; }
 
 /// What puts the first and last token around a text; null when there is neither.
 absl::StatusOr<ordered_json> PostProcessor(const GgufFile& file, bool adds_bos_by_itself) {

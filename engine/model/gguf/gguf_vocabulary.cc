@@ -118,16 +118,14 @@ absl::Status AddTokenizer(const TokenizerTexts& texts, int64_t vocab_size, GgufV
   if (texts.tokenizer_json.empty()) return CannotBeGguf("it is missing, and a GGUF file holds its tokenizer");
   PIVOT_ASSIGN_OR_RETURN(const json tokenizer, ParseJson(texts.tokenizer_json, kTokenizer));
   const json model = tokenizer.is_object() ? tokenizer.value("model", json()) : json();
-  if (!model.is_object() || model.value("type", json()) != "BPE")
-    return CannotBeGguf("its model is not BPE");
+  if (!model.is_object() || model.value("type", json()) != "BPE") return CannotBeGguf("its model is not BPE");
   const bool is_sentence_piece = model.value("byte_fallback", json()) == json(true);
   const GgufPreTokenizer* pre_tokenizer = is_sentence_piece ? nullptr : MatchGgufPreTokenizer(tokenizer);
   if (!is_sentence_piece && pre_tokenizer == nullptr) {
-    return CannotBeGguf(absl::StrCat("GGUF has no name for its way of cutting texts: pre_tokenizer ",
-                                     tokenizer.value("pre_tokenizer", json()).dump(), ", normalizer ",
-                                     tokenizer.value("normalizer", json()).dump(), ", ignore_merges ",
-                                     model.value("ignore_merges", json(false)).dump(), "; known are ",
-                                     GgufPreTokenizerNames()));
+    return CannotBeGguf(absl::StrCat(
+        "GGUF has no name for its way of cutting texts: pre_tokenizer ",
+        tokenizer.value("pre_tokenizer", json()).dump(), ", normalizer ", tokenizer.value("normalizer", json()).dump(),
+        ", ignore_merges ", model.value("ignore_merges", json(false)).dump(), "; known are ", GgufPreTokenizerNames()));
   }
   Around around;
   PIVOT_RETURN_IF_ERROR(ReadPostProcessor(tokenizer.value("post_processor", json()), around));

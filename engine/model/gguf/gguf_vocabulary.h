@@ -23,8 +23,8 @@ struct TokenizerTexts {
 
 /// Adds tokenizer.ggml.* and the chat template. `vocab_size` is that of the embedding: ids that no token has are filled
 /// up with unused ones. Byte-level BPE whose pre-tokenizer has an entry in gguf_pre_tokenizers.h becomes "gpt2"; BPE
-/// with byte fallback over words that begin with U+2581 (what SentencePiece's models become) "llama", whose scores are the ranks of
-/// merges. kFailedPrecondition with reason FORMAT_CANNOT_EXPRESS, naming what it met, for anything else;
+/// with byte fallback over words that begin with U+2581 (what SentencePiece's models become) "llama", whose scores are
+/// the ranks of merges. kFailedPrecondition with reason FORMAT_CANNOT_EXPRESS, naming what it met, for anything else;
 /// kInvalidArgument when a text is not what it should be.
 absl::Status AddTokenizer(const TokenizerTexts& texts, int64_t vocab_size, GgufValues& values);
 

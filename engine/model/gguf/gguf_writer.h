@@ -46,8 +46,8 @@ struct GgufSpec {
   std::vector<int64_t> shape;  // rows first
 };
 
-/// The file's head, padding included, and where each tensor begins, in the order of the specs, without a gap but for the
-/// alignment.
+/// The file's head, padding included, and where each tensor begins, in the order of the specs, without a gap but for
+/// the alignment.
 struct GgufLayout {
   struct Place {
     int64_t offset = 0;  // from the start of the file

@@ -103,7 +103,8 @@ TEST(GgmlTypeTest, RefusesAScaleThatBinary16HasNot) {
   for (const float scale : {1.0F + std::ldexp(1.0F, -11), 65536.0F, std::ldexp(1.0F, -25),
                             std::numeric_limits<float>::infinity(), std::nanf("")}) {
     std::array<float, 1> scales = {scale};
-    EXPECT_FALSE(PackGgmlRow(GgmlType::kQ8_0, {absl::MakeSpan(codes), absl::MakeSpan(scales), {}}).has_value()) << scale;
+    EXPECT_FALSE(PackGgmlRow(GgmlType::kQ8_0, {absl::MakeSpan(codes), absl::MakeSpan(scales), {}}).has_value())
+        << scale;
   }
 }
 

@@ -45,10 +45,11 @@ class GgufVocabularyTest : public ::testing::Test {
 };
 
 TEST_F(GgufVocabularyTest, GoesToGgufAndBack) {
-  ASSERT_OK_AND_ASSIGN(const GgufFile file,
-                       FileOf({.tokenizer_json = TinyTokenizerJson(),
-                               .tokenizer_config_json = R"({"eos_token": {"content": "<|end|>"}, "chat_template": "{{x}}"})"},
-                              kTinyVocabulary + 3));
+  ASSERT_OK_AND_ASSIGN(
+      const GgufFile file,
+      FileOf({.tokenizer_json = TinyTokenizerJson(),
+              .tokenizer_config_json = R"({"eos_token": {"content": "<|end|>"}, "chat_template": "{{x}}"})"},
+             kTinyVocabulary + 3));
   EXPECT_EQ(file.Text("tokenizer.ggml.model"), "gpt2");
   EXPECT_EQ(file.Text("tokenizer.ggml.pre"), "gpt-2");
   EXPECT_EQ(file.Text("tokenizer.chat_template"), "{{x}}");
