@@ -27,7 +27,8 @@ struct Flags {
 
 /// "./MODEL-4bit".
 std::string DefaultOutput(const v1::CompressTask& task) {
-  const std::string name = std::filesystem::path(task.source().path()).filename().string();
+  const std::filesystem::path path = task.source().path();
+  const std::string name = (path.extension() == ".gguf" ? path.stem() : path.filename()).string();
   return absl::StrCat("./", name.empty() ? "model" : name, "-", static_cast<int>(task.bits()), "bit");
 }
 

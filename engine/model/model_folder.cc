@@ -174,6 +174,7 @@ absl::Status ModelFolder::OpenGguf(const std::string& file) {
 }
 
 std::string ModelFolder::name() const {
+  if (absl::EndsWith(path_, kGgufEnding)) return fs::path(path_).stem().string();
   const std::string name = fs::path(path_).lexically_normal().filename().string();
   return name.empty() ? fs::path(path_).lexically_normal().parent_path().filename().string() : name;
 }

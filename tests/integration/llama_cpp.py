@@ -8,7 +8,6 @@ such structures in memory, where being longer than they are does no harm.
 
 import ctypes
 import importlib.util
-import math
 import pathlib
 
 import numpy as np
@@ -116,7 +115,3 @@ def mean_loss(logits, tokens):
     rows -= rows.max(axis=1, keepdims=True)
     scores = rows[np.arange(len(rows)), tokens[1:]] - np.log(np.exp(rows).sum(axis=1))
     return -scores.mean()
-
-
-def perplexity(logits, tokens):
-    return math.exp(mean_loss(logits, tokens))

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -31,29 +32,42 @@ const GgufTensor* FindTensor(const GgufFile& file, absl::string_view name) {
   return found == file.tensors().end() ? nullptr : &*found;
 }
 
-/// Values under ARCHITECTURE.KEY. The first that must be there and is not is remembered.
+/// Values under ARCHITECTURE.KEY. The first that must be there and is not, or is of another type, is remembered.
 class FamilyValues {
  public:
   FamilyValues(const GgufFile& file, absl::string_view architecture) : file_(file), prefix_(architecture) {}
 
-  std::optional<int64_t> OptionalInteger(absl::string_view key) const { return file_.Integer(KeyOf(key)); }
-  std::optional<double> OptionalNumber(absl::string_view key) const { return file_.Number(KeyOf(key)); }
-  std::optional<absl::string_view> OptionalText(absl::string_view key) const { return file_.Text(KeyOf(key)); }
-
-  int64_t Integer(absl::string_view key) {
-    const auto value = OptionalInteger(key);
-    if (!value.has_value() && missing_.empty()) missing_ = KeyOf(key);
-    return value.value_or(0);
+  int64_t Integer(absl::string_view key) { return Checked(key, file_.Integer(KeyOf(key)), /*must_be_there=*/true, int64_t{0}); }
+  int64_t IntegerOr(absl::string_view key, int64_t fallback) {
+    return Checked(key, file_.Integer(KeyOf(key)), /*must_be_there=*/false, fallback);
+  }
+  double NumberOr(absl::string_view key, double fallback) {
+    const double number = Checked(key, file_.Number(KeyOf(key)), /*must_be_there=*/false, fallback);
+    if (!std::isfinite(number)) Fault(key);
+    return std::isfinite(number) ? number : fallback;
+  }
+  absl::string_view TextOr(absl::string_view key, absl::string_view fallback) {
+    return Checked(key, file_.Text(KeyOf(key)), /*must_be_there=*/false, fallback);
   }
 
-  const std::string& missing() const { return missing_; }
+  /// Empty when there was none.
+  const std::string& fault() const { return fault_; }
 
  private:
   std::string KeyOf(absl::string_view key) const { return absl::StrCat(prefix_, ".", key); }
+  void Fault(absl::string_view key) {
+    if (fault_.empty()) fault_ = KeyOf(key);
+  }
+
+  template <typename T>
+  T Checked(absl::string_view key, const std::optional<T>& value, bool must_be_there, T fallback) {
+    if (!value.has_value() && (must_be_there || file_.values().contains(KeyOf(key)))) Fault(key);
+    return value.value_or(fallback);
+  }
 
   const GgufFile& file_;
   std::string prefix_;
-  std::string missing_;
+  std::string fault_;
 };
 
 /// Types of the linears of decoder blocks that are quantized; null when there are none.
@@ -69,13 +83,13 @@ ordered_json QuantizedModules(const GgufFile& file, const Architecture& architec
 }
 
 /// Parts of a family that other programs know and the architecture table does not.
-absl::Status CheckParts(const GgufFile& file, const FamilyValues& values, const Architecture& architecture) {
+absl::Status CheckParts(const GgufFile& file, FamilyValues& values, const Architecture& architecture) {
   if (const auto count = file.Integer("split.count"); count.value_or(1) > 1) {
     return Refuse(file, "UNSUPPORTED_CHECKPOINT",
                   absl::StrCat("it is one of ", *count,
                                " files of a model; join them with llama-gguf-split --merge, and give that file"));
   }
-  if (values.OptionalInteger("expert_count").value_or(0) > 0)
+  if (values.IntegerOr("expert_count", 0) > 0)
     return Refuse(file, "UNSUPPORTED_ARCHITECTURE", "mixtures of experts are not supported");
   for (const GgufTensor& tensor : file.tensors()) {
     if (tensor.name == "rope_freqs.weight") {
@@ -94,16 +108,16 @@ absl::Status CheckParts(const GgufFile& file, const FamilyValues& values, const 
 absl::Status FillAttention(const GgufFile& file, FamilyValues& values, ordered_json& config) {
   const int64_t heads = values.Integer("attention.head_count");
   const int64_t even_share = heads > 0 ? config["hidden_size"].get<int64_t>() / heads : 0;
-  const int64_t head_dim = values.OptionalInteger("attention.key_length").value_or(even_share);
-  if (values.OptionalInteger("attention.value_length").value_or(head_dim) != head_dim)
+  const int64_t head_dim = values.IntegerOr("attention.key_length", even_share);
+  if (values.IntegerOr("attention.value_length", head_dim) != head_dim)
     return Refuse(file, "UNSUPPORTED_ARCHITECTURE", "heads whose keys and values differ in length are not supported");
-  if (values.OptionalInteger("rope.dimension_count").value_or(head_dim) != head_dim)
+  if (values.IntegerOr("rope.dimension_count", head_dim) != head_dim)
     return Refuse(file, "UNSUPPORTED_ARCHITECTURE", "partial rotary embeddings are not supported");
   config["num_attention_heads"] = heads;
-  config["num_key_value_heads"] = values.OptionalInteger("attention.head_count_kv").value_or(heads);
+  config["num_key_value_heads"] = values.IntegerOr("attention.head_count_kv", heads);
   config["head_dim"] = head_dim;
-  config["rope_theta"] = ShortestDecimal(values.OptionalNumber("rope.freq_base").value_or(10000.0));
-  const absl::string_view scaling = values.OptionalText("rope.scaling.type").value_or("none");
+  config["rope_theta"] = ShortestDecimal(values.NumberOr("rope.freq_base", 10000.0));
+  const absl::string_view scaling = values.TextOr("rope.scaling.type", "none");
   if (scaling != "none") config["rope_scaling"] = {{"rope_type", std::string(scaling)}};
   return absl::OkStatus();
 }
@@ -151,14 +165,14 @@ absl::StatusOr<std::string> GgufConfigJson(const GgufFile& file) {
   PIVOT_RETURN_IF_ERROR(FillAttention(file, values, config));
   config["vocab_size"] = embedding->shape[0];
   config["max_position_embeddings"] = values.Integer("context_length");
-  config["rms_norm_eps"] = ShortestDecimal(values.OptionalNumber("attention.layer_norm_rms_epsilon").value_or(1e-6));
+  config["rms_norm_eps"] = ShortestDecimal(values.NumberOr("attention.layer_norm_rms_epsilon", 1e-6));
   config["tie_word_embeddings"] = FindTensor(file, "output.weight") == nullptr;
   config["attention_bias"] = FindTensor(file, "blk.0.attn_q.bias") != nullptr;
   config["mlp_bias"] = FindTensor(file, "blk.0.ffn_gate.bias") != nullptr;
   FillTokenIds(file, config);
   config["torch_dtype"] = "bfloat16";
-  if (!values.missing().empty())
-    return Refuse(file, "MALFORMED_WEIGHTS", absl::StrCat("it has no whole number ", values.missing()));
+  if (!values.fault().empty())
+    return Refuse(file, "MALFORMED_WEIGHTS", absl::StrCat(values.fault(), " is missing, or is no single number"));
   if (ordered_json modules = QuantizedModules(file, architecture); !modules.is_null())
     config["quantization_config"] = {{"quant_method", "gguf"}, {"modules", std::move(modules)}};
   return config.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";

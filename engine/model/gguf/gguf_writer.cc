@@ -105,8 +105,8 @@ GgufLayout LayOutGguf(const GgufValues& values, absl::Span<const GgufSpec> specs
   for (const GgufSpec& spec : specs) {
     AppendText(spec.name, layout.head);
     Append(static_cast<uint32_t>(spec.shape.size()), layout.head);
-    for (auto size = spec.shape.rbegin(); size != spec.shape.rend(); ++size)
-      Append(static_cast<uint64_t>(*size), layout.head);
+    const std::vector<int64_t> reversed(spec.shape.rbegin(), spec.shape.rend());
+    for (const int64_t size : reversed) Append(static_cast<uint64_t>(size), layout.head);
     Append(static_cast<uint32_t>(spec.type), layout.head);
     Append(static_cast<uint64_t>(offset), layout.head);
     layout.places.push_back({.offset = offset, .bytes = BytesOf(spec)});
