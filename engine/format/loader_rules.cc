@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/format/loader_rules.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -70,13 +71,10 @@ const std::vector<Entry>& GgufTable() {
 absl::Span<const LoaderRule> LoaderRules() {
   static const std::vector<LoaderRule>& rules = *[] {
     auto* list = new std::vector<LoaderRule>;
-    for (const RuleSeverity severity : {RuleSeverity::kError, RuleSeverity::kWarning}) {
-      for (const auto* table : {&Table(), &GgufTable()}) {
-        for (const Entry& entry : *table) {
-          if (entry.rule.severity == severity) list->push_back(entry.rule);
-        }
-      }
-    }
+    for (const Entry& entry : Table()) list->push_back(entry.rule);
+    for (const Entry& entry : GgufTable()) list->push_back(entry.rule);
+    std::stable_sort(list->begin(), list->end(),
+                     [](const LoaderRule& a, const LoaderRule& b) { return a.severity < b.severity; });
     return list;
   }();
   return rules;

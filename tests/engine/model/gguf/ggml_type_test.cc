@@ -15,7 +15,6 @@
 namespace pivot {
 namespace {
 
-using ::testing::Each;
 using ::testing::ElementsAreArray;
 
 // 0.5 and -3 as binary16: sign 1, exponent 5, fraction 10 bits; 0.5 = 2^-1, -3 = -1.5 * 2^1.
@@ -90,11 +89,12 @@ TEST(GgmlTypeTest, ReadsABlockOfQ6K) {
   bytes[128 + 1] = static_cast<char>(0b0000'1000);
   bytes[96] = static_cast<char>(0xF0);
   bytes[128 + 32] = static_cast<char>(0b1100'0000);
-  for (int s = 0; s < 16; ++s) bytes[static_cast<size_t>(192 + s)] = static_cast<char>(s - 8);
+  for (size_t s = 0; s < 16; ++s) bytes[192 + s] = static_cast<char>(static_cast<int>(s) - 8);
   bytes.replace(208, 2, Word(kHalfOfOne));
+  // Scale s is s - 8, for 16 columns.
   const std::vector<float> weights = Weights(GgmlType::kQ6_K, bytes, 256);
-  EXPECT_EQ(weights[33], 0.5F * (33 / 16 - 8) * (5 + 16 * 2 - 32));
-  EXPECT_EQ(weights[224], 0.5F * (224 / 16 - 8) * (15 + 16 * 3 - 32));
+  EXPECT_EQ(weights[33], 0.5F * (2 - 8) * (5 + 16 * 2 - 32));
+  EXPECT_EQ(weights[224], 0.5F * (14 - 8) * (15 + 16 * 3 - 32));
   EXPECT_EQ(weights[0], 0.5F * -8 * -32);
 }
 
