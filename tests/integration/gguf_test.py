@@ -3,7 +3,7 @@
 """GGUF files in llama.cpp and in the reader of PyPI's gguf: what we write, and what others wrote.
 
 llama.cpp rounds the inputs of a product of blocks to 8 bits (of bf16 weights to bf16), so that its perplexity is another one than that of
-the weights: by 0.3 to 0.5 % with Q8_0 and Q4_1 on SmolLM2-135M. The weights themselves are compared through a file in which gguf has
+the weights: by up to 0.5 % with Q8_0 and Q4_1 on SmolLM2-135M, and the loss of its first blocks alone, about 16, by up to 0.01. The weights themselves are compared through a file in which gguf has
 dequantized every tensor to F32; there nothing is rounded but the attention's cache (fp16).
 """
 
@@ -122,16 +122,16 @@ class GgufTest(unittest.TestCase):
         return out / "model.gguf"
 
     def test_q4_0_is_what_llama_cpp_reads(self):
-        self.assert_agrees(self.compressed("q4_0"), 0.005)
+        self.assert_agrees(self.compressed("q4_0"), 0.02)
 
     def test_q8_0_is_what_llama_cpp_reads(self):
-        self.assert_agrees(self.compressed("q8_0", "--bits", "8"), 0.01)
+        self.assert_agrees(self.compressed("q8_0", "--bits", "8"), 0.02)
 
     def test_q4_1_is_what_llama_cpp_reads(self):
         path = self.compressed("q4_1", "--asymmetric")
         types = {tensor.tensor_type.name for tensor in gguf.GGUFReader(path).tensors}
         self.assertEqual(types, {"F32", "BF16", "Q4_1"})
-        self.assert_agrees(path, 0.01)
+        self.assert_agrees(path, 0.02)
 
     def test_a_plain_model_has_the_same_tokens_and_text(self):
         self.run_pivot("convert", REAL_MODEL, "--format", "gguf", "-o", self.folder / "plain")
