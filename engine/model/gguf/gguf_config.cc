@@ -37,7 +37,9 @@ class FamilyValues {
  public:
   FamilyValues(const GgufFile& file, absl::string_view architecture) : file_(file), prefix_(architecture) {}
 
-  int64_t Integer(absl::string_view key) { return Checked(key, file_.Integer(KeyOf(key)), /*must_be_there=*/true, int64_t{0}); }
+  int64_t Integer(absl::string_view key) {
+    return Checked(key, file_.Integer(KeyOf(key)), /*must_be_there=*/true, int64_t{0});
+  }
   int64_t IntegerOr(absl::string_view key, int64_t fallback) {
     return Checked(key, file_.Integer(KeyOf(key)), /*must_be_there=*/false, fallback);
   }
