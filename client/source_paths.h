@@ -14,8 +14,8 @@
 
 namespace pivot::client {
 
-/// A model as the user named it, absolute and with links followed. kNotFound when it is not a folder, kInvalidArgument
-/// for the kinds of source that this version does not read.
+/// A model as the user named it, absolute and with links followed. kNotFound when it is neither a folder nor
+/// a GGUF file, kInvalidArgument for the kinds of source that this version does not read.
 absl::StatusOr<std::string> ModelFolder(const std::string& model);
 
 /// The same of a plain file; `what` names it in the message.

@@ -21,6 +21,7 @@
 #include "engine/evaluate/reload_check.h"
 #include "engine/format/output_format.h"
 #include "engine/loadable.h"
+#include "engine/model/folder_tokenizer.h"
 #include "engine/plan/plan.h"
 #include "engine/quantize/layerwise.h"
 #include "engine/report.h"
@@ -42,11 +43,11 @@ double SecondsSince(Clock::time_point start) { return std::chrono::duration<doub
 /// Name, size and time of change of every weight file: tells that a source was replaced under a journal.
 std::string SourceStat(const ModelFolder& source) {
   std::string stat;
-  for (const SafetensorsFile& file : source.files()) {
+  for (const std::filesystem::path path : source.weight_paths()) {
     std::error_code error;
-    const auto time = std::filesystem::last_write_time(file.path(), error).time_since_epoch().count();
-    absl::StrAppend(&stat, std::filesystem::path(file.path()).filename().string(), ":", file.file_bytes(), ":", time,
-                    ";");
+    const auto time = std::filesystem::last_write_time(path, error).time_since_epoch().count();
+    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
+    absl::StrAppend(&stat, path.filename().string(), ":", bytes, ":", time, ";");
   }
   return stat;
 }
@@ -86,7 +87,7 @@ class Pipeline {
   }
 
   absl::Status ReadTexts() {
-    PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::FromFile(source().path() + "/tokenizer.json"));
+    PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(source().path()));
     if (spec_.quantize.method == Method::kGptq) {
       PIVOT_ASSIGN_OR_RETURN(calibration_,
                              TokenizeTextFile(spec_.calibration.text_path, BuiltInText::kCalibration, tokenizer));

@@ -10,8 +10,12 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
 #include "engine/checkpoint/staged_folder.h"
+#include "engine/convert_gguf.h"
 #include "engine/convert_shard.h"
+#include "engine/ops/call_torch.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 
@@ -99,6 +103,23 @@ class ShardRun {
   absl::Status status_;  // of the first shard that failed; guarded by mutex_
 };
 
+absl::Status ConvertShards(const CheckpointFolder& source, const Conversion& conversion, const std::string& folder,
+                           const std::string& shards, const JobHooks& hooks) {
+  const ShardConverter converter(source, conversion);
+  PIVOT_RETURN_IF_ERROR(ShardRun(converter, conversion.shards, shards, hooks).Run());
+  PIVOT_RETURN_IF_ERROR(AssembleFolder(folder, shards, conversion.shards, source.model, conversion.texts));
+  return converter.CheckConfiguration(folder);
+}
+
+absl::Status ConvertToGguf(const CheckpointFolder& source, const Conversion& conversion, const std::string& folder,
+                           const std::string& shards, const JobHooks& hooks) {
+  return CallTorchStatus("converting", [&]() -> absl::Status {
+    PIVOT_RETURN_IF_ERROR(WriteGguf(source, *conversion.gguf, absl::StrCat(shards, "/", kGgufFileName), hooks));
+    PIVOT_RETURN_IF_ERROR(AssembleFolder(folder, shards, conversion.shards, source.model, conversion.texts));
+    return CompareGguf(source, folder, hooks);
+  });
+}
+
 }  // namespace
 
 absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& conversion, const std::string& folder,
@@ -108,11 +129,9 @@ absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& con
   const std::string shards = folder + ".shards";
   PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
   PIVOT_RETURN_IF_ERROR(MakeFolders(shards));
-  const ShardConverter converter(source, conversion);
-  PIVOT_RETURN_IF_ERROR(ShardRun(converter, conversion.shards, shards, hooks).Run());
-  PIVOT_RETURN_IF_ERROR(AssembleFolder(folder, shards, conversion.shards, source.model, conversion.texts));
+  PIVOT_RETURN_IF_ERROR(conversion.gguf.has_value() ? ConvertToGguf(source, conversion, folder, shards, hooks)
+                                                    : ConvertShards(source, conversion, folder, shards, hooks));
   PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
-  PIVOT_RETURN_IF_ERROR(converter.CheckConfiguration(folder));
   if (hooks.stage_done) hooks.stage_done(kStage, SecondsSince(start), 0);
   return absl::OkStatus();
 }

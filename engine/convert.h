@@ -14,9 +14,9 @@
 
 namespace pivot {
 
-/// Makes `folder` anew: shards, index, the source's other files and the texts of the conversion. A layer at a time is
-/// in memory. Every layer is read back from the new files and compared, bit for bit, with what the source's dequantizes
-/// to (for the plain format: rounded to bf16); kDataLoss names one that differs.
+/// Makes `folder` anew: shards and index (or one GGUF file), the source's other files and the texts of the conversion.
+/// A layer at a time is in memory. Every layer is read back from the new files and compared, bit for bit, with what the
+/// source's dequantizes to (for the plain format: rounded to bf16); kDataLoss names one that differs.
 absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& conversion, const std::string& folder,
                            const JobHooks& hooks);
 

@@ -52,7 +52,7 @@ absl::Status ShardConverter::Write(const std::string& path, const OutputShard& s
   NamedTensors encoded;  // of the last layer
   for (const TensorSpec& spec : shard.tensors) {
     if (IsKept(source_.model, conversion_.schemes, spec.name)) {
-      PIVOT_RETURN_IF_ERROR(writer.PutMapped(spec.name, source_.model.Bytes(spec.name)));
+      PIVOT_RETURN_IF_ERROR(PutKept(spec, writer));
       continue;
     }
     // A layer's tensors follow each other in the spec: it is encoded when the first of them comes.
@@ -65,6 +65,17 @@ absl::Status ShardConverter::Write(const std::string& path, const OutputShard& s
     ReleaseSource(module->first);
   }
   return writer.Finish();
+}
+
+absl::Status ShardConverter::PutKept(const TensorSpec& spec, SafetensorsWriter& writer) const {
+  const TensorInfo* info = source_.model.Find(spec.name);
+  const TensorContent content = source_.model.Read(spec.name);
+  const bool keeps_dtype = !conversion_.form.kept_dtype.has_value() || info->dtype == spec.dtype;
+  if (keeps_dtype)
+    return content.computed == nullptr ? writer.PutMapped(spec.name, content.bytes)
+                                       : writer.Put(spec.name, content.bytes);
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, MapTensor(content, *info));
+  return writer.Put(spec.name, BytesOf(mapped.to(at::kBFloat16).contiguous()));
 }
 
 absl::StatusOr<NamedTensors> ShardConverter::Encode(const std::string& module, LinearShape shape) const {

@@ -34,6 +34,7 @@ class ShardConverter {
   using Modules = std::map<std::string, LinearShape>;
 
   absl::Status Write(const std::string& path, const OutputShard& shard) const;
+  absl::Status PutKept(const TensorSpec& spec, SafetensorsWriter& writer) const;
   absl::Status Compare(const std::string& path, const OutputShard& shard) const;
   absl::StatusOr<std::map<std::string, at::Tensor>> Encode(const std::string& module, LinearShape shape) const;
   absl::StatusOr<bool> IsSame(const SafetensorsFile& file, const std::string& module, LinearShape shape) const;

@@ -22,9 +22,9 @@
 
 #include "engine/format/checkpoint_folder.h"
 #include "engine/format/loader_rules.h"
+#include "engine/model/folder_tokenizer.h"
 #include "engine/model/json.h"
 #include "engine/model/model_subfolders.h"
-#include "engine/model/tokenizer/tokenizer.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/plan.h"
 #include "proto/files/manifest.h"
@@ -44,13 +44,14 @@ json Capabilities() {
     architectures.push_back(std::string(architecture.model_type));
   return {{"architectures", architectures},
           {"methods", {std::string(MethodName(Method::kGptq)), std::string(MethodName(Method::kRtn))}},
-          {"formats", {"compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "mixed_gptq"}},
+          {"formats",
+           {"compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "gguf", "fp8", "nvfp4", "mxfp4", "mixed_gptq"}},
           {"bits", {2, 3, 4, 5, 6, 7, 8}},
           {"group_sizes", {128, 64, 32}}};
 }
 
 /// A tokenizer is needed wherever text is read.
-absl::Status CheckTokenizer(const std::string& path) { return Tokenizer::FromFile(path + "/tokenizer.json").status(); }
+absl::Status CheckTokenizer(const std::string& path) { return LoadTokenizer(path).status(); }
 
 DeviceKind KindOf(const json& spec, const json& gpus) {
   const std::string device = spec.value("device", json("auto")).is_string() ? spec.value("device", "auto") : "auto";

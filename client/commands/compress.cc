@@ -36,7 +36,8 @@ std::string FormatLabel(v1::Format format) {
 
 /// "./MODEL-4bit", "./MODEL-fp8".
 std::string DefaultOutput(const v1::CompressTask& task) {
-  const std::string name = std::filesystem::path(task.source().path()).filename().string();
+  const std::filesystem::path path = task.source().path();
+  const std::string name = (path.extension() == ".gguf" ? path.stem() : path.filename()).string();
   const std::string kind =
       task.bits() == 0 ? FormatLabel(task.format()) : absl::StrCat(static_cast<int>(task.bits()), "bit");
   return absl::StrCat("./", name.empty() ? "model" : name, "-", kind);

@@ -91,7 +91,7 @@ absl::Status FillEvaluation(const CompressFlags& flags, v1::Evaluation* evaluati
 }  // namespace
 
 void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
-  app.add_option("MODEL", flags->model, "a folder with config.json and safetensors")->required();
+  app.add_option("MODEL", flags->model, "a folder with config.json and safetensors, or a GGUF file")->required();
   app.add_option("--bits", flags->bits, "code width of the quantized layers, 2 to 8 (4)");
   app.add_option(
       "--group-size", flags->group_size,
@@ -100,8 +100,7 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
   app.add_flag("--asymmetric", flags->asymmetric, "a zero point beside each scale; with 4 or 8 bits");
   app.add_option("--format", flags->format,
                  "of the result: compressed-tensors, gptq, gptq_v2, both (a folder each of compressed-tensors and "
-                 "gptq), fp8, nvfp4, mxfp4 "
-                 "or mixed_gptq, OneComp's (compressed-tensors)");
+                 "gptq), gguf, fp8, nvfp4, mxfp4 or mixed_gptq, OneComp's (compressed-tensors)");
   app.add_option("--method", flags->method, "gptq or rtn (gptq)");
   app.add_option("--percdamp", flags->percdamp, "damping, a fraction above 0 up to 1 (0.01)");
   app.add_option("--qep", flags->qep, "strength of error propagation, 0 to 1 (0.5)");
@@ -127,7 +126,8 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
   PIVOT_ASSIGN_OR_RETURN(const v1::Format format, ParseFormat(flags.format));
   if (format == v1::FORMAT_BF16) {
     return UsageError(
-        "--format bf16 is for pivot convert; allowed: compressed-tensors, gptq, gptq_v2, both, fp8, nvfp4, mxfp4, "
+        "--format bf16 is for pivot convert; allowed: compressed-tensors, gptq, gptq_v2, both, gguf, fp8, nvfp4, "
+        "mxfp4, "
         "mixed_gptq",
         "--format");
   }

@@ -65,9 +65,10 @@ absl::Status Run(const Flags& flags, const Console& console) {
 CommandAction DeclareConvert(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("DIR", flags->folder, "a compressed model, Pivot's or another tool's")->required();
-  app.add_option("--format", flags->format,
-                 "compressed-tensors, gptq, gptq_v2, bf16, both (a folder each of compressed-tensors and gptq) or "
-                 "mixed_gptq (OneComp's)")
+  app.add_option(
+         "--format", flags->format,
+         "compressed-tensors, gptq, gptq_v2, bf16, gguf, both (a folder each of compressed-tensors and gptq) or "
+         "mixed_gptq (OneComp's)")
       ->required();
   app.add_option("-o,--output", flags->output, "the folder to make")->required();
   app.add_option("--shard-size", flags->shard_size,

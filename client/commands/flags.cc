@@ -89,6 +89,7 @@ absl::StatusOr<v1::Format> ParseFormat(const std::string& text) {
                                   {"gptq_v2", v1::FORMAT_GPTQ_V2},
                                   {"bf16", v1::FORMAT_BF16},
                                   {"both", v1::FORMAT_BOTH},
+                                  {"gguf", v1::FORMAT_GGUF},
                                   {"fp8", v1::FORMAT_FP8},
                                   {"nvfp4", v1::FORMAT_NVFP4},
                                   {"mxfp4", v1::FORMAT_MXFP4},

@@ -52,7 +52,7 @@ absl::StatusOr<Value> ParseChoice(absl::string_view flag, absl::string_view text
 
 absl::StatusOr<v1::ComputeDtype> ParseDtype(const std::string& text);
 
-/// "compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "fp8", "nvfp4", "mxfp4" or "mixed_gptq".
+/// "compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "gguf", "fp8", "nvfp4", "mxfp4" or "mixed_gptq".
 absl::StatusOr<v1::Format> ParseFormat(const std::string& text);
 
 /// Bytes: a whole number, alone or with B, kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB or TiB.

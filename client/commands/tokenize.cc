@@ -12,7 +12,7 @@
 #include "client/commands/command.h"
 #include "client/commands/flags.h"
 #include "client/source_paths.h"
-#include "engine/model/tokenizer/tokenizer.h"
+#include "engine/model/folder_tokenizer.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot::client {
@@ -28,7 +28,7 @@ struct Flags {
 absl::Status Run(const Flags& flags, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const std::string model, ModelFolder(flags.model));
   PIVOT_ASSIGN_OR_RETURN(const std::string path, PlainFile(flags.lines, "file"));
-  PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::FromFile(model + "/tokenizer.json"));
+  PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(model));
   const SpecialTokens special = flags.no_special ? SpecialTokens::kOmit : SpecialTokens::kAdd;
   std::ifstream lines(path, std::ios::binary);
   std::string line;
@@ -53,7 +53,7 @@ absl::Status Run(const Flags& flags, const Console& console) {
 
 CommandAction DeclareTokenize(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a model folder with tokenizer.json")->required();
+  app.add_option("MODEL", flags->model, "a model folder with tokenizer.json, or a GGUF file")->required();
   app.add_option("--jsonl", flags->lines, "a file with one JSON string a line")->required();
   app.add_flag("--no-special", flags->no_special, "without the tokens that the tokenizer puts around a text");
   AddOutputFlags(app, &flags->shown);

@@ -19,17 +19,18 @@ absl::string_view BytesOf(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
-/// Every tensor of the shard with its bytes; `encoded` keeps those of the quantized layers alive.
+/// Every tensor of the shard with its bytes; `encoded` keeps those of the quantized layers alive, `kept` the others.
 absl::StatusOr<std::vector<TensorBytes>> CollectBytes(const OutputShard& shard,
                                                       const std::map<std::string, at::Tensor>& encoded,
-                                                      const ModelFolder& source) {
+                                                      const ModelFolder& source, std::vector<TensorContent>& kept) {
   std::vector<TensorBytes> tensors;
   for (const TensorSpec& spec : shard.tensors) {
     const auto found = encoded.find(spec.name);
     const bool is_kept = found == encoded.end();
     if (is_kept && source.Find(spec.name) == nullptr)
       return absl::InternalError(absl::StrCat("no bytes for tensor ", spec.name));
-    tensors.push_back({.spec = spec, .bytes = is_kept ? source.Bytes(spec.name) : BytesOf(found->second)});
+    if (is_kept) kept.push_back(source.Read(spec.name));
+    tensors.push_back({.spec = spec, .bytes = is_kept ? kept.back().bytes : BytesOf(found->second)});
   }
   return tensors;
 }
@@ -79,7 +80,8 @@ absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputSh
       PIVOT_ASSIGN_OR_RETURN(auto tensors, EncodeLinear(linear, module, Describe(module, linear, form).storage));
       encoded.merge(tensors);
     }
-    PIVOT_ASSIGN_OR_RETURN(const std::vector<TensorBytes> tensors, CollectBytes(shard, encoded, source));
+    std::vector<TensorContent> kept;
+    PIVOT_ASSIGN_OR_RETURN(const std::vector<TensorBytes> tensors, CollectBytes(shard, encoded, source, kept));
     const std::string path = folder + "/" + shard.file_name;
     PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteSafetensors(path, tensors));
     PIVOT_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));

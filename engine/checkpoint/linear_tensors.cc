@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/checkpoint/float_tensors.h"
+#include "engine/checkpoint/gguf_linear.h"
+#include "engine/model/gguf/gguf_model.h"
 #include "engine/ops/kernel_calls.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -123,6 +125,32 @@ absl::StatusOr<PackedLinear> ReadGptq(const TensorLookup& find, const std::strin
   return linear;
 }
 
+absl::StatusOr<QuantizedLinear> DecodeGguf(const TensorLookup& find, const std::string& module,
+                                           const WeightScheme& scheme) {
+  const auto type = BlockTypeOf(scheme);
+  if (!type.has_value()) return absl::InternalError(absl::StrCat(module, " has a scheme that no blocks have"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor bytes, RequireStored(find, absl::StrCat(module, kGgufBlocks)));
+  return DecodeBlocks(bytes, *type);
+}
+
+absl::StatusOr<PackedLinear> Pack(QuantizedLinear linear) {
+  PackedLinear packed{.shape = {.out_features = linear.codes.size(0), .in_features = linear.codes.size(1)}};
+  if (linear.scheme.is_integer()) {
+    PIVOT_ASSIGN_OR_RETURN(packed.words, PackCodes(linear.codes, linear.scheme.bits));
+  } else {
+    packed.words = PackFloatCodes(linear.codes, linear.scheme.type);
+  }
+  packed.grid = std::move(linear);
+  return packed;
+}
+
+/// Other formats have no room for an offset: it becomes zero points where it can.
+absl::StatusOr<PackedLinear> ReadGguf(const TensorLookup& find, const std::string& module, const WeightScheme& scheme) {
+  PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear linear, DecodeGguf(find, module, scheme));
+  PIVOT_ASSIGN_OR_RETURN(QuantizedLinear plain, WithoutOffset(linear, module));
+  return Pack(std::move(plain));
+}
+
 /// Of contiguous tensors.
 bool HaveSameBytes(const at::Tensor& a, const at::Tensor& b) {
   return a.sizes() == b.sizes() && std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
@@ -144,6 +172,7 @@ bool HaveSameWords(const at::Tensor& a, const at::Tensor& b) {
 absl::StatusOr<PackedLinear> ReadPacked(const TensorLookup& find, absl::string_view module, LinearShape shape,
                                         const LinearStorage& storage) {
   const std::string name(module);
+  if (storage.layout == CodeLayout::kGguf) return ReadGguf(find, name, storage.scheme);
   if (storage.is_gptq()) return ReadGptq(find, name, shape, storage);
   return storage.scheme.is_integer() ? ReadPackQuantized(find, name, shape, storage.scheme)
                                      : ReadFloatTensors(find, name, shape, storage.scheme);
@@ -170,18 +199,14 @@ absl::StatusOr<NamedTensors> EncodeLinear(const QuantizedLinear& linear, absl::s
     return NamedTensors{
         {absl::StrCat(module, ".weight"), Dequantize(linear).to(at::kBFloat16).to(at::kCPU).contiguous()}};
   }
-  PackedLinear packed{.shape = {.out_features = linear.codes.size(0), .in_features = linear.codes.size(1)},
-                      .grid = linear};
-  if (linear.scheme.is_integer()) {
-    PIVOT_ASSIGN_OR_RETURN(packed.words, PackCodes(linear.codes, linear.scheme.bits));
-  } else {
-    packed.words = PackFloatCodes(linear.codes, linear.scheme.type);
-  }
+  PIVOT_ASSIGN_OR_RETURN(QuantizedLinear plain, WithoutOffset(linear, module));
+  PIVOT_ASSIGN_OR_RETURN(const PackedLinear packed, Pack(std::move(plain)));
   return EncodePacked(packed, module, storage);
 }
 
 absl::StatusOr<QuantizedLinear> DecodeLinear(const TensorLookup& find, absl::string_view module, LinearShape shape,
                                              const LinearStorage& storage) {
+  if (storage.layout == CodeLayout::kGguf) return DecodeGguf(find, std::string(module), storage.scheme);
   PIVOT_ASSIGN_OR_RETURN(PackedLinear packed, ReadPacked(find, module, shape, storage));
   if (!storage.scheme.is_integer()) {
     packed.grid.codes = UnpackFloatCodes(packed.words, storage.scheme.type);

@@ -38,4 +38,11 @@ absl::StatusOr<at::Tensor> MapTensor(absl::string_view bytes, const TensorInfo& 
   return at::from_blob(data, info.shape, at::TensorOptions().dtype(type));
 }
 
+absl::StatusOr<at::Tensor> MapTensor(const TensorContent& content, const TensorInfo& info) {
+  if (content.computed == nullptr) return MapTensor(content.bytes, info);
+  PIVOT_ASSIGN_OR_RETURN(const at::ScalarType type, FileScalarType(info.dtype));
+  void* data = const_cast<char*>(content.bytes.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  return at::from_blob(data, info.shape, [kept = content.computed](void*) {}, at::TensorOptions().dtype(type));
+}
+
 }  // namespace pivot

@@ -24,7 +24,9 @@ at::Tensor ScaleOf(const QuantizedLinear& linear) {
 at::Tensor DequantizeInOrder(const QuantizedLinear& linear) {
   at::Tensor groups = NumbersOf(linear).reshape({linear.codes.size(0), linear.scale.size(1), -1});
   if (linear.zero_point.defined()) groups.sub_(linear.zero_point.unsqueeze(-1));
-  return groups.mul_(ScaleOf(linear).unsqueeze(-1)).view(linear.codes.sizes());
+  groups.mul_(ScaleOf(linear).unsqueeze(-1));
+  if (linear.offset.defined()) groups.add_(linear.offset.unsqueeze(-1));
+  return groups.view(linear.codes.sizes());
 }
 
 }  // namespace

@@ -20,10 +20,12 @@ namespace fs = std::filesystem;
 
 constexpr int kFileListSchema = 1;
 
-absl::Status CopyFile(const std::string& from, const std::string& to) {
-  PIVOT_ASSIGN_OR_RETURN(const std::string content, ReadSmallFile(from, kMaxSmallFileBytes));
+absl::Status CopyOther(const ModelFolder& source, const std::string& name, const std::string& to) {
+  PIVOT_ASSIGN_OR_RETURN(const std::string content, source.ReadOtherFile(name));
   return WriteFileDurably(to, content);
 }
+
+bool IsGguf(const OutputShard& shard) { return absl::EndsWith(shard.file_name, ".gguf"); }
 
 absl::StatusOr<std::vector<int64_t>> PiecesOf(const std::string& path) {
   std::error_code error;
@@ -46,10 +48,10 @@ absl::Status AssembleFolder(const std::string& folder, const std::string& shard_
     if (link(from.c_str(), (folder + "/" + shard.file_name).c_str()) != 0)
       return StatusFromErrno(errno, "cannot link", from);
   }
-  PIVOT_RETURN_IF_ERROR(WriteFileDurably(folder + "/model.safetensors.index.json", IndexJson(shards)));
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> copied, FilesToCopy(source.path()));
-  for (const std::string& name : copied)
-    PIVOT_RETURN_IF_ERROR(CopyFile(source.path() + "/" + name, folder + "/" + name));
+  if (!std::any_of(shards.begin(), shards.end(), IsGguf))
+    PIVOT_RETURN_IF_ERROR(WriteFileDurably(folder + "/model.safetensors.index.json", IndexJson(shards)));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> copied, source.OtherFiles());
+  for (const std::string& name : copied) PIVOT_RETURN_IF_ERROR(CopyOther(source, name, folder + "/" + name));
   return WriteTexts(folder, texts);
 }
 

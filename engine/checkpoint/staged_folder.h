@@ -15,8 +15,8 @@
 
 namespace pivot {
 
-/// Makes `folder` anew with: the shards (hard links of those in `shard_folder`), the index, the source's other files,
-/// and `texts` (path below the folder -> content: config.json, pivot/plan.json). All synced.
+/// Makes `folder` anew with: the shards (hard links of those in `shard_folder`), the index (of safetensors), the
+/// source's other files, and `texts` (path below the folder -> content: config.json, pivot/plan.json). All synced.
 absl::Status AssembleFolder(const std::string& folder, const std::string& shard_folder,
                             const std::vector<OutputShard>& shards, const ModelFolder& source,
                             const std::map<std::string, std::string>& texts);

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -59,7 +60,7 @@ void CheckStored(const CheckpointFolder& folder, const std::string& module, Line
   for (const TensorSpec& expected : StoredTensors(module, shape, storage)) {
     CheckStoredTensor(folder, expected, problems);
   }
-  if (storage.is_gptq() || !storage.scheme.is_integer()) return;
+  if (storage.layout != CodeLayout::kPackQuantized || !storage.scheme.is_integer()) return;
   const auto stored = StoredShape(folder.model, module);
   if (stored.has_value() && (stored->out_features != shape.out_features || stored->in_features != shape.in_features)) {
     problems.push_back(absl::StrCat(module, ".weight_shape says [", stored->out_features, ", ", stored->in_features,
@@ -129,8 +130,7 @@ Totals CountWeights(const CheckpointFolder& folder) {
   for (const auto& [name, location] : folder.model.tensors()) {
     if (stored.count(name) > 0 || IsStoredPart(name)) continue;
     totals.all_bits += 8.0 * static_cast<double>(location.info->bytes());
-    totals.all_weights +=
-        8.0 * static_cast<double>(location.info->bytes()) / static_cast<double>(DtypeBits(location.info->dtype));
+    totals.all_weights += static_cast<double>(NumElements(location.info->shape).value_or(0));
   }
   return totals;
 }
@@ -142,6 +142,7 @@ json QuantizationEntry(const ModelFolder& model) {
 }
 
 absl::string_view FormatOf(const CheckpointFolder& folder) {
+  if (folder.model.gguf() != nullptr) return "gguf";
   if (!folder.quantization.has_value()) return "plain";
   return folder.quantization->is_gptq() ? "gptq" : "compressed-tensors";
 }
@@ -232,7 +233,11 @@ absl::StatusOr<json> Inspect(const std::string& path) {
   const ModelConfig& config = folder.model.config();
   const Totals totals = CountWeights(folder);
   std::map<std::string, int64_t> dtypes;
-  for (const auto& [name, location] : folder.model.tensors()) ++dtypes[std::string(DtypeName(location.info->dtype))];
+  if (folder.model.gguf() != nullptr) {
+    for (const auto& tensor : folder.model.gguf()->file().tensors()) ++dtypes[std::string(GgmlTypeName(tensor.type))];
+  } else {
+    for (const auto& [name, location] : folder.model.tensors()) ++dtypes[std::string(DtypeName(location.info->dtype))];
+  }
   json groups = json::array();
   for (const auto& [scheme, count] : totals.modules_by_scheme) {
     const auto& [type, code_bits, group_size] = scheme;
@@ -249,7 +254,7 @@ absl::StatusOr<json> Inspect(const std::string& path) {
               {"vocab_size", config.vocab_size},
               {"parameters", static_cast<int64_t>(totals.all_weights)},
               {"weight_bytes", folder.model.weight_file_bytes()},
-              {"files", folder.model.files().size()},
+              {"files", folder.model.weight_paths().size()},
               {"tensors", folder.model.tensors().size()},
               {"format", FormatOf(folder)},
               {"bits_per_weight", bits.quantized},

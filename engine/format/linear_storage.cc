@@ -3,13 +3,16 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+
+#include "engine/model/gguf/gguf_model.h"
 
 namespace pivot {
 namespace {
 
-constexpr std::array<absl::string_view, 12> kSuffixes = {".weight_packed",
+constexpr std::array<absl::string_view, 13> kSuffixes = {".weight_packed",
                                                          ".weight_scale",
                                                          ".weight_shape",
                                                          ".weight_zero_point",
@@ -20,11 +23,19 @@ constexpr std::array<absl::string_view, 12> kSuffixes = {".weight_packed",
                                                          ".qweight",
                                                          ".qzeros",
                                                          ".scales",
-                                                         ".g_idx"};
+                                                         ".g_idx",
+                                                         kGgufBlocks};
 
 // Positions are those of CodeLayout.
-constexpr std::array<absl::string_view, 5> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16",
-                                                           "mixed_gptq"};
+constexpr std::array<absl::string_view, 6> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16",
+                                                           "mixed_gptq",         "gguf"};
+
+constexpr std::array<std::pair<GgmlType, WeightScheme>, 4> kBlockSchemes = {{
+    {GgmlType::kQ4_0, {.bits = 4, .group_size = 32, .symmetry = Symmetry::kSymmetric}},
+    {GgmlType::kQ4_1, {.bits = 4, .group_size = 32, .symmetry = Symmetry::kAsymmetric}},
+    {GgmlType::kQ8_0, {.bits = 8, .group_size = 32, .symmetry = Symmetry::kSymmetric}},
+    {GgmlType::kQ6_K, {.bits = 6, .group_size = 16, .symmetry = Symmetry::kSymmetric}},
+}};
 
 constexpr int64_t CeilDivide(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
@@ -83,11 +94,32 @@ std::vector<TensorSpec> GptqTensors(absl::string_view module, LinearShape shape,
   };
 }
 
+std::vector<TensorSpec> GgufTensors(absl::string_view module, LinearShape shape, const WeightScheme& scheme) {
+  const GgmlType type = BlockTypeOf(scheme).value_or(GgmlType::kQ8_0);
+  return {
+      {absl::StrCat(module, kGgufBlocks), Dtype::kUint8, {shape.out_features, GgmlRowBytes(type, shape.in_features)}}};
+}
+
 }  // namespace
+
+std::optional<GgmlType> BlockTypeOf(const WeightScheme& scheme) {
+  for (const auto& [type, described] : kBlockSchemes) {
+    if (described == scheme) return type;
+  }
+  return std::nullopt;
+}
+
+std::optional<WeightScheme> SchemeOf(GgmlType type) {
+  for (const auto& [described, scheme] : kBlockSchemes) {
+    if (described == type) return scheme;
+  }
+  return std::nullopt;
+}
 
 std::vector<TensorSpec> StoredTensors(absl::string_view module, LinearShape shape, const LinearStorage& storage) {
   if (storage.layout == CodeLayout::kPlainBf16)
     return {{absl::StrCat(module, ".weight"), Dtype::kBfloat16, {shape.out_features, shape.in_features}}};
+  if (storage.layout == CodeLayout::kGguf) return GgufTensors(module, shape, storage.scheme);
   LinearStorage resolved = storage;
   resolved.scheme = storage.scheme.ForRow(shape.in_features);
   return storage.is_gptq() ? GptqTensors(module, shape, resolved.scheme)

@@ -2,7 +2,7 @@
 #ifndef PIVOT_ENGINE_FORMAT_LINEAR_STORAGE_H_
 #define PIVOT_ENGINE_FORMAT_LINEAR_STORAGE_H_
 
-// How the codes of one linear layer lie in safetensors. docs/format.md describes each layout.
+// How the codes of one linear layer lie in files. docs/format.md describes each layout.
 
 #include <cstdint>
 #include <optional>
@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 
 #include "engine/format/weight_scheme.h"
+#include "engine/model/gguf/ggml_type.h"
 #include "engine/model/model_config.h"
 #include "engine/model/safetensors.h"
 
@@ -23,6 +24,7 @@ enum class CodeLayout {
   kGptqV2,         // the same with the zero point itself in qzeros
   kPlainBf16,      // NAME.weight, dequantized and rounded to bf16; only written, never what a configuration says
   kMixedGptq,      // GPTQ v1 with OneComp's configuration; only written: read back it is kGptqV1
+  kGguf,           // llama.cpp's blocks (engine/model/gguf/ggml_type.h): NAME.weight_gguf; its scheme tells the type
 };
 
 constexpr bool IsGptqLayout(CodeLayout layout) {
@@ -39,10 +41,15 @@ struct LinearStorage {
   friend bool operator==(const LinearStorage&, const LinearStorage&) = default;
 };
 
-/// "compressed_tensors", "gptq", "gptq_v2", "bf16", "mixed_gptq": values of pivot.v1.Format in JSON.
+/// "compressed_tensors", "gptq", "gptq_v2", "bf16", "mixed_gptq", "gguf": values of pivot.v1.Format in JSON.
 absl::string_view FormatName(CodeLayout layout);
 /// Nothing when no format is called so.
 std::optional<CodeLayout> FindFormat(absl::string_view name);
+
+/// The type of blocks that holds just this scheme, and back: Q4_0, Q4_1 (4 bits, asymmetric), Q8_0, Q6_K (groups of
+/// 16).
+std::optional<GgmlType> BlockTypeOf(const WeightScheme& scheme);
+std::optional<WeightScheme> SchemeOf(GgmlType type);
 
 /// 32-bit words that `count` codes take.
 constexpr int64_t PackedWords(int64_t count, int bits) { return (count * bits + 31) / 32; }

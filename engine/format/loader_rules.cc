@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/format/loader_rules.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/format/gguf_checks.h"
 #include "engine/format/loader_checks.h"
 
 namespace pivot {
@@ -56,12 +58,28 @@ const std::vector<Entry>& Table() {
   return table;
 }
 
+/// Rules of GGUF files, which none of the others is about.
+const std::vector<Entry>& GgufTable() {
+  static const std::vector<Entry>& table = *new std::vector<Entry>{
+      {{"gguf-vocabulary-fills-the-embedding", RuleSeverity::kError, "llama.cpp", "llama.cpp llama_model load_tensors"},
+       VocabularyFillsTheEmbedding},
+      {{"gguf-tensors-follow-each-other", RuleSeverity::kError, "llama.cpp", "llama.cpp gguf_init_from_file"},
+       TensorsFollowEachOther},
+      {{"gguf-names-its-pre-tokenizer", RuleSeverity::kWarning, "llama.cpp", "llama.cpp llama_vocab load"},
+       NamesItsPreTokenizer},
+  };
+  return table;
+}
+
 }  // namespace
 
 absl::Span<const LoaderRule> LoaderRules() {
   static const std::vector<LoaderRule>& rules = *[] {
     auto* list = new std::vector<LoaderRule>;
     for (const Entry& entry : Table()) list->push_back(entry.rule);
+    for (const Entry& entry : GgufTable()) list->push_back(entry.rule);
+    std::stable_sort(list->begin(), list->end(),
+                     [](const LoaderRule& a, const LoaderRule& b) { return a.severity < b.severity; });
     return list;
   }();
   return rules;
@@ -70,7 +88,7 @@ absl::Span<const LoaderRule> LoaderRules() {
 std::vector<RuleFinding> CheckLoaderRules(const CheckpointFolder& folder, int target_tp) {
   const LoaderSubject subject = LoaderSubjectOf(folder, target_tp);
   std::vector<RuleFinding> findings;
-  for (const Entry& entry : Table()) {
+  for (const Entry& entry : folder.model.gguf() != nullptr ? GgufTable() : Table()) {
     std::string message = entry.check(subject);
     if (!message.empty()) findings.push_back({.rule = &entry.rule, .message = std::move(message)});
   }

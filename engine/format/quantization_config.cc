@@ -20,6 +20,11 @@ std::optional<LinearStorage> QuantizationConfig::StorageOf(absl::string_view mod
     if (!scheme.has_value()) return std::nullopt;
     return LinearStorage{.layout = gptq->layout, .scheme = *scheme};
   }
+  if (const auto* gguf = std::get_if<GgufConfig>(&config_)) {
+    const auto found = gguf->modules.find(module);
+    if (found == gguf->modules.end()) return std::nullopt;
+    return LinearStorage{.layout = CodeLayout::kGguf, .scheme = found->second};
+  }
   const WeightScheme* scheme = std::get<PackQuantizedConfig>(config_).SchemeOf(module);
   if (scheme == nullptr) return std::nullopt;
   return LinearStorage{.layout = CodeLayout::kPackQuantized, .scheme = *scheme};
@@ -37,12 +42,16 @@ absl::StatusOr<QuantizationConfig> ParseQuantizationConfig(const json& quantizat
     PIVOT_ASSIGN_OR_RETURN(GptqConfig config, ParseGptq(quantization_config));
     return QuantizationConfig(std::move(config));
   }
+  if (method == "gguf") {
+    PIVOT_ASSIGN_OR_RETURN(GgufConfig config, ParseGguf(quantization_config));
+    return QuantizationConfig(std::move(config));
+  }
   return UnsupportedConfig(
       absl::StrCat("has the method \"", method, "\"; compressed-tensors, gptq, mixed_gptq and auto-round are read"));
 }
 
 ordered_json QuantizationConfigJson(const ModelConfig& config, const ModelSchemes& schemes, CodeLayout layout) {
-  if (layout == CodeLayout::kPlainBf16) return nullptr;
+  if (layout == CodeLayout::kPlainBf16 || layout == CodeLayout::kGguf) return nullptr;
   if (layout == CodeLayout::kMixedGptq) return MixedGptqJson(config, schemes);
   return layout == CodeLayout::kPackQuantized ? PackQuantizedJson(config, schemes) : GptqJson(config, schemes, layout);
 }

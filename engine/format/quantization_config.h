@@ -13,6 +13,7 @@
 #include "nlohmann/json.hpp"
 
 #include "engine/format/compressed_tensors.h"
+#include "engine/format/gguf_config.h"
 #include "engine/format/gptq_config.h"
 #include "engine/format/linear_storage.h"
 
@@ -20,12 +21,14 @@ namespace pivot {
 
 class QuantizationConfig {
  public:
-  explicit QuantizationConfig(std::variant<PackQuantizedConfig, GptqConfig> config) : config_(std::move(config)) {}
+  explicit QuantizationConfig(std::variant<PackQuantizedConfig, GptqConfig, GgufConfig> config)
+      : config_(std::move(config)) {}
 
   /// What the configuration says of a module, or nothing when it says that it is plain. group_size 0: one scale a row.
   /// In GPTQ's formats a module is plain also when its tensors are.
   std::optional<LinearStorage> StorageOf(absl::string_view module) const;
 
+  bool is_gguf() const { return std::holds_alternative<GgufConfig>(config_); }
   bool is_gptq() const { return std::holds_alternative<GptqConfig>(config_); }
 
   /// Whether runtimes are to quantize the inputs of layers as well. Pivot computes with the weights alone.
@@ -35,13 +38,13 @@ class QuantizationConfig {
   }
 
  private:
-  std::variant<PackQuantizedConfig, GptqConfig> config_;
+  std::variant<PackQuantizedConfig, GptqConfig, GgufConfig> config_;
 };
 
 /// kInvalidArgument with reason UNSUPPORTED_CHECKPOINT, naming what it met, for a method or format that is not read.
 absl::StatusOr<QuantizationConfig> ParseQuantizationConfig(const nlohmann::json& quantization_config);
 
-/// The object for a model whose linears have these schemes in this layout; null for the plain one.
+/// The object for a model whose linears have these schemes in this layout; null for the plain one and for GGUF.
 nlohmann::ordered_json QuantizationConfigJson(const ModelConfig& config, const ModelSchemes& schemes,
                                               CodeLayout layout);
 

@@ -18,7 +18,7 @@ namespace {
 absl::StatusOr<at::Tensor> FindTensor(const ModelFolder& folder, const std::string& name) {
   const TensorInfo* info = folder.Find(name);
   if (info == nullptr) return at::Tensor();
-  return MapTensor(folder.Bytes(name), *info);
+  return MapTensor(folder.Read(name), *info);
 }
 
 absl::StatusOr<at::Tensor> RequireMapped(const ModelFolder& folder, const std::string& name) {

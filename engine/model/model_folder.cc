@@ -13,11 +13,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
+#include "engine/model/model_files.h"
 #include "engine/model/model_subfolders.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/manifest.h"
-#include "proto/files/sha256.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -28,54 +29,17 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr char kSingleFile[] = "model.safetensors";
-// What GPTQ checkpoints say of themselves a second time; a writer makes its own.
-constexpr char kGptqConfigFile[] = "quantize_config.json";
 constexpr char kIndexFile[] = "model.safetensors.index.json";
 constexpr size_t kMaxNamedSubfolders = 8;
-constexpr std::array<absl::string_view, 6> kPickleEndings = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"};
-// What is not copied beside the compressed weights: weights in any form, indexes of them, code, pickles.
-constexpr std::array<absl::string_view, 14> kNotCopiedEndings = {
-    ".safetensors", ".bin",     ".pt",         ".pth", ".ckpt", ".gguf", ".h5",
-    ".onnx",        ".msgpack", ".index.json", ".py",  ".pyc",  ".pkl",  ".pickle"};
-
-template <size_t N>
-bool EndsWithAny(absl::string_view name, const std::array<absl::string_view, N>& endings) {
-  const std::string lower = absl::AsciiStrToLower(name);
-  return std::any_of(endings.begin(), endings.end(),
-                     [&lower](absl::string_view ending) { return absl::EndsWith(lower, ending); });
-}
+constexpr absl::string_view kGgufEnding = ".gguf";
+constexpr auto kPickleEndings = std::to_array<absl::string_view>({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"});
 
 absl::Status Incomplete(absl::string_view message) {
   return WithReason(absl::FailedPreconditionError(message), "SOURCE_INCOMPLETE");
 }
 
-absl::Status Unsafe(absl::string_view message) {
-  return WithReason(absl::InvalidArgumentError(message), "UNSAFE_SOURCE");
-}
-
 absl::Status Malformed(absl::string_view message) {
   return WithReason(absl::InvalidArgumentError(message), "MALFORMED_WEIGHTS");
-}
-
-/// Whether the manifest, which is JSON, can name the file.
-bool IsPublishable(const std::string& name) {
-  const auto text = [&name](json::error_handler_t handler) { return json(name).dump(-1, ' ', false, handler); };
-  return IsSafeRelativePath(name) && text(json::error_handler_t::ignore) == text(json::error_handler_t::replace);
-}
-
-/// A link may lead to another place of the folder, or to the blobs of the hub cache the folder is a snapshot of.
-absl::Status CheckInside(const std::string& folder, const std::string& file) {
-  std::error_code error;
-  const fs::path target = fs::canonical(fs::path(folder) / file, error);
-  if (error) return absl::OkStatus();  // opening it will say what is wrong
-  const fs::path root = fs::canonical(folder, error);
-  const fs::path blobs = root.parent_path().parent_path() / "blobs";
-  const bool is_snapshot = root.parent_path().filename() == "snapshots";
-  for (const fs::path& allowed : {root, is_snapshot ? blobs : root}) {
-    const auto mismatch = std::mismatch(allowed.begin(), allowed.end(), target.begin(), target.end());
-    if (mismatch.first == allowed.end()) return absl::OkStatus();
-  }
-  return Unsafe(absl::StrCat(folder, "/", file, " is a link out of the model's folder; copy the file itself there"));
 }
 
 absl::Status NoConfig(const std::string& path) {
@@ -110,24 +74,46 @@ bool LooksLikePickle(const std::string& path) {
   return is_zip || is_pickle;
 }
 
-absl::StatusOr<std::string> ReadTextFile(const std::string& folder, const std::string& name) {
-  PIVOT_RETURN_IF_ERROR(CheckInside(folder, name));
-  return ReadSmallFile(folder + "/" + name, kMaxSmallFileBytes);
+/// Names of the folder's GGUF files.
+std::vector<std::string> GgufFiles(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (EndsWithAny(entry.path().filename().string(), {kGgufEnding})) names.push_back(entry.path().filename().string());
+  }
+  return names;
+}
+
+absl::Status NoModel(const std::string& path, size_t num_gguf_files) {
+  if (num_gguf_files == 0) return NoConfig(path);
+  return WithReason(absl::NotFoundError(absl::StrCat(path, " has no config.json, and ", num_gguf_files,
+                                                     " GGUF files: name one of them")),
+                    "SOURCE_NOT_FOUND");
 }
 
 }  // namespace
 
 absl::StatusOr<ModelFolder> ModelFolder::Open(const std::string& path) {
   std::error_code error;
+  ModelFolder folder;
+  folder.path_ = path;
+  if (fs::is_regular_file(path, error) && EndsWithAny(path, {kGgufEnding})) {
+    PIVOT_RETURN_IF_ERROR(folder.OpenGguf(path));
+    return folder;
+  }
   if (!fs::is_directory(path, error)) {
     return WithReason(absl::NotFoundError(absl::StrCat("no model folder at ", path,
                                                        ": it must hold config.json and safetensors files")),
                       "SOURCE_NOT_FOUND");
   }
-  ModelFolder folder;
-  folder.path_ = path;
   auto config_text = ReadTextFile(path, "config.json");
-  if (absl::IsNotFound(config_text.status())) return NoConfig(path);
+  if (absl::IsNotFound(config_text.status())) {
+    const std::vector<std::string> names = GgufFiles(path);
+    if (names.size() != 1) return NoModel(path, names.size());
+    PIVOT_RETURN_IF_ERROR(CheckInside(path, names.front()));
+    PIVOT_RETURN_IF_ERROR(folder.OpenGguf(path + "/" + names.front()));
+    return folder;
+  }
   if (!config_text.ok()) return config_text.status();
   folder.config_text_ = *std::move(config_text);
   PIVOT_ASSIGN_OR_RETURN(folder.config_, ParseModelConfig(folder.config_text_));
@@ -143,8 +129,8 @@ absl::Status ModelFolder::OpenShards() {
   if (!absl::IsNotFound(single)) return single;
   const std::vector<std::string> pickles = PickleFiles(path_);
   if (!pickles.empty()) {
-    return Unsafe(absl::StrCat(path_, " holds its weights only as pickle (", pickles.front(),
-                               "), which can run code when it is read; convert them to safetensors first"));
+    return UnsafeSource(absl::StrCat(path_, " holds its weights only as pickle (", pickles.front(),
+                                     "), which can run code when it is read; convert them to safetensors first"));
   }
   return Incomplete(absl::StrCat(path_, " has neither ", kSingleFile, " nor ", kIndexFile));
 }
@@ -157,7 +143,7 @@ absl::Status ModelFolder::OpenIndexed(const std::string& index_text) {
   std::set<std::string> names;
   for (const auto& [tensor, file] : map.items()) {
     if (!file.is_string() || !IsSafeRelativePath(file.get<std::string>())) {
-      return Unsafe(absl::StrCat(kIndexFile, " names a file outside of the folder for ", tensor));
+      return UnsafeSource(absl::StrCat(kIndexFile, " names a file outside of the folder for ", tensor));
     }
     names.insert(file.get<std::string>());
   }
@@ -180,7 +166,8 @@ absl::Status ModelFolder::OpenIndexed(const std::string& index_text) {
 absl::Status ModelFolder::AddShard(const std::string& file_name) {
   PIVOT_RETURN_IF_ERROR(CheckInside(path_, file_name));
   const std::string path = path_ + "/" + file_name;
-  if (LooksLikePickle(path)) return Unsafe(absl::StrCat(path, " is a pickle or a zip archive, not a safetensors file"));
+  if (LooksLikePickle(path))
+    return UnsafeSource(absl::StrCat(path, " is a pickle or a zip archive, not a safetensors file"));
   PIVOT_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(path));
   files_.push_back(std::move(file));
   for (const TensorInfo& info : files_.back().header().tensors) {
@@ -192,7 +179,16 @@ absl::Status ModelFolder::AddShard(const std::string& file_name) {
   return absl::OkStatus();
 }
 
+absl::Status ModelFolder::OpenGguf(const std::string& file) {
+  PIVOT_ASSIGN_OR_RETURN(gguf_, GgufModel::Open(file));
+  config_text_ = gguf_->config_text();
+  config_ = gguf_->config();
+  for (const auto& [name, entry] : gguf_->entries()) tensors_.emplace(name, TensorLocation{.info = &entry.info});
+  return absl::OkStatus();
+}
+
 std::string ModelFolder::name() const {
+  if (absl::EndsWith(path_, kGgufEnding)) return fs::path(path_).stem().string();
   const std::string name = fs::path(path_).lexically_normal().filename().string();
   return name.empty() ? fs::path(path_).lexically_normal().parent_path().filename().string() : name;
 }
@@ -204,14 +200,49 @@ const TensorInfo* ModelFolder::Find(absl::string_view name) const {
 
 absl::string_view ModelFolder::Bytes(absl::string_view name) const {
   const auto found = tensors_.find(std::string(name));
-  if (found == tensors_.end()) return "";
+  if (found == tensors_.end() || gguf_ != nullptr) return "";
   return files_[found->second.file].Bytes(*found->second.info);
 }
 
+TensorContent ModelFolder::Read(absl::string_view name) const {
+  if (gguf_ == nullptr) return {.bytes = Bytes(name), .computed = nullptr};
+  const auto found = gguf_->entries().find(name);
+  if (found == gguf_->entries().end()) return {};
+  if (!GgufModel::IsComputed(found->second))
+    return {.bytes = gguf_->file().Bytes(*found->second.stored), .computed = nullptr};
+  auto computed = std::make_shared<const std::string>(gguf_->Compute(found->second));
+  return {.bytes = *computed, .computed = computed};
+}
+
+std::vector<std::string> ModelFolder::weight_paths() const {
+  if (gguf_ != nullptr) return {gguf_->file().path()};
+  std::vector<std::string> paths;
+  for (const SafetensorsFile& file : files_) paths.push_back(file.path());
+  return paths;
+}
+
 int64_t ModelFolder::weight_file_bytes() const {
-  int64_t total = 0;
+  int64_t total = gguf_ == nullptr ? 0 : gguf_->file().file_bytes();
   for (const SafetensorsFile& file : files_) total += file.file_bytes();
   return total;
+}
+
+absl::StatusOr<std::vector<std::string>> ModelFolder::OtherFiles() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  if (fs::is_directory(path_, error)) {
+    PIVOT_ASSIGN_OR_RETURN(names, FilesToCopy(path_));
+  }
+  if (gguf_ == nullptr) return names;
+  std::set<std::string> all(names.begin(), names.end());
+  all.insert(GgufModel::TextNames().begin(), GgufModel::TextNames().end());
+  return std::vector<std::string>(all.begin(), all.end());
+}
+
+absl::StatusOr<std::string> ModelFolder::ReadOtherFile(const std::string& name) const {
+  std::error_code error;
+  const bool may_make = gguf_ != nullptr && !fs::exists(path_ + "/" + name, error);
+  return may_make ? gguf_->MakeText(name) : ReadTextFile(path_, name);
 }
 
 absl::StatusOr<const TensorInfo*> RequireTensor(const ModelFolder& folder, absl::string_view name,
@@ -254,38 +285,6 @@ absl::Status CheckTensors(const ModelFolder& folder) {
     }
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<std::string>> FilesToCopy(const std::string& path) {
-  std::vector<std::string> names;
-  std::error_code error;
-  fs::directory_iterator entries(path, error);
-  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-    const std::string name = entries->path().filename().string();
-    if (name[0] == '.' || name == "config.json" || name == kGptqConfigFile || EndsWithAny(name, kNotCopiedEndings))
-      continue;
-    if (std::error_code ignored; !entries->is_regular_file(ignored)) continue;
-    if (!IsPublishable(name)) return Unsafe(absl::StrCat(path, "/", name, " has a name that no checkpoint can hold"));
-    PIVOT_RETURN_IF_ERROR(CheckInside(path, name));
-    names.push_back(name);
-  }
-  if (error) return StatusFromErrno(error.value(), "cannot read", path);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::string SourceDigest(const ModelFolder& folder) {
-  Sha256 hash;
-  hash.Update(folder.config_text());
-  for (const SafetensorsFile& file : folder.files()) {
-    const std::string name = fs::path(file.path()).filename().string();
-    hash.Update(absl::StrCat("\n", name, " ", file.file_bytes(), "\n"));
-    for (const TensorInfo& tensor : file.header().tensors) {
-      hash.Update(absl::StrCat(tensor.name, " ", DtypeName(tensor.dtype), " ", ShapeText(tensor.shape), " ",
-                               tensor.begin, "\n"));
-    }
-  }
-  return hash.Finish();
 }
 
 }  // namespace pivot

@@ -12,6 +12,7 @@
 #include "engine/format/output_format.h"
 #include "engine/model/json.h"
 #include "engine/plan/conversion.h"
+#include "engine/plan/gguf_plan.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -184,9 +185,9 @@ absl::StatusOr<std::vector<CodeLayout>> ParseLayouts(JsonFields& fields, const M
   if (format == "unspecified" || !scheme.is_integer()) format = "compressed_tensors";
   std::vector<CodeLayout> layouts = LayoutsOf(format);
   if (layouts.empty() || layouts.front() == CodeLayout::kPlainBf16) {
-    return InvalidSpec(
-        "format", absl::StrCat("is \"", format,
-                               "\"; allowed: compressed_tensors, gptq, gptq_v2, both, mixed_gptq, fp8, nvfp4, mxfp4"));
+    return InvalidSpec("format", absl::StrCat("is \"", format,
+                                              "\"; allowed: compressed_tensors, gptq, gptq_v2, both, mixed_gptq, gguf, "
+                                              "fp8, nvfp4, mxfp4"));
   }
   if (const std::string why = WhyNotInAll(scheme, layouts); !why.empty())
     return InvalidSpec(scheme.is_symmetric() ? "bits" : "asymmetric",
@@ -231,6 +232,7 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   spec.layout = layouts.front();
   spec.further_layouts.assign(layouts.begin() + 1, layouts.end());
   PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantize(ObjectOrEmpty(task, "quantize")));
+  spec.quantize.short_scales = spec.layout == CodeLayout::kGguf && BlocksFor(spec.scheme) == GgmlType::kQ4_1;
   const bool knows_power = spec.scheme.is_integer() && spec.scheme.is_symmetric();
   if (!knows_power && spec.quantize.clip_search == ClipSearch::kPower) {
     return InvalidSpec("quantize.clip_search", "\"power\" is for symmetric integers; use hessian_diagonal or none");

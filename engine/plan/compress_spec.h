@@ -34,6 +34,8 @@ struct QuantizeOptions {
   double qep_alpha = 0.5;  // 0: no error propagation
   ClipSearch clip_search = ClipSearch::kHessianDiagonal;
   ActOrder act_order = ActOrder::kWeight;
+  /// Scales of 7 significant bits instead of 8, so that the products with zero points that GGUF's Q4_1 holds are exact.
+  bool short_scales = false;
 };
 
 struct CalibrationSpec {

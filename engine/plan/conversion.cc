@@ -50,6 +50,7 @@ Dtype ScaleDtype(const CheckpointFolder& folder) {
   Dtype dtype = Dtype::kBfloat16;
   const absl::Status ignored =
       VisitQuantized(folder, [&](const std::string& module, LinearShape, const LinearStorage& storage) {
+        if (storage.layout == CodeLayout::kGguf) dtype = Dtype::kFloat16;
         const TensorInfo* info = folder.model.Find(module + (storage.is_gptq() ? ".scales" : ".weight_scale"));
         if (info != nullptr && !storage.scheme.is_float4()) dtype = info->dtype;
         return absl::OkStatus();
@@ -57,9 +58,26 @@ Dtype ScaleDtype(const CheckpointFolder& folder) {
   return dtype;
 }
 
+/// One file; other formats do not enter.
+absl::StatusOr<Conversion> PlanGgufConversion(const CheckpointFolder& source, int64_t shard_bytes) {
+  if (shard_bytes > 0) return InvalidSpec("shard_bytes", "must be 0: a GGUF file is not cut");
+  Conversion conversion{.form = {.layout = CodeLayout::kGguf}, .schemes = source.Schemes()};
+  conversion.shards = {{.file_name = kGgufFileName, .tensors = {}}};
+  PIVOT_ASSIGN_OR_RETURN(conversion.gguf, PlanGguf(source));
+  return conversion;
+}
+
 }  // namespace
 
+int64_t Conversion::weight_bytes() const {
+  if (gguf.has_value()) return gguf->file_bytes();
+  int64_t bytes = 0;
+  for (const OutputShard& shard : shards) bytes += LayOutSafetensors(shard.tensors).file_bytes;
+  return bytes;
+}
+
 std::string WhyNotExpressible(LinearShape shape, const WeightScheme& scheme, CodeLayout layout) {
+  if (layout == CodeLayout::kGguf) return WhyNotBlocks(shape, scheme);
   if (!IsGptqLayout(layout)) return "";
   if (!scheme.is_integer()) return absl::StrCat("has ", CodeTypeName(scheme.type), " codes; GPTQ has integers");
   if (scheme.bits != 2 && scheme.bits != 3 && scheme.bits != 4 && scheme.bits != 8)
@@ -99,13 +117,14 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const json& task) {
   if (spec.layouts.empty()) {
     return InvalidSpec(
         "format",
-        absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16, both, mixed_gptq"));
+        absl::StrCat("is \"", format, "\"; allowed: compressed_tensors, gptq, gptq_v2, bf16, both, mixed_gptq, gguf"));
   }
   if (spec.shard_bytes < 0) return InvalidSpec("shard_bytes", "must be 0 (a shard for each decoder block) or more");
   return spec;
 }
 
 absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLayout layout, int64_t shard_bytes) {
+  if (layout == CodeLayout::kGguf) return PlanGgufConversion(source, shard_bytes);
   Conversion conversion{.form = {.layout = layout, .scale_dtype = ScaleDtype(source)}, .schemes = source.Schemes()};
   const bool is_plain = conversion.schemes.Distinct().empty();
   if (is_plain && layout != CodeLayout::kPlainBf16) {
@@ -123,6 +142,8 @@ absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLa
         const std::string why = WhyNotExpressible(shape, storage.scheme, layout);
         return why.empty() ? absl::OkStatus() : CannotExpress(absl::StrCat(module, " ", why));
       }));
+  // Its norms and others are wider than the model's were, or blocks.
+  if (source.model.gguf() != nullptr && layout == CodeLayout::kPlainBf16) conversion.form.kept_dtype = Dtype::kBfloat16;
   conversion.shards = OutputShards(source.model, conversion.schemes, conversion.form);
   if (shard_bytes > 0) conversion.shards = MergeShards(std::move(conversion.shards), shard_bytes);
   PIVOT_ASSIGN_OR_RETURN(conversion.texts, ConfigurationTexts(source.model, conversion.schemes, layout));

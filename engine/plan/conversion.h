@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "nlohmann/json.hpp"
 
 #include "engine/format/checkpoint_folder.h"
+#include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"
 
 namespace pivot {
@@ -29,9 +31,13 @@ absl::StatusOr<ConversionSpec> ResolveConversion(const nlohmann::json& task);
 
 struct Conversion {
   StorageForm form;
-  ModelSchemes schemes;  // of the source
-  std::vector<OutputShard> shards;
-  std::map<std::string, std::string> texts;  // ConfigurationTexts
+  ModelSchemes schemes;                      // of the source
+  std::vector<OutputShard> shards;           // of GGUF one, which has no specs
+  std::map<std::string, std::string> texts;  // ConfigurationTexts; none for GGUF
+  std::optional<GgufPlan> gguf;
+
+  /// Bytes of the files of weights; of GGUF an upper bound.
+  int64_t weight_bytes() const;
 };
 
 /// Why a layer of this shape and scheme cannot be stored in the layout: "has 5 bits; GPTQ has 2, 3, 4 and 8". Empty
@@ -44,7 +50,7 @@ absl::StatusOr<std::map<std::string, std::string>> ConfigurationTexts(const Mode
                                                                       const ModelSchemes& schemes, CodeLayout layout);
 
 /// kFailedPrecondition with reason FORMAT_CANNOT_EXPRESS, naming a layer, when the format has no room for what the
-/// folder holds, or when the folder is plain and the format is not.
+/// folder holds, or when the folder is plain and the format has no plain form.
 absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLayout layout, int64_t shard_bytes);
 
 /// One for each of the spec's layouts, and the same errors.

@@ -77,6 +77,7 @@ std::vector<OutputShard> OutputShards(const ModelFolder& source, const ModelSche
       if (absl::StartsWith(name, prefixes[block])) shard = block;
     }
     shards[shard].tensors.push_back(SpecOf(*location.info));
+    if (form.kept_dtype.has_value()) shards[shard].tensors.back().dtype = *form.kept_dtype;
   }
   return shards;
 }

@@ -5,6 +5,7 @@
 // Which tensors a compressed checkpoint has and in which shard each lies: known before anything is computed.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,11 +24,12 @@ struct OutputShard {
 struct StorageForm {
   CodeLayout layout = CodeLayout::kPackQuantized;
   Dtype scale_dtype = Dtype::kBfloat16;
+  std::optional<Dtype> kept_dtype = std::nullopt;  // what other tensors become; nothing: they keep theirs
 };
 
 /// One shard per decoder block in order, and a last one for all other tensors. Linears that have a scheme are stored in
-/// the form; every other tensor of the source keeps its name, dtype and bytes, except the head of a model with tied
-/// embeddings, which is not written.
+/// the form; every other tensor of the source keeps its name, dtype (but for kept_dtype) and bytes, except the head of
+/// a model with tied embeddings, which is not written.
 std::vector<OutputShard> OutputShards(const ModelFolder& source, const ModelSchemes& schemes,
                                       const StorageForm& form = {});
 

@@ -13,6 +13,7 @@
 
 #include "engine/format/quantization_config.h"
 #include "engine/plan/conversion.h"
+#include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
@@ -30,28 +31,42 @@ constexpr double kCpuFlopsPerCore = 70e9;
 constexpr double kGpuFlops = 150e12;
 constexpr double kStartSeconds = 1;
 
+/// How a layer of the scheme is stored in the layout.
+LinearStorage StorageOf(const WeightScheme& scheme, CodeLayout layout) {
+  if (layout != CodeLayout::kGguf) return {.layout = layout, .scheme = scheme};
+  return {.layout = layout, .scheme = SchemeOf(BlocksFor(scheme)).value_or(scheme)};
+}
+
 /// Of all folders of the output.
 int64_t ModuleBytes(LinearShape shape, const CompressSpec& spec) {
   int64_t total = 0;
-  for (const CodeLayout layout : spec.layouts()) total += StoredBytes(shape, {.layout = layout, .scheme = spec.scheme});
+  for (const CodeLayout layout : spec.layouts()) total += StoredBytes(shape, StorageOf(spec.scheme, layout));
   return total;
 }
 
 absl::StatusOr<int64_t> CopiedBytes(const ModelFolder& source) {
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> names, FilesToCopy(source.path()));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> names, source.OtherFiles());
   int64_t total = 0;
   for (const std::string& name : names) {
     std::error_code error;
-    total += static_cast<int64_t>(std::filesystem::file_size(source.path() + "/" + name, error));
-    if (error) return StatusFromErrno(error.value(), "cannot read", source.path() + "/" + name);
+    const auto bytes = std::filesystem::file_size(source.path() + "/" + name, error);
+    total += error ? 0 : static_cast<int64_t>(bytes);
+    if (!error) continue;
+    // What a GGUF file tells; anything else says what is wrong.
+    PIVOT_ASSIGN_OR_RETURN(const std::string text, source.ReadOtherFile(name));
+    total += static_cast<int64_t>(text.size());
   }
   return total;
 }
 
-/// Shards, index, configuration and copied files of one folder of the output.
+/// Weights, index, configuration and copied files of one folder of the output.
 absl::StatusOr<int64_t> FolderBytes(const ModelFolder& source, const ModelSchemes& schemes, CodeLayout layout) {
-  const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = layout});
   PIVOT_ASSIGN_OR_RETURN(int64_t total, CopiedBytes(source));
+  if (layout == CodeLayout::kGguf) {
+    PIVOT_ASSIGN_OR_RETURN(const GgufPlan gguf, PlanGguf(source, schemes));
+    return total + gguf.file_bytes();
+  }
+  const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = layout});
   for (const OutputShard& shard : shards) total += LayOutSafetensors(shard.tensors).file_bytes;
   PIVOT_ASSIGN_OR_RETURN(const auto texts, ConfigurationTexts(source, schemes, layout));
   for (const auto& [name, text] : texts) total += static_cast<int64_t>(text.size());
@@ -102,7 +117,7 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
       const LinearShape shape = ShapeOf(config, linear.role);
       const double weights = static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
       quantized_weights += weights;
-      quantized_bits += weights * BitsPerWeight(shape, {.layout = spec.layout, .scheme = spec.scheme});
+      quantized_bits += weights * BitsPerWeight(shape, StorageOf(spec.scheme, spec.layout));
       plan.modules.push_back({.name = BlockPrefix(*config.architecture, block) + std::string(linear.name),
                               .scheme = spec.scheme,
                               .bytes = ModuleBytes(shape, spec)});
@@ -114,9 +129,9 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   double all_bits = quantized_bits;
   for (const auto& [name, location] : source.tensors()) {
     if (!IsKept(source, schemes, name)) continue;
-    all_bits += 8.0 * static_cast<double>(location.info->bytes());
-    all_weights +=
-        8.0 * static_cast<double>(location.info->bytes()) / static_cast<double>(DtypeBits(location.info->dtype));
+    PIVOT_ASSIGN_OR_RETURN(const int64_t weights, NumElements(location.info->shape));
+    all_weights += static_cast<double>(weights);
+    all_bits += static_cast<double>(weights) * static_cast<double>(DtypeBits(location.info->dtype));
   }
   plan.model_bits_per_weight = all_bits / all_weights;
 

@@ -14,12 +14,6 @@
 namespace pivot {
 namespace {
 
-absl::StatusOr<QuantizationGrid> GridFor(const at::Tensor& weight, const at::Tensor& importance,
-                                         const WeightScheme& scheme, ClipSearch search) {
-  return scheme.is_integer() ? SearchGrid(weight, importance, scheme, search)
-                             : SearchFloatGrid(weight, importance, scheme, search);
-}
-
 /// All members as one matrix: they share one factorization.
 struct StackedSolution {
   at::Tensor weight;  // [out, in] fp32, as it was quantized
@@ -28,6 +22,21 @@ struct StackedSolution {
   at::Tensor hessian;  // undefined without statistics
   LinearReport report;
 };
+
+/// Scales rounded to 7 significant bits; exact ones of bf16 and fp16 stay exact there.
+at::Tensor ShortScales(const at::Tensor& scale) {
+  constexpr double kSteps = 128;
+  const auto [fraction, exponent] = at::frexp(scale);
+  return at::ldexp((fraction * kSteps).round() / kSteps, exponent);
+}
+
+absl::StatusOr<QuantizationGrid> GridOf(const at::Tensor& weight, const at::Tensor& importance,
+                                        const WeightScheme& scheme, const QuantizeOptions& options) {
+  if (!scheme.is_integer()) return SearchFloatGrid(weight, importance, scheme, options.clip_search);
+  PIVOT_ASSIGN_OR_RETURN(QuantizationGrid grid, SearchGrid(weight, importance, scheme, options.clip_search));
+  if (options.short_scales) grid.scale = ShortScales(grid.scale);
+  return grid;
+}
 
 absl::StatusOr<StackedSolution> SolveWithStatistics(const at::Tensor& weight, const InputStatistics& statistics,
                                                     const WeightScheme& scheme, const QuantizeOptions& options) {
@@ -45,7 +54,7 @@ absl::StatusOr<StackedSolution> SolveWithStatistics(const at::Tensor& weight, co
   const bool by_diagonal = options.clip_search == ClipSearch::kHessianDiagonal;
   const at::Tensor importance =
       by_diagonal ? solution.hessian.diagonal().contiguous() : at::ones_like(solution.hessian.diagonal());
-  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridFor(solution.weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridOf(solution.weight, importance, scheme, options));
   PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeGptq(solution.weight, solution.grid, factor, scheme));
   return solution;
 }
@@ -54,7 +63,7 @@ absl::StatusOr<StackedSolution> SolveByRounding(const at::Tensor& weight, const 
                                                 const QuantizeOptions& options) {
   StackedSolution solution{.weight = weight};
   const at::Tensor importance = at::ones({weight.size(1)}, weight.options());
-  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridFor(weight, importance, scheme, options.clip_search));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridOf(weight, importance, scheme, options));
   PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(weight, solution.grid, scheme));
   return solution;
 }

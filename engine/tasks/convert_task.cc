@@ -36,9 +36,7 @@ std::string ConversionJson(const CheckpointFolder& source, absl::Span<const Code
 /// Before any work: a disk that fills up on the way costs more.
 absl::Status CheckDisk(const std::vector<Conversion>& conversions, const std::string& staging_folder) {
   int64_t needed = 0;
-  for (const Conversion& conversion : conversions) {
-    for (const OutputShard& shard : conversion.shards) needed += LayOutSafetensors(shard.tensors).file_bytes;
-  }
+  for (const Conversion& conversion : conversions) needed += conversion.weight_bytes();
   std::error_code error;
   const std::filesystem::space_info space = std::filesystem::space(staging_folder, error);
   if (error) return StatusFromErrno(error.value(), "cannot read", staging_folder);

@@ -9,6 +9,7 @@
 
 #include "engine/calibration/text_windows.h"
 #include "engine/checkpoint/staged_folder.h"
+#include "engine/model/folder_tokenizer.h"
 #include "engine/model/json.h"
 #include "engine/ops/call_torch.h"
 #include "engine/tasks/tasks.h"
@@ -64,7 +65,7 @@ EvaluationHooks HooksOf(const JobHooks& hooks) {
 
 absl::StatusOr<json> EvaluateText(const EvaluateSpec& spec, const WeightReader& model, const WeightReader* reference,
                                   const TaskContext& context) {
-  PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::FromFile(spec.source_path + "/tokenizer.json"));
+  PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(spec.source_path));
   PIVOT_ASSIGN_OR_RETURN(const TokenizedText text,
                          TokenizeTextFile(spec.text_path, BuiltInText::kEvaluation, tokenizer));
   const int64_t length = std::min(kWindow, model.config().max_positions);

@@ -4,8 +4,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/evaluate/generate.h"
+#include "engine/model/folder_tokenizer.h"
 #include "engine/model/json.h"
-#include "engine/model/tokenizer/tokenizer.h"
 #include "engine/tasks/tasks.h"
 #include "proto/status/status_macros.h"
 
@@ -35,7 +35,7 @@ absl::StatusOr<json> RunGenerateTask(const json& task, const TaskContext& contex
 
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpoint(path));
   WarnOfActivations(folder, *context.hooks);
-  PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::FromFile(path + "/tokenizer.json"));
+  PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(path));
   PIVOT_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, tokenizer.Encode(prompt, SpecialTokens::kAdd));
   const WeightReader model(folder, ToScalarType(ResolveDtype(*context.device, wanted)), context.device->device);
   if (context.hooks->stage_started) context.hooks->stage_started("generate", static_cast<int>(max_tokens));

@@ -127,7 +127,7 @@ absl::StatusOr<ManifestFile> HashFile(const std::string& folder, const std::stri
 std::string ContentSha256(absl::Span<const ManifestFile> files) {
   std::set<std::string> lines;
   for (const ManifestFile& file : files) {
-    const bool counts = absl::EndsWith(file.path, ".safetensors") ||
+    const bool counts = absl::EndsWith(file.path, ".safetensors") || absl::EndsWith(file.path, ".gguf") ||
                         absl::EndsWith(file.path, ".safetensors.index.json") || file.path == "config.json" ||
                         absl::EndsWith(file.path, "/config.json") || file.path == "pivot/plan.json";
     if (counts) lines.insert(absl::StrCat(file.path, absl::string_view("\0", 1), file.sha256, "\n"));

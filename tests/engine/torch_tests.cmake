@@ -19,6 +19,7 @@ pivot_test(
     forward/block_test.cc
     pipeline/compress_test.cc
     pipeline/convert_test.cc
+    pipeline/gguf_test.cc
     quantize/float_grid_test.cc
     quantize/gptq_test.cc
     quantize/qep_test.cc

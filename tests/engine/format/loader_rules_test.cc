@@ -66,7 +66,7 @@ TEST_F(LoaderRulesTest, HaveNamesLoadersAndSources) {
     EXPECT_FALSE(rule.loader.empty());
     EXPECT_FALSE(rule.source.empty());
   }
-  EXPECT_EQ(LoaderRules().size(), 13U);
+  EXPECT_EQ(LoaderRules().size(), 16U);
 }
 
 TEST_F(LoaderRulesTest, FindNothingButSlowKernelsInWhatIsWritten) {

@@ -86,7 +86,7 @@ TEST_F(ModelFolderTest, SaysThatThereIsNoModel) {
 }
 
 TEST_F(ModelFolderTest, DoesNotTakeAFileForAFolder) {
-  const auto folder = ModelFolder::Open(folder_.Write("model.gguf", "GGUF"));
+  const auto folder = ModelFolder::Open(folder_.Write("model.bin", "GGUF"));
   EXPECT_THAT(folder, StatusIs(absl::StatusCode::kNotFound, HasSubstr("no model folder at")));
 }
 

@@ -231,7 +231,7 @@ TEST_F(ProbeTest, SaysWhatCanBeDone) {
   EXPECT_EQ(
       json::parse(run.output),
       json::parse(
-          R"({"architectures": ["llama", "qwen2"], "methods": ["gptq", "rtn"], "formats": ["compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "mixed_gptq"],
+          R"({"architectures": ["llama", "qwen2"], "methods": ["gptq", "rtn"], "formats": ["compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "gguf", "fp8", "nvfp4", "mxfp4", "mixed_gptq"],
                                                      "bits": [2, 3, 4, 5, 6, 7, 8], "group_sizes": [128, 64, 32]})"));
 }
 
