@@ -125,6 +125,7 @@ void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
   capabilities.set_version(PIVOT_VERSION);
   capabilities.set_max_queued_jobs(static_cast<int32_t>(options.max_queued));
   capabilities.set_max_spec_bytes(static_cast<int32_t>(kMaxSpecBytes));
+  // NOLINTNEXTLINE(modernize-make-unique): its atomic cannot be moved
   backend.reset(new Backend{.store = store.get(),
                             .hub = &hub,
                             .data = data.get(),

@@ -8,6 +8,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import time
 import unittest
 
 from programs import BIN, REAL_MODEL, FolderTest, pivot, pivotd
@@ -185,21 +186,24 @@ class FullDiskTest(FolderTest):
     def test_disk_that_cannot_hold_a_conversion_is_refused_before_any_work(self):
         source = self.folder / "out"
         self.assertEqual(pivot("compress", REAL_MODEL, "-o", source, "--method", "rtn", "--eval", "none").returncode, 0)
-        with small_disk(self.folder / "disk", "48m") as disk:
+        with small_disk(self.folder / "disk", "96m") as disk:
             done = pivot("convert", source, "--format", "gptq", "-o", disk / "gptq")
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertRegex(done.stderr, r"the conversion needs \d+ bytes .* are free; free some space")
             self.assertFalse((disk / "gptq").exists())
 
-    def test_disk_that_fills_up_on_the_way_ends_the_job_with_a_sentence(self):
-        with small_disk(self.folder / "disk", "4m") as disk:
+    def test_full_disk_of_a_server_refuses_every_job_until_there_is_room(self):
+        with small_disk(self.folder / "disk", "80m") as disk:
             with pivotd(disk / "data", "--allow-path", self.folder) as (address, _):
                 filler = disk / "filler"
-                # What is left is too little for the job, and the server does not count on what it never reserved.
+                # Room for a row, but not for saying later that the job has failed.
                 fill(filler, 64 * 1024)
+                start = time.monotonic()
                 done = self.compress("-o", self.folder / "out", "--server", address)
-                self.assertEqual(done.returncode, 1, done.stderr)
-                self.assertRegex(done.stderr, r"[Nn]o space left|space")
+                self.assert_refused(done, 1, "are free; free some space")
+                refused = pivot("generate", self.model, "--prompt", "a", "--server", address)
+                self.assert_refused(refused, 1, "takes no jobs with less than", "free some space")
+                self.assertLess(time.monotonic() - start, 20, "nobody tries again and again")
                 self.assertFalse((self.folder / "out").exists())
                 filler.unlink()
                 again = self.compress("-o", self.folder / "out", "--server", address)

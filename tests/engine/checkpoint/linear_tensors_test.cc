@@ -108,6 +108,28 @@ TEST(LinearTensorsTest, ReadsColumnsInTheOrderOfTheirGroups) {
   EXPECT_TRUE(at::equal(again.at("m.g_idx"), tensors.at("m.g_idx")));
 }
 
+TEST(LinearTensorsTest, PackedCodesOfTwoLayoutsAreComparedBitByBit) {
+  const WeightScheme scheme{.bits = 4, .group_size = 32};
+  const QuantizedLinear linear = Random(scheme);
+  const LinearStorage ours{.scheme = scheme};
+  const LinearStorage gptq{.layout = CodeLayout::kGptqV1, .scheme = scheme};
+  ASSERT_OK_AND_ASSIGN(const Tensors packed, EncodeLinear(linear, "m", ours));
+  ASSERT_OK_AND_ASSIGN(const Tensors turned, EncodeLinear(linear, "m", gptq));
+  ASSERT_OK_AND_ASSIGN(const PackedLinear first, ReadPacked(In(packed), "m", kShape, ours));
+  ASSERT_OK_AND_ASSIGN(const PackedLinear second, ReadPacked(In(turned), "m", kShape, gptq));
+  EXPECT_TRUE(HoldSameCodes(first, second));
+  EXPECT_TRUE(HoldSameCodes(second, second));
+  for (const char* name : {"m.qweight", "m.scales", "m.qzeros", "m.g_idx"}) {
+    Tensors changed = turned;
+    changed[name] = changed[name].clone();
+    at::Tensor last = changed[name].flatten()[-1];
+    last.copy_(name == std::string("m.scales") ? last * 2 : last.bitwise_xor(1));
+    ASSERT_OK_AND_ASSIGN(const PackedLinear other, ReadPacked(In(changed), "m", kShape, gptq));
+    EXPECT_FALSE(HoldSameCodes(first, other)) << name;
+    EXPECT_FALSE(HoldSameCodes(second, other)) << name;
+  }
+}
+
 TEST(LinearTensorsTest, RefusesAGroupThatIsNotThere) {
   const LinearStorage storage{.layout = CodeLayout::kGptqV1, .scheme = {.bits = 4, .group_size = 32}};
   ASSERT_OK_AND_ASSIGN(Tensors tensors, EncodeLinear(Random(storage.scheme), "m", storage));

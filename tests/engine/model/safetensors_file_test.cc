@@ -91,6 +91,17 @@ TEST(MappedFileTest, ShowsTheBytes) {
   EXPECT_EQ(empty->bytes(), "");
 }
 
+TEST(MappedFileTest, ShowsTheSameBytesWhenPagesWereLetGo) {
+  const TemporaryFolder folder;
+  std::string content(100'000, 'x');
+  for (size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i % 251);
+  ASSERT_OK_AND_ASSIGN(const auto file, MappedFile::Open(folder.Write("f", content)));
+  for (const auto& [begin, size] :
+       {std::pair<size_t, size_t>{0, 100'000}, {1, 4096}, {4095, 9000}, {99'990, 10}, {5, 0}})
+    ReleasePages(file->bytes().substr(begin, size));
+  EXPECT_EQ(file->bytes(), content);
+}
+
 TEST(MappedFileTest, RefusesWhatIsNoRegularFileWithoutWaiting) {
   const TemporaryFolder folder;
   ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
