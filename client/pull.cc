@@ -54,13 +54,6 @@ absl::Status CheckNothingForeign(const std::string& folder, const ManifestData& 
   return absl::OkStatus();
 }
 
-bool IsThere(const std::string& folder, const ManifestFile& file) {
-  std::vector<int64_t> offsets;
-  for (const ManifestPiece& piece : file.pieces) offsets.push_back(piece.offset);
-  const auto found = HashFile(folder, file.path, offsets);
-  return found.ok() && found->size == file.size && found->sha256 == file.sha256;
-}
-
 class Pull {
  public:
   Pull(const Connection& connection, const std::string& checkpoint, const std::string& folder,
@@ -71,15 +64,15 @@ class Pull {
     PIVOT_ASSIGN_OR_RETURN(manifest_, GetManifest(connection_, checkpoint_, {.stop = options_.fetch.stop}));
     PIVOT_RETURN_IF_ERROR(MakeFolders(folder_));
     PIVOT_RETURN_IF_ERROR(CheckNothingForeign(folder_, manifest_.data));
+    const std::vector<bool> kept =
+        FindIntact(folder_, manifest_.data.files, [this] { return options_.fetch.stop.stop_requested(); });
+    if (options_.fetch.stop.stop_requested()) return Interrupted();
     std::vector<const ManifestFile*> missing;
-    for (const ManifestFile& file : manifest_.data.files) {
-      if (options_.fetch.stop.stop_requested()) return Interrupted();
+    for (size_t i = 0; i < kept.size(); ++i) {
+      const ManifestFile& file = manifest_.data.files[i];
       total_bytes_ += file.size;
-      if (IsThere(folder_, file)) {
-        kept_bytes_ += file.size;
-      } else {
-        missing.push_back(&file);
-      }
+      if (kept[i]) kept_bytes_ += file.size;
+      if (!kept[i]) missing.push_back(&file);
     }
     done_bytes_ = kept_bytes_;
     if (!missing.empty()) PIVOT_RETURN_IF_ERROR(FetchAll(missing));

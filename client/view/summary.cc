@@ -46,7 +46,7 @@ std::vector<WeightFolder> WeightFoldersOf(const ManifestData& manifest) {
   for (const ManifestFile& file : manifest.files) {
     const std::string folder =
         file.path.substr(0, file.path.rfind('/') == std::string::npos ? 0 : file.path.rfind('/'));
-    if (absl::EndsWith(file.path, ".safetensors")) bytes[folder] += file.size;
+    if (absl::EndsWith(file.path, ".safetensors") || absl::EndsWith(file.path, ".gguf")) bytes[folder] += file.size;
   }
   std::vector<WeightFolder> folders;
   for (const auto& [name, size] : bytes) folders.push_back({.name = name, .bytes = size});

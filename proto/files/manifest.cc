@@ -2,12 +2,14 @@
 #include "proto/files/manifest.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
 #include <set>
 #include <sys/stat.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 #include "absl/strings/match.h"
@@ -22,6 +24,8 @@ namespace pivot {
 namespace {
 
 constexpr size_t kReadBytes = size_t{1} << 20;
+// Hashing takes a core for every 2 GB/s; more would only wait for the disk.
+constexpr unsigned kMaxReadThreads = 4;
 
 /// Opens a plain file beneath `folder`, one part of its path at a time and never through a link. `path` is a safe one.
 absl::StatusOr<int> OpenBeneath(const std::string& folder, const std::string& path) {
@@ -93,6 +97,31 @@ absl::StatusOr<ManifestFile> HashOpenFile(int fd, const std::string& path, absl:
   return file;
 }
 
+/// The hash of all of the file alone, which takes half the time.
+absl::StatusOr<std::string> HashWhole(int fd, const std::string& path) {
+  Sha256 whole;
+  std::string buffer(kReadBytes, '\0');
+  for (int64_t position = 0;;) {
+    const ssize_t count = pread(fd, buffer.data(), buffer.size(), position);
+    if (count < 0) return StatusFromErrno(errno, "cannot read", path);
+    if (count == 0) return whole.Finish();
+    whole.Update(buffer.data(), static_cast<size_t>(count));
+    position += count;
+  }
+}
+
+bool IsIntact(const std::string& folder, const ManifestFile& file) {
+  if (!IsSafeRelativePath(file.path)) return false;
+  const auto fd = OpenBeneath(folder, file.path);
+  if (!fd.ok()) return false;
+  struct stat info{};
+  // A file of another size need not be read.
+  const bool has_size = fstat(*fd, &info) == 0 && info.st_size == file.size;
+  const auto hash = has_size ? HashWhole(*fd, file.path) : absl::StatusOr<std::string>("");
+  close(*fd);
+  return hash.ok() && *hash == file.sha256;
+}
+
 std::string FirstDifference(const ManifestFile& expected, const ManifestFile& found) {
   if (expected.size != found.size) return absl::StrCat("has ", found.size, " bytes instead of ", expected.size);
   for (size_t i = 0; i < std::min(expected.pieces.size(), found.pieces.size()); ++i) {
@@ -124,6 +153,22 @@ absl::StatusOr<ManifestFile> HashFile(const std::string& folder, const std::stri
   return file;
 }
 
+std::vector<bool> FindIntact(const std::string& folder, absl::Span<const ManifestFile> files,
+                             const std::function<bool()>& stopped) {
+  std::vector<char> found(files.size(), 0);  // of vector<bool>, neighbours may not be written at once
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < files.size() && !(stopped && stopped()); i = next++)
+      found[i] = static_cast<char>(IsIntact(folder, files[i]));
+  };
+  std::vector<std::thread> threads;
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  for (unsigned i = 1; i < std::min(cores, kMaxReadThreads); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  return {found.begin(), found.end()};
+}
+
 std::string ContentSha256(absl::Span<const ManifestFile> files) {
   std::set<std::string> lines;
   for (const ManifestFile& file : files) {
@@ -140,8 +185,11 @@ std::string ContentSha256(absl::Span<const ManifestFile> files) {
 absl::Status CompareFolder(const std::string& folder, const ManifestData& manifest,
                            absl::FunctionRef<void(const std::string&, const std::string&)> report) {
   std::set<std::string> listed = {kManifestPath};
-  for (const ManifestFile& expected : manifest.files) {
+  const std::vector<bool> intact = FindIntact(folder, manifest.files, {});
+  for (size_t i = 0; i < manifest.files.size(); ++i) {
+    const ManifestFile& expected = manifest.files[i];
     listed.insert(expected.path);
+    if (intact[i]) continue;
     std::vector<int64_t> offsets;
     for (const ManifestPiece& piece : expected.pieces) offsets.push_back(piece.offset);
     auto found = HashFile(folder, expected.path, offsets);
@@ -151,7 +199,7 @@ absl::Status CompareFolder(const std::string& folder, const ManifestData& manife
       // A file of another size may not take the manifest's pieces; its whole hash still tells.
       found = HashFile(folder, expected.path, {});
       report(expected.path, found.ok() ? FirstDifference(expected, *found) : std::string(found.status().message()));
-    } else if (found->sha256 != expected.sha256) {
+    } else {
       report(expected.path, FirstDifference(expected, *found));
     }
   }

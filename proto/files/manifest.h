@@ -5,6 +5,7 @@
 // pivot/manifest.json: every file of a published folder with its hashes. docs/format.md describes it.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,11 @@ bool IsSafeRelativePath(absl::string_view path);
 /// would be longer than 16 MiB.
 absl::StatusOr<ManifestFile> HashFile(const std::string& folder, const std::string& path,
                                       absl::Span<const int64_t> piece_offsets);
+
+/// For each of the files whether it lies below `folder` with its size and SHA-256, opened like HashFile does. Several
+/// threads read; `stopped` is asked before each file, and what is then left counts as not there. May be empty.
+std::vector<bool> FindIntact(const std::string& folder, absl::Span<const ManifestFile> files,
+                             const std::function<bool()>& stopped);
 
 /// As docs/format.md defines it.
 std::string ContentSha256(absl::Span<const ManifestFile> files);

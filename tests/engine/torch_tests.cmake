@@ -18,6 +18,7 @@ pivot_test(
     evaluate/reload_check_test.cc
     forward/block_test.cc
     pipeline/compress_test.cc
+    pipeline/convert_floats_test.cc
     pipeline/convert_test.cc
     pipeline/gguf_test.cc
     quantize/float_grid_test.cc

@@ -107,6 +107,18 @@ TEST(SummaryTest, LeavesOutWhatWasNotMeasured) {
   EXPECT_THAT(RenderSummary(summary), Not(HasSubstr("perplexity")));
 }
 
+TEST(WeightFoldersTest, CountWeightFilesOfEitherKind) {
+  const auto folders = WeightFoldersOf({.files = {{.path = "a/model-00001-of-00002.safetensors", .size = 3},
+                                                  {.path = "a/model-00002-of-00002.safetensors", .size = 4},
+                                                  {.path = "a/config.json", .size = 50},
+                                                  {.path = "model.gguf", .size = 5}}});
+  ASSERT_EQ(folders.size(), 2U);
+  EXPECT_EQ(folders[0].name, "");
+  EXPECT_EQ(folders[0].bytes, 5);
+  EXPECT_EQ(folders[1].name, "a");
+  EXPECT_EQ(folders[1].bytes, 7);
+}
+
 TEST(SummaryTest, GivesScriptsEveryKeyOfEveryPivot) {
   const auto job = FromText<v1::Job>(
       "name: 'projects/default/jobs/j' checkpoints { number: 0 bytes: 115 bits_per_weight: 4.25 seconds: 3 "

@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/convert.h"
 
-#include <ATen/ATen.h>
-#include <filesystem>
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-#include "engine/forward/weights.h"
-#include "engine/tasks/tasks.h"
-#include "proto/files/durable_file.h"
-#include "proto/files/sha256.h"
 #include "proto/status/reason.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temporary_folder.h"
-#include "tests/support/tiny_model.h"
+#include "tests/engine/pipeline/convert_fixture.h"
 
 namespace pivot {
 namespace {
@@ -28,79 +15,6 @@ using nlohmann::json;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-class ConvertTest : public ::testing::Test {
- protected:
-  ConvertTest() {
-    EXPECT_OK(WriteTinyModel(model_, {.num_blocks = 2}));
-    hooks_.warning = [this](const std::string&, const std::string& message) { warnings_.push_back(message); };
-    hooks_.publish = [this](const StagedPivot& staged) {
-      published_ = staged;
-      return absl::OkStatus();
-    };
-  }
-
-  absl::Status Run(const json& spec, const std::string& staging) {
-    EXPECT_OK(MakeFolders(staging));
-    const auto device = OpenDevice("cpu", 1);
-    EXPECT_OK(device);
-    return RunTask(spec, {.job_name = "test", .staging_folder = staging, .device = &*device, .hooks = &hooks_})
-        .status();
-  }
-
-  /// A compressed folder: rounded, nothing measured.
-  std::string Compressed(const std::string& name, const json& changes = json::object()) {
-    json task{{"source", {{"path", model_}}},
-              {"bits", 4},
-              {"group_size", 32},
-              {"quantize", {{"method", "rtn"}}},
-              {"evaluation", {{"skip", true}}}};
-    task.merge_patch(changes);
-    EXPECT_OK(Run({{"compress", task}}, folder_ / name));
-    return folder_ / (name + "/pivot-0");
-  }
-
-  absl::Status Convert(const std::string& source, const std::string& format, const std::string& name,
-                       int64_t shard_bytes = 0) {
-    return Run({{"convert", {{"source", {{"path", source}}}, {"format", format}, {"shard_bytes", shard_bytes}}}},
-               folder_ / name);
-  }
-
-  /// Hashes of the folder's own files.
-  static std::map<std::string, std::string> FilesOf(const std::string& folder) {
-    std::map<std::string, std::string> hashes;
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.is_regular_file()) hashes[entry.path().filename().string()] = *Sha256OfFile(entry.path().string());
-    }
-    return hashes;
-  }
-
-  /// Every linear of the blocks as it dequantizes.
-  static std::map<std::string, at::Tensor> WeightsOf(const std::string& path) {
-    const auto folder = OpenCheckpoint(path);
-    EXPECT_OK(folder);
-    const WeightReader reader(*folder, at::kFloat, at::kCPU);
-    std::map<std::string, at::Tensor> weights;
-    for (int block = 0; block < 2; ++block) {
-      for (const LinearEntry& linear : folder->model.config().architecture->linears) {
-        const std::string module = "model.layers." + std::to_string(block) + "." + std::string(linear.name);
-        weights[module] = *reader.ReadExact(module, ShapeOf(folder->model.config(), linear.role));
-      }
-    }
-    return weights;
-  }
-
-  static void ExpectSameWeights(const std::string& a, const std::string& b) {
-    const auto expected = WeightsOf(a);
-    for (const auto& [module, weight] : WeightsOf(b)) EXPECT_TRUE(at::equal(weight, expected.at(module))) << module;
-  }
-
-  TemporaryFolder folder_;
-  std::string model_ = folder_ / "model";
-  JobHooks hooks_;
-  std::vector<std::string> warnings_;
-  std::optional<StagedPivot> published_;
-};
 
 TEST_F(ConvertTest, GoesToGptqAndBackWithTheSameBytes) {
   for (const int bits : {2, 3, 4, 8}) {
@@ -127,32 +41,6 @@ TEST_F(ConvertTest, CarriesZeroPoints) {
   const absl::Status v1 = Convert(packed, "gptq", "v1");
   EXPECT_EQ(ReasonOf(v1), "FORMAT_CANNOT_EXPRESS");
   EXPECT_THAT(std::string(v1.message()), HasSubstr("gptq_v2"));
-}
-
-TEST_F(ConvertTest, CarriesFloatingPointCodes) {
-  for (const std::string name : {"fp8", "nvfp4", "mxfp4"}) {
-    const std::string source = Compressed(name, {{"format", name}, {"bits", nullptr}, {"group_size", nullptr}});
-    ASSERT_OK(Convert(source, "compressed_tensors", name + "-again", /*shard_bytes=*/1 << 20));
-    ExpectSameWeights(source, folder_ / (name + "-again/pivot-0"));
-    EXPECT_EQ(*ReadSmallFile(source + "/config.json", 1 << 20),
-              *ReadSmallFile(folder_ / (name + "-again/pivot-0/config.json"), 1 << 20));
-    ASSERT_OK(Convert(source, "bf16", name + "-plain"));
-    const absl::Status gptq = Convert(source, "gptq", name + "-gptq");
-    EXPECT_EQ(ReasonOf(gptq), "FORMAT_CANNOT_EXPRESS");
-    EXPECT_THAT(std::string(gptq.message()), HasSubstr("has " + name + " codes; GPTQ has integers"));
-    EXPECT_EQ(ReasonOf(Convert(source, name, name + "-anew")), "INVALID_SPEC") << "that would be quantizing";
-  }
-}
-
-TEST_F(ConvertTest, DropsWhatIsSaidOfActivationsOnlyWithTheCodes) {
-  const std::string source = Compressed("fp8", {{"format", "fp8"}, {"bits", nullptr}, {"group_size", nullptr}});
-  json config = json::parse(*ReadSmallFile(source + "/config.json", 1 << 20));
-  config["quantization_config"]["config_groups"]["group_0"]["input_activations"] = {{"num_bits", 8}, {"type", "float"}};
-  ASSERT_OK(WriteFileDurably(source + "/config.json", config.dump()));
-  const absl::Status refused = Convert(source, "compressed_tensors", "again");
-  EXPECT_EQ(ReasonOf(refused), "FORMAT_CANNOT_EXPRESS");
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("quantize activations too"));
-  EXPECT_OK(Convert(source, "bf16", "plain"));
 }
 
 TEST_F(ConvertTest, WritesGptqsConfigurationTwice) {

@@ -173,5 +173,30 @@ TEST(HashFileTest, SaysWhatIsMissing) {
   EXPECT_THAT(HashFile(folder / "nowhere", "f", {}), StatusIs(absl::StatusCode::kNotFound, HasSubstr("nowhere")));
 }
 
+TEST(FindIntactTest, FindsOnlyFilesWithTheirSizeAndHash) {
+  const TemporaryFolder folder;
+  std::vector<ManifestFile> files;
+  for (const std::string name : {"whole", "pivot/whole", "flipped", "longer", "missing", "link"}) {
+    folder.Write(name, "content of " + name);
+    files.push_back(*HashFile(folder.path(), name, {}));
+  }
+  folder.Write("flipped", "content of flippec");
+  folder.Write("longer", "content of longer.");
+  fs::remove(folder / "missing");
+  fs::rename(folder / "link", folder / "elsewhere");
+  fs::create_symlink("elsewhere", folder / "link");
+  files.push_back({.path = "../outside"});
+  EXPECT_THAT(FindIntact(folder.path(), files, {}),
+              ::testing::ElementsAre(true, true, false, false, false, false, false));
+}
+
+TEST(FindIntactTest, ReadsNothingOnceItIsStopped) {
+  const TemporaryFolder folder;
+  folder.Write("f", "abc");
+  const std::vector<ManifestFile> files(40, *HashFile(folder.path(), "f", {}));
+  EXPECT_THAT(FindIntact(folder.path(), files, [] { return true; }), ::testing::Each(false));
+  EXPECT_THAT(FindIntact(folder.path(), files, [] { return false; }), ::testing::Each(true));
+}
+
 }  // namespace
 }  // namespace pivot
