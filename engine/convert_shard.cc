@@ -62,7 +62,7 @@ absl::Status ShardConverter::Write(const std::string& path, const OutputShard& s
       PIVOT_ASSIGN_OR_RETURN(encoded, Encode(module->first, module->second));
     }
     PIVOT_RETURN_IF_ERROR(writer.Put(spec.name, BytesOf(encoded.at(spec.name))));
-    ReleaseSource(module->first);
+    ReleaseSource(module->first, Reuse::kSoon);
   }
   return writer.Finish();
 }
@@ -107,7 +107,8 @@ absl::Status ShardConverter::Compare(const std::string& path, const OutputShard&
   for (const std::string& module : modules) {
     PIVOT_ASSIGN_OR_RETURN(const bool is_same, IsSame(file, module, modules_.at(module)));
     if (!is_same) return absl::DataLossError(absl::StrCat(module, " reads back with other weights than the source's"));
-    ReleaseSource(module);
+    // The new files are read again soon, to be hashed: the old ones make room for them.
+    ReleaseSource(module, Reuse::kNotSoon);
   }
   return absl::OkStatus();
 }
@@ -141,10 +142,10 @@ LinearStorage ShardConverter::TargetOf(const std::string& module, LinearShape sh
           .scale_dtype = conversion_.form.scale_dtype};
 }
 
-void ShardConverter::ReleaseSource(const std::string& module) const {
+void ShardConverter::ReleaseSource(const std::string& module, Reuse reuse) const {
   for (const absl::string_view suffix : StoredTensorSuffixes()) {
     const absl::string_view bytes = source_.model.Bytes(absl::StrCat(module, suffix));
-    if (!bytes.empty()) ReleasePages(bytes);
+    if (!bytes.empty()) ReleasePages(bytes, reuse);
   }
 }
 

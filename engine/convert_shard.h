@@ -39,7 +39,7 @@ class ShardConverter {
   absl::StatusOr<std::map<std::string, at::Tensor>> Encode(const std::string& module, LinearShape shape) const;
   absl::StatusOr<bool> IsSame(const SafetensorsFile& file, const std::string& module, LinearShape shape) const;
   LinearStorage TargetOf(const std::string& module, LinearShape shape) const;
-  void ReleaseSource(const std::string& module) const;
+  void ReleaseSource(const std::string& module, Reuse reuse) const;
   bool is_plain() const { return conversion_.form.layout == CodeLayout::kPlainBf16; }
 
   const CheckpointFolder& source_;

@@ -40,14 +40,16 @@ absl::StatusOr<std::shared_ptr<MappedFile>> MappedFile::Open(const std::string& 
 
 MappedFile::MappedFile(std::string path, void* data, int64_t size) : path_(std::move(path)), data_(data), size_(size) {}
 
-void ReleasePages(absl::string_view bytes) {
+void ReleasePages(absl::string_view bytes, Reuse reuse) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t behind = reinterpret_cast<uintptr_t>(bytes.data()) % page;
   bytes.remove_prefix(std::min(bytes.size(), (page - behind) % page));
   const size_t whole = bytes.size() / page * page;
   // The mapping is read-only: what is dropped is still in the file.
   void* begin = const_cast<char*>(bytes.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
-  if (whole > 0) madvise(begin, whole, MADV_DONTNEED);
+  if (whole == 0) return;
+  if (reuse == Reuse::kNotSoon) madvise(begin, whole, MADV_COLD);
+  madvise(begin, whole, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

@@ -34,9 +34,12 @@ class MappedFile {
   int64_t size_;
 };
 
+/// Whether bytes are read again while others of their size are: kNotSoon leaves the page cache to those.
+enum class Reuse { kSoon, kNotSoon };
+
 /// Lets go of the whole pages of `bytes`, which must lie in a MappedFile: they no longer count as this process's memory
 /// and are read anew when they are touched again.
-void ReleasePages(absl::string_view bytes);
+void ReleasePages(absl::string_view bytes, Reuse reuse = Reuse::kSoon);
 
 }  // namespace pivot
 
