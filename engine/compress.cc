@@ -16,7 +16,7 @@
 #include "engine/checkpoint/block_shard.h"
 #include "engine/checkpoint/journal.h"
 #include "engine/checkpoint/staged_folder.h"
-#include "engine/convert.h"
+#include "engine/convert/convert.h"
 #include "engine/evaluate/quality.h"
 #include "engine/evaluate/reload_check.h"
 #include "engine/format/output_format.h"

@@ -107,7 +107,9 @@ absl::Status Run(const Flags& flags, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session,
                          OpenTaskSession(spec, flags.server, data_parent, console));
   // The answer is one object: with --json the events would only be in its way.
-  Reporter reporter(console, {.quiet = flags.shown.json || flags.shown.quiet, .verbose = flags.shown.verbose});
+  const bool answers_only = flags.shown.json && !flags.shown.quiet;
+  Reporter reporter = answers_only ? Reporter::WarningsOnly(console)
+                                   : Reporter(console, {.quiet = flags.shown.quiet, .verbose = flags.shown.verbose});
   PIVOT_ASSIGN_OR_RETURN(const v1::Job job, RunTask(spec, session.get(), console, &reporter));
   if (!flags.tokens.empty()) return DeliverLogits(job, flags, session.get(), console);
   if (flags.shown.json) {

@@ -45,7 +45,9 @@ absl::Status Run(const Flags& flags, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecFrom(flags));
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, OpenTaskSession(spec, flags.server, "", console));
   // A few words need no account of how they came about.
-  Reporter reporter(console, {.quiet = !flags.shown.verbose, .verbose = flags.shown.verbose});
+  const bool warns_only = !flags.shown.verbose && !flags.shown.quiet;
+  Reporter reporter = warns_only ? Reporter::WarningsOnly(console)
+                                 : Reporter(console, {.quiet = flags.shown.quiet, .verbose = flags.shown.verbose});
   PIVOT_ASSIGN_OR_RETURN(const v1::Job job, RunTask(spec, session.get(), console, &reporter));
   if (flags.shown.json) {
     PrintJson(ToJson(job.result().generation()), console.out);

@@ -30,12 +30,18 @@ nlohmann::json EventJson(const v1::JobEvent& event) {
 }  // namespace
 
 Reporter::Reporter(const Console& console, const OutputFlags& flags)
+    : Reporter(console, flags,
+               flags.json              ? Mode::kJson
+               : flags.quiet           ? Mode::kQuiet
+               : console.columns() > 0 ? Mode::kLive
+                                       : Mode::kPlain) {}
+
+Reporter Reporter::WarningsOnly(const Console& console) { return {console, {.quiet = true}, Mode::kWarnings}; }
+
+Reporter::Reporter(const Console& console, const OutputFlags& flags, Mode mode)
     : console_(console),
       flags_(flags),
-      mode_(flags.json              ? Mode::kJson
-            : flags.quiet           ? Mode::kQuiet
-            : console.columns() > 0 ? Mode::kLive
-                                    : Mode::kPlain),
+      mode_(mode),
       screen_(console.err),
       plain_(flags.verbose ? Detail::kAll : Detail::kNormal) {}
 
@@ -49,6 +55,7 @@ void Reporter::OnEvent(const v1::JobEvent& event) {
   if (mode_ == Mode::kJson) PrintJson(EventJson(event), console_.out);
   if (mode_ == Mode::kJson || mode_ == Mode::kQuiet) return;
   const bool stays = event.has_warning() || flags_.verbose;
+  if (mode_ == Mode::kWarnings && !stays) return;
   if (mode_ == Mode::kPlain || stays) {
     const std::string line = plain_.LineOf(event, view_, absl::Now());
     if (!line.empty()) Print(line);

@@ -32,6 +32,8 @@ struct OutputFlags {
 class Reporter {
  public:
   Reporter(const Console& console, const OutputFlags& flags);
+  /// Warnings on the message stream and nothing else: for commands whose answer says the rest.
+  static Reporter WarningsOnly(const Console& console);
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
   /// The live view's last state stays on the screen.
@@ -49,8 +51,9 @@ class Reporter {
   const JobView& view() const { return view_; }
 
  private:
-  enum class Mode { kJson, kQuiet, kLive, kPlain };
+  enum class Mode { kJson, kQuiet, kWarnings, kLive, kPlain };
 
+  Reporter(const Console& console, const OutputFlags& flags, Mode mode);
   void Redraw();
   void Print(absl::string_view line);
 

@@ -203,14 +203,20 @@ std::string RareBitsOfVllm(const LoaderSubject& subject) {
 }
 
 std::string FitsTheFastKernel(const LoaderSubject& subject) {
-  return WhereQuantized(
-      subject,
-      [](const LoadedLayer& layer) {
-        const int bits = layer.storage->scheme.bits;
-        return (bits == 4 || bits == 8) && !FitsMarlin(layer);
-      },
+  const auto misses = [](bool is_integer) {
+    return [is_integer](const LoadedLayer& layer) {
+      const WeightScheme& scheme = layer.storage->scheme;
+      return scheme.is_integer() == is_integer && (scheme.bits == 4 || scheme.bits == 8) && !FitsMarlin(layer);
+    };
+  };
+  const std::string integers = WhereQuantized(
+      subject, misses(/*is_integer=*/true),
       "does not fit vLLM's Marlin kernel (outputs a multiple of 64, inputs of 128, groups of 32, 64 or 128): it is "
-      "served by Conch, ExLlama or Humming, which are slower, and floating-point codes may not be served at all");
+      "served by Conch, ExLlama or Humming, which are slower");
+  if (!integers.empty()) return integers;
+  return WhereQuantized(subject, misses(/*is_integer=*/false),
+                        "does not fit vLLM's Marlin kernel (outputs a multiple of 64, inputs of 128), the only one for "
+                        "floating-point codes without quantized inputs: they may not be served at all");
 }
 
 std::string Float4InRecentLoaders(const LoaderSubject& subject) {

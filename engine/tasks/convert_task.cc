@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 
 #include "engine/checkpoint/staged_folder.h"
-#include "engine/convert.h"
+#include "engine/convert/convert.h"
 #include "engine/format/output_format.h"
 #include "engine/loadable.h"
 #include "engine/tasks/tasks.h"

@@ -12,7 +12,7 @@ from compressed_tensors.quantization import QuantizationConfig, QuantizationStra
 from compressed_tensors.quantization.utils import calculate_qparams, generate_gparam
 from safetensors.torch import load_file, save_file
 
-from programs import FolderTest, pivot
+from programs import FolderTest, last_object, pivot
 
 FORMATS = {
     "W4A16": "pack-quantized",
@@ -113,6 +113,9 @@ class ForeignFoldersTest(FolderTest):
         done = pivot("eval", folder, "--text", self.text, "--max-tokens", "512")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("has serving runtimes quantize activations", done.stderr)
+        done = pivot("eval", folder, "--text", self.text, "--max-tokens", "512", "--json")
+        self.assertRegex(done.stderr, r"\Awarning: [^\n]*has serving runtimes quantize activations[^\n]*\n\Z")
+        self.assertGreater(last_object(done.stdout)["perplexity"], 1)
         weights_only, _ = self.write("NVFP4A16")
         done = pivot("eval", weights_only, "--text", self.text, "--max-tokens", "512")
         self.assertNotIn("activations", done.stderr)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/convert.h"
+#include "engine/convert/convert.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

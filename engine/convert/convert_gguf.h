@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef PIVOT_ENGINE_CONVERT_GGUF_H_
-#define PIVOT_ENGINE_CONVERT_GGUF_H_
+#ifndef PIVOT_ENGINE_CONVERT_CONVERT_GGUF_H_
+#define PIVOT_ENGINE_CONVERT_CONVERT_GGUF_H_
 
 // A checkpoint as one GGUF file.
 
@@ -24,4 +24,4 @@ absl::Status CompareGguf(const CheckpointFolder& source, const std::string& fold
 
 }  // namespace pivot
 
-#endif  // PIVOT_ENGINE_CONVERT_GGUF_H_
+#endif  // PIVOT_ENGINE_CONVERT_CONVERT_GGUF_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/convert_shard.h"
+#include "engine/convert/convert_shard.h"
 
 #include <ATen/ATen.h>
 #include <cstring>

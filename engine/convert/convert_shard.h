@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef PIVOT_ENGINE_CONVERT_SHARD_H_
-#define PIVOT_ENGINE_CONVERT_SHARD_H_
+#ifndef PIVOT_ENGINE_CONVERT_CONVERT_SHARD_H_
+#define PIVOT_ENGINE_CONVERT_CONVERT_SHARD_H_
 
 // One weight file of a conversion: written from the source's tensors, read back, compared.
 
@@ -50,4 +50,4 @@ class ShardConverter {
 
 }  // namespace pivot
 
-#endif  // PIVOT_ENGINE_CONVERT_SHARD_H_
+#endif  // PIVOT_ENGINE_CONVERT_CONVERT_SHARD_H_

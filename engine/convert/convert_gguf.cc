@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/convert_gguf.h"
+#include "engine/convert/convert_gguf.h"
 
 #include <ATen/ATen.h>
 #include <chrono>

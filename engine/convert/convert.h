@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef PIVOT_ENGINE_CONVERT_H_
-#define PIVOT_ENGINE_CONVERT_H_
+#ifndef PIVOT_ENGINE_CONVERT_CONVERT_H_
+#define PIVOT_ENGINE_CONVERT_CONVERT_H_
 
 // A checkpoint in another format: the same codes in other words, or the weights that they stand for.
 
@@ -22,4 +22,4 @@ absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& con
 
 }  // namespace pivot
 
-#endif  // PIVOT_ENGINE_CONVERT_H_
+#endif  // PIVOT_ENGINE_CONVERT_CONVERT_H_

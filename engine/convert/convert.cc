@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/convert.h"
+#include "engine/convert/convert.h"
 
 #include <ATen/Parallel.h>
 #include <algorithm>
@@ -13,8 +13,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/checkpoint/staged_folder.h"
-#include "engine/convert_gguf.h"
-#include "engine/convert_shard.h"
+#include "engine/convert/convert_gguf.h"
+#include "engine/convert/convert_shard.h"
 #include "engine/ops/call_torch.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
