@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -44,11 +45,13 @@ class ShardRun {
     if (hooks_.stage_started) hooks_.stage_started(kStage, total);
     std::vector<std::thread> threads;
     for (int i = 0; i < std::min({intra_op_threads, kMaxThreads, total}); ++i) threads.emplace_back([this] { Work(); });
-    const absl::Status status = Watch(total);
+    const absl::Status cancelled = Watch(total);
     stopped_ = true;
     for (std::thread& thread : threads) thread.join();
     at::set_num_threads(intra_op_threads);
-    return status;
+    // Shards before one that failed were all begun before it: after the join the first failure is the same in every
+    // run.
+    return cancelled.ok() ? status_ : cancelled;
   }
 
  private:
@@ -60,12 +63,16 @@ class ShardRun {
       if (i >= shards_.size()) return;
       const absl::Status status = converter_.Convert(folder_, shards_[i]);
       const std::lock_guard lock(mutex_);
-      status_.Update(status);
+      if (!status.ok() && i < first_failed_) {
+        first_failed_ = i;
+        status_ = status;
+      }
       ++done_;
       changed_.notify_one();
     }
   }
 
+  /// Until every shard is done or one failed. kCancelled if the job was.
   absl::Status Watch(int total) {
     std::unique_lock lock(mutex_);
     for (int reported = 0; status_.ok() && reported < total;) {
@@ -77,7 +84,7 @@ class ShardRun {
       if (has_news) ReportProgress(reported, total);
       lock.lock();
     }
-    return status_;
+    return absl::OkStatus();
   }
 
   void ReportProgress(int done, int total) const {
@@ -99,8 +106,9 @@ class ShardRun {
   std::atomic<bool> stopped_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;
-  int done_ = 0;         // guarded by mutex_
-  absl::Status status_;  // of the first shard that failed; guarded by mutex_
+  int done_ = 0;                    // guarded by mutex_
+  size_t first_failed_ = SIZE_MAX;  // guarded by mutex_
+  absl::Status status_;             // of shards_[first_failed_]; guarded by mutex_
 };
 
 absl::Status ConvertShards(const CheckpointFolder& source, const Conversion& conversion, const std::string& folder,
