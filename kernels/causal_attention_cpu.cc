@@ -7,23 +7,18 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/bf16_strip.h"
 #include "kernels/causal_attention.h"
 #include "kernels/fast_exp.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define PIVOT_AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
-#endif
 
 namespace pivot {
 namespace {
 
-constexpr int64_t kTileColumns = 64;
+constexpr int64_t kTileColumns = kStripColumns;
 constexpr int64_t kBlockRows = 32;  // queries of one task
 #if defined(__x86_64__)
 constexpr __mmask16 kAllLanes = 0xFFFF;
 #endif
-constexpr int64_t kStripRows = 4;  // of one step of the product: 16 accumulators
 
 int64_t RoundUp(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
@@ -70,29 +65,6 @@ struct Scratch {
 };
 
 #if defined(__x86_64__)
-/// c[4, 64] = a[4, 2 * pairs] * tile; strides in elements.
-PIVOT_AVX512_BF16 void MultiplyStrip(const uint16_t* a, int64_t a_stride, const uint16_t* tile, int64_t pairs, float* c,
-                                     int64_t c_stride) {
-  __m512 sum[kStripRows][4];
-  for (auto& row : sum) {
-    for (__m512& value : row) value = _mm512_setzero_ps();
-  }
-  for (int64_t pair = 0; pair < pairs; ++pair) {
-    __m512bh columns[4];
-    for (int64_t i = 0; i < 4; ++i)
-      columns[i] = reinterpret_cast<__m512bh>(_mm512_loadu_si512(tile + pair * kTileColumns * 2 + i * 32));
-    for (int64_t row = 0; row < kStripRows; ++row) {
-      int32_t both = 0;
-      std::memcpy(&both, a + row * a_stride + pair * 2, sizeof(both));
-      const auto broadcast = reinterpret_cast<__m512bh>(_mm512_set1_epi32(both));
-      for (int64_t i = 0; i < 4; ++i) sum[row][i] = _mm512_dpbf16_ps(sum[row][i], broadcast, columns[i]);
-    }
-  }
-  for (int64_t row = 0; row < kStripRows; ++row) {
-    for (int64_t i = 0; i < 4; ++i) _mm512_storeu_ps(c + row * c_stride + i * 16, sum[row][i]);
-  }
-}
-
 /// Row of scores to probabilities times their sum, which is returned; columns from `count` on become 0.
 PIVOT_AVX512_BF16 float SoftmaxRow(float* scores, int64_t count, int64_t padded, float scale, uint16_t* probability) {
   __m512 maxima = _mm512_set1_ps(scores[0]);
@@ -124,7 +96,6 @@ PIVOT_AVX512_BF16 void StoreRow(const float* row, float factor, int64_t count, u
   }
 }
 #else
-void MultiplyStrip(const uint16_t*, int64_t, const uint16_t*, int64_t, float*, int64_t) {}
 float SoftmaxRow(float*, int64_t, int64_t, float, uint16_t*) { return 1; }
 void StoreRow(const float*, float, int64_t, uint16_t*) {}
 #endif
@@ -145,8 +116,8 @@ void RunBlock(const CausalAttention& attention, int64_t batch, int64_t head, int
 
   for (int64_t column = 0; column < keys; column += kTileColumns) {
     for (int64_t row = 0; row < kBlockRows; row += kStripRows) {
-      MultiplyStrip(scratch.query.data() + row * dim, dim, packed_keys + column * dim, dim / 2,
-                    scratch.scores.data() + row * keys + column, keys);
+      MultiplyStrip({.data = scratch.query.data() + row * dim, .row_stride = dim, .pair_stride = 2},
+                    packed_keys + column * dim, dim / 2, scratch.scores.data() + row * keys + column, keys);
     }
   }
   for (int64_t i = 0; i < kBlockRows; ++i) {
@@ -158,8 +129,8 @@ void RunBlock(const CausalAttention& attention, int64_t batch, int64_t head, int
   for (int64_t column = 0; column < dim; column += kTileColumns) {
     const uint16_t* tile = packed_values + column * PaddedKeys(attention);
     for (int64_t row = 0; row < kBlockRows; row += kStripRows) {
-      MultiplyStrip(scratch.probability.data() + row * keys, keys, tile, keys / 2,
-                    scratch.output.data() + row * kTileColumns, kTileColumns);
+      MultiplyStrip({.data = scratch.probability.data() + row * keys, .row_stride = keys, .pair_stride = 2}, tile,
+                    keys / 2, scratch.output.data() + row * kTileColumns, kTileColumns);
     }
     for (int64_t i = 0; i < rows; ++i) {
       StoreRow(scratch.output.data() + i * kTileColumns, 1.0F / scratch.sums[static_cast<size_t>(i)],
@@ -170,14 +141,7 @@ void RunBlock(const CausalAttention& attention, int64_t batch, int64_t head, int
 
 }  // namespace
 
-bool HasCausalAttention() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
-#else
-  return false;
-#endif
-}
+bool HasCausalAttention() { return HasBf16Products(); }
 
 int64_t PackedAttentionSize(const CausalAttention& attention) {
   return attention.batch * attention.kv_heads * PackedHeadSize(attention);

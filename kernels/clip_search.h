@@ -8,6 +8,10 @@
 // from -2^(bits-1) to 2^(bits-1) - 1. The step with the least sum over the group of importance * |w - s q|^p wins, the
 // earlier one of equals. A group of zeros has the scale 1.
 //
+// The codes are lopsided: there is one more below 0 than above. With ScaleSigns::kEither the search begins at step -16,
+// where four and three bits reach every weight on their short side too, and then does the same with negative scales,
+// which turn the long side to the positive weights.
+//
 // Source: the range search of IST-DASLab/gptq (p = 2.4 there, without importance). Differs: the range is symmetric also
 // when a group has no negative weight, and the scale is rounded to its storage type before it is judged.
 
@@ -20,6 +24,14 @@ enum class ClipError {
   kPower24,         // p = 2.4
 };
 
+enum class ScaleSigns {
+  kPositive,
+  kEither,  // counts only with a search
+};
+
+/// Where the search begins with ScaleSigns::kEither.
+inline constexpr int kFirstSignedStep = -16;
+
 struct ClipSearchInput {
   int64_t rows = 0;
   int64_t columns = 0;  // a multiple of group_size
@@ -27,6 +39,7 @@ struct ClipSearchInput {
   int bits = 0;       // 2 to 8
   int num_steps = 1;  // 1 (no search) to 100
   ClipError error = ClipError::kWeightedSquare;
+  ScaleSigns signs = ScaleSigns::kPositive;
   const float* weight = nullptr;      // [rows, columns] f32, row-major, finite
   const float* importance = nullptr;  // [columns] f32, 0 or more
   float* scale = nullptr;             // [rows, columns / group_size] f32, row-major, out

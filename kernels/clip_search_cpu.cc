@@ -65,13 +65,18 @@ float BestScale(const Group& group, const ClipSearchInput& input) {
   float best_scale = RoundToBf16(base);
   float best_error = std::numeric_limits<float>::infinity();
   if (input.num_steps == 1) return best_scale;
-  for (int step = 0; step < input.num_steps; ++step) {
-    const float scale = RoundToBf16(base * (1.0F - static_cast<float>(step) / 100.0F));
-    const float error =
-        input.error == ClipError::kPower24 ? PowerError(group, scale) : WeightedSquareError(group, scale);
-    if (error < best_error) {
-      best_error = error;
-      best_scale = scale;
+  const int num_signs = input.signs == ScaleSigns::kEither ? 2 : 1;
+  const int first_step = input.signs == ScaleSigns::kEither ? kFirstSignedStep : 0;
+  for (int sign = 0; sign < num_signs; ++sign) {
+    const float signed_base = sign == 0 ? base : -base;
+    for (int step = first_step; step < input.num_steps; ++step) {
+      const float scale = RoundToBf16(signed_base * (1.0F - static_cast<float>(step) / 100.0F));
+      const float error =
+          input.error == ClipError::kPower24 ? PowerError(group, scale) : WeightedSquareError(group, scale);
+      if (error < best_error) {
+        best_error = error;
+        best_scale = scale;
+      }
     }
   }
   return best_scale;

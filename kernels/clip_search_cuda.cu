@@ -33,17 +33,21 @@ __global__ void __launch_bounds__(kGroupThreads) ClipSearchKernel(ClipSearchInpu
   const bool is_zero = base < FLT_MIN * 256.0F;
   float best_scale = is_zero ? 1.0F : RoundToBf16OnDevice(base);
   float best_error = INFINITY;
-  const int num_steps = input.num_steps == 1 ? 0 : input.num_steps;
-  for (int step = 0; step < num_steps; ++step) {
-    const float scale = RoundToBf16OnDevice(base * (1.0F - static_cast<float>(step) / 100.0F));
-    float partial = 0;
-    for (int64_t i = lane; i < input.group_size; i += kLanes) {
-      partial += ErrorOf<kError>(weight[i], importance[i], scale, lowest, highest);
-    }
-    const float error = SumInOrder(partial);
-    if (!is_zero && error < best_error) {
-      best_error = error;
-      best_scale = scale;
+  const int num_signs = input.num_steps == 1 ? 0 : input.signs == ScaleSigns::kEither ? 2 : 1;
+  const int first_step = input.signs == ScaleSigns::kEither ? kFirstSignedStep : 0;
+  for (int sign = 0; sign < num_signs; ++sign) {
+    const float signed_base = sign == 0 ? base : -base;
+    for (int step = first_step; step < input.num_steps; ++step) {
+      const float scale = RoundToBf16OnDevice(signed_base * (1.0F - static_cast<float>(step) / 100.0F));
+      float partial = 0;
+      for (int64_t i = lane; i < input.group_size; i += kLanes) {
+        partial += ErrorOf<kError>(weight[i], importance[i], scale, lowest, highest);
+      }
+      const float error = SumInOrder(partial);
+      if (!is_zero && error < best_error) {
+        best_error = error;
+        best_scale = scale;
+      }
     }
   }
   if (lane == 0 && group < num_groups) input.scale[group] = best_scale;

@@ -10,6 +10,7 @@
 #include "kernels/asymmetric_clip.h"
 #include "kernels/clip_search.h"
 #include "kernels/gptq_panel.h"
+#include "kernels/refine_panel.h"
 
 namespace pivot {
 
@@ -19,6 +20,8 @@ cudaError_t LaunchPackRows(const uint8_t* codes,  // [rows, columns] u8, row-maj
                            cudaStream_t stream);
 
 cudaError_t LaunchGptqPanel(const GptqPanel& panel, cudaStream_t stream);
+
+cudaError_t LaunchRefinePanel(const RefinePanel& panel, cudaStream_t stream);
 
 cudaError_t LaunchClipSearch(const ClipSearchInput& input, cudaStream_t stream);
 

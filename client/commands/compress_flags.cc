@@ -23,6 +23,9 @@ bool HasOwnBits(v1::Format format) {
   return format == v1::FORMAT_FP8 || format == v1::FORMAT_NVFP4 || format == v1::FORMAT_MXFP4;
 }
 
+// Of pivot.v1.CompressTask.group_size.
+constexpr int64_t kWholeRow = -1;
+
 absl::Status CheckBits(double bits) {
   if (bits >= kMinBits && bits <= kMaxBits && bits == std::floor(bits)) return absl::OkStatus();
   return UsageError(absl::StrCat("--bits is ", bits, "; allowed: a whole number from ", kMinBits, " to ", kMaxBits),
@@ -36,11 +39,17 @@ absl::Status FillQuantize(const CompressFlags& flags, v1::QuantizeOptions* quant
   PIVOT_ASSIGN_OR_RETURN(const v1::ClipSearch clip,
                          ParseChoice<v1::ClipSearch>("--clip", flags.clip,
                                                      {{"none", v1::CLIP_SEARCH_NONE},
+                                                      {"conditional", v1::CLIP_SEARCH_CONDITIONAL},
                                                       {"hessian-diagonal", v1::CLIP_SEARCH_HESSIAN_DIAGONAL},
                                                       {"power", v1::CLIP_SEARCH_POWER}}));
   PIVOT_ASSIGN_OR_RETURN(const v1::ActOrder act_order,
                          ParseChoice<v1::ActOrder>("--act-order", flags.act_order,
                                                    {{"none", v1::ACT_ORDER_NONE}, {"weight", v1::ACT_ORDER_WEIGHT}}));
+  PIVOT_ASSIGN_OR_RETURN(
+      const v1::ScaleSigns signs,
+      ParseChoice<v1::ScaleSigns>("--scale-signs", flags.scale_signs,
+                                  {{"positive", v1::SCALE_SIGNS_POSITIVE}, {"either", v1::SCALE_SIGNS_EITHER}}));
+  quantize->set_scale_signs(signs);
   quantize->set_method(method);
   quantize->set_clip_search(clip);
   quantize->set_act_order(act_order);
@@ -54,6 +63,14 @@ absl::Status FillQuantize(const CompressFlags& flags, v1::QuantizeOptions* quant
   if (flags.qep.has_value()) {
     PIVOT_RETURN_IF_ERROR(CheckRange("--qep", *flags.qep, 0, 1));
     quantize->set_qep_alpha(*flags.qep);
+  }
+  if (flags.regularization.has_value()) {
+    PIVOT_RETURN_IF_ERROR(CheckRange("--regularization", *flags.regularization, 0, 100));
+    quantize->set_regularization(*flags.regularization);
+  }
+  if (flags.refine_sweeps.has_value()) {
+    PIVOT_RETURN_IF_ERROR(CheckRange("--refine-sweeps", static_cast<double>(*flags.refine_sweeps), 0, 100));
+    quantize->set_refine_sweeps(static_cast<int32_t>(*flags.refine_sweeps));
   }
   return absl::OkStatus();
 }
@@ -95,7 +112,7 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
   app.add_option("--bits", flags->bits, "code width of the quantized layers, 2 to 8 (4)");
   app.add_option(
       "--group-size", flags->group_size,
-      "input columns that share a scale: auto, or a number that divides every layer's input (auto: the largest "
+      "input columns that share a scale: auto, row, or a number that divides every layer's input (auto: the largest "
       "of 128, 64, 32 that does)");
   app.add_flag("--asymmetric", flags->asymmetric, "a zero point beside each scale; with 4 or 8 bits");
   app.add_option("--format", flags->format,
@@ -103,9 +120,12 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
                  "gptq), gguf, fp8, nvfp4, mxfp4 or mixed_gptq, OneComp's (compressed-tensors)");
   app.add_option("--method", flags->method, "gptq or rtn (gptq)");
   app.add_option("--percdamp", flags->percdamp, "damping, a fraction above 0 up to 1 (0.01)");
-  app.add_option("--qep", flags->qep, "strength of error propagation, 0 to 1 (0.5)");
+  app.add_option("--qep", flags->qep, "share of the quantization error so far that a layer makes good, 0 to 1 (0.35)");
+  app.add_option("--regularization", flags->regularization, "how little to trust the calibration text, 0 to 100 (1)");
+  app.add_option("--refine-sweeps", flags->refine_sweeps, "sweeps that improve codes and scales behind GPTQ (4)");
   app.add_option("--clip", flags->clip,
-                 "how a group's range is chosen: none, hessian-diagonal or power (hessian-diagonal)");
+                 "how a group's range is chosen: none, conditional, hessian-diagonal or power (conditional)");
+  app.add_option("--scale-signs", flags->scale_signs, "of symmetric groups: positive or either (either)");
   app.add_option("--act-order", flags->act_order, "order of columns: none or weight (weight)");
   app.add_option("--calibration", flags->calibration, "a text file to gather statistics on (built-in text)");
   app.add_option("--samples", flags->samples,
@@ -137,7 +157,10 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
     task.set_bits(flags.bits.value_or(kDefaultBits));
   }
   task.set_format(format);
-  PIVOT_ASSIGN_OR_RETURN(const int64_t group_size, ParseAutoOr("--group-size", flags.group_size, kMaxCount));
+  int64_t group_size = kWholeRow;
+  if (flags.group_size != "row") {
+    PIVOT_ASSIGN_OR_RETURN(group_size, ParseAutoOr("--group-size", flags.group_size, kMaxCount));
+  }
   task.set_group_size(static_cast<int32_t>(group_size));
   task.set_asymmetric(flags.asymmetric);
   PIVOT_RETURN_IF_ERROR(FillQuantize(flags, task.mutable_quantize()));

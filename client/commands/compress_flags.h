@@ -26,7 +26,10 @@ struct CompressFlags {
   std::string method = "gptq";
   std::optional<double> percdamp;
   std::optional<double> qep;
-  std::string clip = "hessian-diagonal";
+  std::optional<double> regularization;
+  std::optional<int64_t> refine_sweeps;
+  std::string clip = "conditional";
+  std::string scale_signs = "either";
   std::string act_order = "weight";
   std::string calibration;
   std::string samples = "auto";

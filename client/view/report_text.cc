@@ -39,6 +39,12 @@ std::string SecondsAt(const json& object, const char* key) {
   return value.has_value() ? FormatSeconds(*value) : "";
 }
 
+/// Columns that share a scale; 0 in a report is a whole row.
+std::string GroupSizeAt(const json& object) {
+  const std::string size = CountAt(object, "group_size");
+  return size == "0" ? "row" : size;
+}
+
 std::string RenderFacts(const json& report) {
   Table table({{""}, {""}});
   const auto add = [&table](const char* name, const std::string& value) {
@@ -49,7 +55,7 @@ std::string RenderFacts(const json& report) {
   add("job", TextAt(report, "job"));
   add("source", TextAt(ObjectAt(report, "source"), "name"));
   add("bits", CountAt(plan, "bits"));
-  add("group size", CountAt(plan, "group_size"));
+  add("group size", GroupSizeAt(plan));
   add("calibration", TextAt(ObjectAt(report, "calibration"), "name"));
   add("calibration tokens", CountAt(ObjectAt(report, "calibration"), "tokens_used"));
   add("evaluation", TextAt(ObjectAt(report, "evaluation"), "name"));
@@ -127,7 +133,7 @@ std::string RenderLayers(const json& report, Detail detail) {
                {"damping", Align::kRight},
                {"dead columns", Align::kRight}});
   for (const auto& [error, layer] : layers) {
-    table.AddRow({TextAt(*layer, "name"), CountAt(*layer, "bits"), CountAt(*layer, "group_size"),
+    table.AddRow({TextAt(*layer, "name"), CountAt(*layer, "bits"), GroupSizeAt(*layer),
                   SmallAt(*layer, "relative_error"), DampingOf(*layer), CountAt(*layer, "dead_columns")});
   }
   return layers.empty() ? "" : table.Render();

@@ -54,10 +54,16 @@ class BlockPass {
   }
 
   static void Gather(std::optional<InputStatistics>& statistics, const at::Tensor& quantized,
-                     const at::Tensor& original) {
+                     const at::Tensor& original, const at::Tensor& residual_error) {
     if (!statistics.has_value()) return;
-    const at::Tensor flat_original = original.defined() ? original.flatten(0, 1) : original;
-    statistics->Add(quantized.flatten(0, 1), flat_original);
+    const auto flat = [](const at::Tensor& x) { return x.defined() ? x.flatten(0, 1) : x; };
+    statistics->Add(quantized.flatten(0, 1), flat(original), flat(residual_error));
+  }
+
+  /// What the residual streams differ by; undefined without both or without somebody who wants it.
+  at::Tensor ResidualError(const std::optional<InputStatistics>& statistics, int64_t first, int64_t count) const {
+    if (!statistics.has_value() || !has_original()) return {};
+    return streams_.original.narrow(0, first, count) - streams_.quantized.narrow(0, first, count);
   }
 
   absl::Status Solve(BlockInput input, const std::optional<InputStatistics>& statistics, const GroupSolver* solver,
@@ -80,7 +86,7 @@ class BlockPass {
       const at::Tensor q = AttentionInput(quantized, streams_.quantized.narrow(0, first, count));
       const at::Tensor f =
           has_original() ? AttentionInput(original, streams_.original.narrow(0, first, count)) : at::Tensor();
-      Gather(statistics, q, f);
+      Gather(statistics, q, f, {});
     }));
     return Solve(BlockInput::kAttention, statistics, solver, quantized);
   }
@@ -101,7 +107,7 @@ class BlockPass {
                    nullptr);
         original_heads_.narrow(0, first, count).copy_(f);
       }
-      Gather(statistics, q, f);
+      Gather(statistics, q, f, ResidualError(statistics, first, count));
     }));
     return Solve(BlockInput::kAttentionOutput, statistics, solver, quantized);
   }
@@ -117,7 +123,8 @@ class BlockPass {
         f = streams_.original.narrow(0, first, count);
         f.add_(ApplyLinear(original_heads_.narrow(0, first, count), original.linear(LinearRole::kAttentionOutput)));
       }
-      if (statistics.has_value()) Gather(statistics, MlpInput(quantized, q), f.defined() ? MlpInput(original, f) : f);
+      if (statistics.has_value())
+        Gather(statistics, MlpInput(quantized, q), f.defined() ? MlpInput(original, f) : f, {});
     }));
     quantized_heads_.reset();
     original_heads_.reset();
@@ -133,12 +140,13 @@ class BlockPass {
       const at::Tensor q = MlpHidden(quantized, MlpInput(quantized, x.narrow(0, first, count)));
       quantized_hidden_.narrow(0, first, count).copy_(q);
       at::Tensor f;
+      const at::Tensor residual_error = ResidualError(statistics, first, count);
       if (has_original()) {
         at::Tensor stream = streams_.original.narrow(0, first, count);
         f = MlpHidden(original, MlpInput(original, stream));
         stream.add_(ApplyLinear(f, original.linear(LinearRole::kDown)));
       }
-      Gather(statistics, q, f);
+      Gather(statistics, q, f, residual_error);
     }));
     return Solve(BlockInput::kMlpHidden, statistics, solver, quantized);
   }

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/forward/block.h"
+#include "engine/ops/activation_calls.h"
 #include "engine/ops/call_torch.h"
-#include "engine/ops/kernel_calls.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {

@@ -3,7 +3,7 @@
 
 #include <ATen/ATen.h>
 
-#include "engine/ops/kernel_calls.h"
+#include "engine/ops/activation_calls.h"
 
 namespace pivot {
 namespace {

@@ -48,6 +48,10 @@ int GptqPanelOnDevice(const GptqPanel& panel, void* stream) {
   return LaunchGptqPanel(panel, static_cast<cudaStream_t>(stream));
 }
 
+int RefinePanelOnDevice(const RefinePanel& panel, void* stream) {
+  return LaunchRefinePanel(panel, static_cast<cudaStream_t>(stream));
+}
+
 int ClipSearchOnDevice(const ClipSearchInput& input, void* stream) {
   return LaunchClipSearch(input, static_cast<cudaStream_t>(stream));
 }
@@ -69,6 +73,7 @@ extern "C" __attribute__((visibility("default"))) const pivot::CudaOps* pivot_cu
                                        .device_name = pivot::DeviceName,
                                        .pack_rows = pivot::PackRowsOnDevice,
                                        .gptq_panel = pivot::GptqPanelOnDevice,
+                                       .refine_panel = pivot::RefinePanelOnDevice,
                                        .clip_search = pivot::ClipSearchOnDevice,
                                        .asymmetric_clip = pivot::AsymmetricClipOnDevice};
   return &kOps;

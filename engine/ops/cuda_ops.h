@@ -11,10 +11,11 @@
 #include "kernels/asymmetric_clip.h"
 #include "kernels/clip_search.h"
 #include "kernels/gptq_panel.h"
+#include "kernels/refine_panel.h"
 
 namespace pivot {
 
-inline constexpr int kCudaOpsVersion = 3;
+inline constexpr int kCudaOpsVersion = 4;
 
 struct CudaOps {
   int version;
@@ -29,6 +30,7 @@ struct CudaOps {
   const char* (*device_name)(int device);
   int (*pack_rows)(const uint8_t* codes, int64_t rows, int64_t columns, int bits, uint32_t* words, void* stream);
   int (*gptq_panel)(const GptqPanel& panel, void* stream);
+  int (*refine_panel)(const RefinePanel& panel, void* stream);
   int (*clip_search)(const ClipSearchInput& input, void* stream);
   int (*asymmetric_clip)(const AsymmetricClipInput& input, void* stream);
 };

@@ -3,17 +3,15 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <cmath>
 
 #include "absl/strings/str_cat.h"
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/device.h"
 #include "kernels/asymmetric_clip.h"
-#include "kernels/causal_attention.h"
 #include "kernels/gptq_panel.h"
 #include "kernels/pack.h"
-#include "kernels/score_rows.h"
+#include "kernels/refine_panel.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -24,6 +22,7 @@ namespace {
 constexpr int64_t kRowGrain = 16;
 // 80 steps of one per cent, as GPTQ's published search has them.
 constexpr int kClipSteps = 80;
+constexpr int kBf16Digits = 8;
 // 2^-24, the step of fp16 below its normal range.
 constexpr double kSmallestHalf = 5.9604644775390625e-08;
 
@@ -42,17 +41,19 @@ std::string Describe(absl::string_view what, const at::Tensor& tensor, int bits)
 }
 
 absl::StatusOr<QuantizationGrid> SearchSymmetric(const at::Tensor& weight, const at::Tensor& importance,
-                                                 const WeightScheme& scheme, ClipSearch search) {
+                                                 const WeightScheme& scheme, const GridSearch& search) {
   at::Tensor scale = at::empty({weight.size(0), weight.size(1) / scheme.group_size}, weight.options());
-  const ClipSearchInput input{.rows = weight.size(0),
-                              .columns = weight.size(1),
-                              .group_size = scheme.group_size,
-                              .bits = scheme.bits,
-                              .num_steps = search == ClipSearch::kNone ? 1 : kClipSteps,
-                              .error = search == ClipSearch::kPower ? ClipError::kPower24 : ClipError::kWeightedSquare,
-                              .weight = weight.const_data_ptr<float>(),
-                              .importance = importance.const_data_ptr<float>(),
-                              .scale = scale.data_ptr<float>()};
+  const ClipSearchInput input{
+      .rows = weight.size(0),
+      .columns = weight.size(1),
+      .group_size = scheme.group_size,
+      .bits = scheme.bits,
+      .num_steps = search.clip == ClipSearch::kNone ? 1 : kClipSteps,
+      .error = search.clip == ClipSearch::kPower ? ClipError::kPower24 : ClipError::kWeightedSquare,
+      .signs = search.signs,
+      .weight = weight.const_data_ptr<float>(),
+      .importance = importance.const_data_ptr<float>(),
+      .scale = scale.data_ptr<float>()};
   if (weight.is_cuda()) {
     const int error = LoadedCudaOps()->clip_search(input, StreamOf(weight));
     if (error != 0) return StatusFromCuda(error, Describe("clip search", weight, scheme.bits));
@@ -152,88 +153,57 @@ absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Te
   });
 }
 
+at::Tensor StorableScales(const at::Tensor& scale, int significant_bits) {
+  const auto [fraction, exponent] = at::frexp(scale);
+  const double steps = 1 << significant_bits;
+  const at::Tensor rounded = at::ldexp((fraction * steps).round() / steps, exponent);
+  const at::Tensor stored = rounded.to(at::kHalf).to(at::kFloat);
+  const at::Tensor smallest = at::full_like(stored, kSmallestHalf);
+  return at::where(stored.abs() < kSmallestHalf, at::copysign(smallest, scale), stored);
+}
+
+absl::StatusOr<at::Tensor> RefinePanelCodes(const at::Tensor& hessian, const at::Tensor& scale, int bits,
+                                            at::Tensor& gradient, at::Tensor& codes) {
+  return CallTorch("refining a panel", [&]() -> absl::StatusOr<at::Tensor> {
+    if (hessian.stride(1) != 1 || !gradient.is_contiguous() || !codes.is_contiguous())
+      return absl::InvalidArgumentError("rows of a panel are not contiguous");
+    const at::Tensor scales = scale.contiguous();
+    at::Tensor change = at::empty(gradient.sizes(), gradient.options());
+    const RefinePanel panel{.rows = gradient.size(0),
+                            .columns = gradient.size(1),
+                            .bits = bits,
+                            .hessian = hessian.const_data_ptr<float>(),
+                            .hessian_stride = hessian.stride(0),
+                            .gradient = gradient.data_ptr<float>(),
+                            .scale = scales.const_data_ptr<float>(),
+                            .code = codes.data_ptr<int8_t>(),
+                            .change = change.data_ptr<float>()};
+    if (gradient.is_cuda()) {
+      const int error = LoadedCudaOps()->refine_panel(panel, StreamOf(gradient));
+      if (error != 0) return StatusFromCuda(error, Describe("refining a panel", gradient, bits));
+      return change;
+    }
+    at::parallel_for(0, panel.rows, kRowGrain,
+                     [&](int64_t first, int64_t last) { RunRefinePanel(panel, first, last); });
+    return change;
+  });
+}
+
 absl::StatusOr<QuantizationGrid> SearchGrid(const at::Tensor& weight, const at::Tensor& importance,
-                                            const WeightScheme& scheme, ClipSearch search) {
+                                            const WeightScheme& scheme, const GridSearch& search) {
   return CallTorch("the search of scales", [&]() -> absl::StatusOr<QuantizationGrid> {
     const at::Tensor in = weight.contiguous();
     const at::Tensor weights_of_columns = importance.contiguous();
     PIVOT_ASSIGN_OR_RETURN(QuantizationGrid grid, scheme.is_symmetric()
                                                       ? SearchSymmetric(in, weights_of_columns, scheme, search)
-                                                      : SearchAsymmetric(in, weights_of_columns, scheme, search));
-    grid.scale = grid.scale.to(at::kHalf).to(at::kFloat).clamp_min_(kSmallestHalf);
+                                                      : SearchAsymmetric(in, weights_of_columns, scheme, search.clip));
+    grid.scale = StorableScales(grid.scale, kBf16Digits);
     if (!at::isfinite(grid.scale).all().item<bool>()) {
       return WithReason(absl::FailedPreconditionError("a scale is beyond the range of fp16; the weights are damaged"),
                         "NUMERICAL_FAILURE");
     }
     return grid;
   });
-}
-
-bool PrefersOwnAttention(const at::Tensor& query) {
-#ifdef __x86_64__
-  const bool has_amx = __builtin_cpu_supports("amx-bf16") != 0;
-#else
-  const bool has_amx = false;
-#endif
-  return query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() && !has_amx &&
-         query.size(3) % 2 == 0;
-}
-
-at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
-  const auto with_contiguous_rows = [](const at::Tensor& x) { return x.stride(3) == 1 ? x : x.contiguous(); };
-  const at::Tensor q = with_contiguous_rows(query);
-  const at::Tensor k = with_contiguous_rows(key);
-  const at::Tensor v = with_contiguous_rows(value);
-  const auto strides = [](const at::Tensor& x) {
-    return CausalAttention::Strides{.batch = x.stride(0), .head = x.stride(1), .token = x.stride(2)};
-  };
-  const auto data = [](const at::Tensor& x) { return static_cast<const uint16_t*>(x.const_data_ptr()); };
-  at::Tensor output = at::empty({q.size(0), q.size(2), q.size(1) * q.size(3)}, q.options());
-  CausalAttention attention{.batch = q.size(0),
-                            .heads = q.size(1),
-                            .kv_heads = k.size(1),
-                            .length = q.size(2),
-                            .head_dim = q.size(3),
-                            .scale = 1.0F / std::sqrt(static_cast<float>(q.size(3))),
-                            .query = data(q),
-                            .key = data(k),
-                            .value = data(v),
-                            .query_strides = strides(q),
-                            .key_strides = strides(k),
-                            .value_strides = strides(v),
-                            .output = static_cast<uint16_t*>(output.data_ptr())};
-  const at::Tensor packed = at::empty({PackedAttentionSize(attention)}, q.options());
-  attention.packed = static_cast<uint16_t*>(packed.data_ptr());
-  at::parallel_for(0, attention.batch * attention.kv_heads, 1,
-                   [&](int64_t first, int64_t last) { PackAttention(attention, first, last); });
-  at::parallel_for(0, NumAttentionTasks(attention), 1,
-                   [&](int64_t first, int64_t last) { RunCausalAttention(attention, first, last); });
-  return output;
-}
-
-RowScores ScoreRows(const at::Tensor& model, const at::Tensor& reference, const at::Tensor& targets) {
-  const at::Tensor model_rows = model.contiguous();
-  const at::Tensor reference_rows = reference.defined() ? reference.contiguous() : reference;
-  const at::Tensor target_rows = targets.contiguous();
-  const auto floats = model.options().dtype(at::kFloat);
-  RowScores scores{.model_nll = at::empty({model.size(0)}, floats)};
-  ScoreInput input{.rows = model.size(0),
-                   .columns = model.size(1),
-                   .is_bf16 = model.scalar_type() == at::kBFloat16,
-                   .model = model_rows.const_data_ptr(),
-                   .target = target_rows.const_data_ptr<int64_t>(),
-                   .model_nll = scores.model_nll.data_ptr<float>()};
-  if (reference.defined()) {
-    scores.reference_nll = at::empty({model.size(0)}, floats);
-    scores.kl = at::empty({model.size(0)}, floats);
-    scores.has_same_top = at::empty({model.size(0)}, floats.dtype(at::kByte));
-    input.reference = reference_rows.const_data_ptr();
-    input.reference_nll = scores.reference_nll.data_ptr<float>();
-    input.kl = scores.kl.data_ptr<float>();
-    input.has_same_top = scores.has_same_top.data_ptr<uint8_t>();
-  }
-  at::parallel_for(0, input.rows, kRowGrain, [&](int64_t first, int64_t last) { RunScoreRows(input, first, last); });
-  return scores;
 }
 
 }  // namespace pivot

@@ -2,7 +2,7 @@
 #ifndef PIVOT_ENGINE_OPS_KERNEL_CALLS_H_
 #define PIVOT_ENGINE_OPS_KERNEL_CALLS_H_
 
-// Tensors in, kernels run where the tensors are, tensors out.
+// Kernels over weights: tensors in, kernels run where the tensors are, tensors out.
 
 #include <ATen/core/Tensor.h>
 
@@ -41,30 +41,26 @@ struct QuantizationGrid {
 /// The factor of codes: scale, or scale / global_scale. May throw what ATen throws.
 at::Tensor EffectiveScale(const QuantizationGrid& grid);
 
+struct GridSearch {
+  ClipSearch clip = ClipSearch::kConditional;
+  ScaleSigns signs = ScaleSigns::kPositive;  // of symmetric schemes
+};
+
 /// The grid of integer codes of a weight [rows, columns] f32 with importance [columns] f32: kernels/clip_search.h, for
 /// asymmetric schemes kernels/asymmetric_clip.h, which knows squared errors only. Scales below fp16's normal range are
 /// rounded to its step, so that files with either type of scale hold the same weights.
 absl::StatusOr<QuantizationGrid> SearchGrid(const at::Tensor& weight, const at::Tensor& importance,
-                                            const WeightScheme& scheme, ClipSearch search);
+                                            const WeightScheme& scheme, const GridSearch& search);
 
-/// Whether CausalAttention is there and is faster than ATen's: a CPU with AVX512_BF16, whose products ATen's attention
-/// makes in fp32, and without AMX, which it uses.
-bool PrefersOwnAttention(const at::Tensor& query);
+/// Scales rounded to what files hold: bf16 values that are exact in fp16 as well, never 0, with `significant_bits` (1
+/// to 8). [rows, groups] f32. May throw what ATen throws.
+at::Tensor StorableScales(const at::Tensor& scale, int significant_bits);
 
-/// softmax(q kᵀ / sqrt(head_dim)) v, causal (kernels/causal_attention.h). query [batch, heads, length, head_dim] bf16
-/// on the CPU; key and value [batch, kv_heads, length, head_dim]; result [batch, length, heads * head_dim] bf16. May
-/// throw what ATen throws.
-at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value);
-
-/// For each row of logits [rows, vocab] fp32 or bf16 on the CPU (kernels/score_rows.h), [rows] each.
-struct RowScores {
-  at::Tensor model_nll;      // f32
-  at::Tensor reference_nll;  // f32; undefined, like those below, without reference logits
-  at::Tensor kl;             // f32
-  at::Tensor has_same_top;   // u8
-};
-/// `reference` may be undefined; targets [rows] i64. May throw what ATen throws.
-RowScores ScoreRows(const at::Tensor& model, const at::Tensor& reference, const at::Tensor& targets);
+/// One sweep of coordinate descent over a panel (kernels/refine_panel.h). gradient [rows, columns] f32, contiguous, and
+/// codes i8 are changed in place; hessian [columns, columns] f32 with contiguous rows; scale [rows] f32. Returns what
+/// the sweep added to the weight, [rows, columns] f32.
+absl::StatusOr<at::Tensor> RefinePanelCodes(const at::Tensor& hessian, const at::Tensor& scale, int bits,
+                                            at::Tensor& gradient, at::Tensor& codes);
 
 }  // namespace pivot
 

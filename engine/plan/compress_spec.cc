@@ -13,6 +13,7 @@
 #include "engine/model/json.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/gguf_plan.h"
+#include "engine/plan/spec_fields.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -21,11 +22,11 @@ namespace {
 
 using nlohmann::json;
 
-// Positions are those of the enums.
-constexpr std::array<absl::string_view, 2> kMethodNames = {"gptq", "rtn"};
-constexpr std::array<absl::string_view, 3> kClipSearchNames = {"none", "hessian_diagonal", "power"};
-constexpr std::array<absl::string_view, 2> kActOrderNames = {"none", "weight"};
+// Positions are those of the enum.
 constexpr std::array<absl::string_view, 3> kComputeDtypeNames = {"auto", "float32", "bfloat16"};
+
+// As GPTQ's files have it.
+constexpr int64_t kWholeRow = -1;
 
 struct CalibrationDefaults {
   int64_t num_samples;
@@ -37,46 +38,10 @@ constexpr int64_t kMaxTokens = 10'000'000'000;
 constexpr CalibrationDefaults kGpuDefaults = {512, 2048, 0};
 constexpr CalibrationDefaults kCpuDefaults = {64, 512, 32768};
 
-absl::Status InvalidSpec(absl::string_view field, absl::string_view problem) {
-  return WithReason(absl::InvalidArgumentError(absl::StrCat(field, " ", problem)), "INVALID_SPEC",
-                    absl::StrCat("job.spec.compress.", field));
-}
-
-/// The enum value whose name is given; "unspecified" and absence mean the fallback.
-template <typename Enum, size_t N>
-absl::StatusOr<Enum> ParseName(const std::optional<std::string>& name, const std::array<absl::string_view, N>& names,
-                               Enum fallback, absl::string_view field) {
-  if (!name.has_value() || *name == "unspecified") return fallback;
-  const auto found = std::find(names.begin(), names.end(), *name);
-  if (found == names.end()) {
-    return InvalidSpec(field, absl::StrCat("is \"", *name, "\"; allowed: ", absl::StrJoin(names, ", ")));
-  }
-  return static_cast<Enum>(found - names.begin());
-}
-
 const json& ObjectOrEmpty(const json& task, const char* name) {
   static const json& empty = *new json(json::object());
   const auto found = task.find(name);
   return found == task.end() || found->is_null() ? empty : *found;
-}
-
-absl::StatusOr<QuantizeOptions> ParseQuantize(const json& object) {
-  JsonFields fields(object, "quantize");
-  QuantizeOptions options;
-  PIVOT_ASSIGN_OR_RETURN(options.method,
-                         ParseName(fields.OptionalText("method"), kMethodNames, options.method, "quantize.method"));
-  PIVOT_ASSIGN_OR_RETURN(options.clip_search, ParseName(fields.OptionalText("clip_search"), kClipSearchNames,
-                                                        options.clip_search, "quantize.clip_search"));
-  PIVOT_ASSIGN_OR_RETURN(options.act_order, ParseName(fields.OptionalText("act_order"), kActOrderNames,
-                                                      options.act_order, "quantize.act_order"));
-  options.percdamp = fields.OptionalNumber("percdamp").value_or(options.percdamp);
-  options.qep_alpha = fields.OptionalNumber("qep_alpha").value_or(options.qep_alpha);
-  PIVOT_RETURN_IF_ERROR(fields.status());
-  if (!(options.percdamp > 0 && options.percdamp <= 1))
-    return InvalidSpec("quantize.percdamp", "must be above 0 and at most 1");
-  if (!(options.qep_alpha >= 0 && options.qep_alpha <= 1))
-    return InvalidSpec("quantize.qep_alpha", "must be from 0 to 1");
-  return options;
 }
 
 absl::StatusOr<CalibrationSpec> ParseCalibration(const json& object, const ModelConfig& config,
@@ -155,8 +120,9 @@ absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& 
     return InvalidSpec("bits", absl::StrCat("is ", bits, "; a uniform model takes a whole number from 2 to 8"));
   }
   WeightScheme scheme{.bits = static_cast<int>(bits),
-                      .group_size = group_size,
+                      .group_size = group_size == kWholeRow ? 0 : group_size,
                       .symmetry = asymmetric ? Symmetry::kAsymmetric : Symmetry::kSymmetric};
+  if (group_size == kWholeRow) return scheme;
   std::vector<int64_t> in_features;
   for (const LinearEntry& linear : config.architecture->linears)
     in_features.push_back(ShapeOf(config, linear.role).in_features);
@@ -203,9 +169,6 @@ absl::StatusOr<std::vector<CodeLayout>> ParseLayouts(JsonFields& fields, const M
 
 }  // namespace
 
-absl::string_view MethodName(Method method) { return kMethodNames[static_cast<size_t>(method)]; }
-absl::string_view ClipSearchName(ClipSearch search) { return kClipSearchNames[static_cast<size_t>(search)]; }
-absl::string_view ActOrderName(ActOrder order) { return kActOrderNames[static_cast<size_t>(order)]; }
 absl::string_view ComputeDtypeName(ComputeDtype dtype) { return kComputeDtypeNames[static_cast<size_t>(dtype)]; }
 
 absl::StatusOr<ComputeDtype> ParseComputeDtype(absl::string_view name) {
@@ -231,11 +194,11 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   PIVOT_ASSIGN_OR_RETURN(const std::vector<CodeLayout> layouts, ParseLayouts(fields, folder.config(), spec.scheme));
   spec.layout = layouts.front();
   spec.further_layouts.assign(layouts.begin() + 1, layouts.end());
-  PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantize(ObjectOrEmpty(task, "quantize")));
+  PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantizeOptions(ObjectOrEmpty(task, "quantize")));
   spec.quantize.short_scales = spec.layout == CodeLayout::kGguf && BlocksFor(spec.scheme) == GgmlType::kQ4_1;
   const bool knows_power = spec.scheme.is_integer() && spec.scheme.is_symmetric();
   if (!knows_power && spec.quantize.clip_search == ClipSearch::kPower) {
-    return InvalidSpec("quantize.clip_search", "\"power\" is for symmetric integers; use hessian_diagonal or none");
+    return InvalidSpec("quantize.clip_search", "\"power\" is for symmetric integers; use conditional or none");
   }
   PIVOT_ASSIGN_OR_RETURN(spec.calibration,
                          ParseCalibration(ObjectOrEmpty(task, "calibration"), folder.config(), defaults));
@@ -256,8 +219,13 @@ std::string CanonicalSpec(const CompressSpec& spec) {
                                    {"group_size", spec.scheme.group_size},
                                    {"method", std::string(MethodName(spec.quantize.method))},
                                    {"percdamp", spec.quantize.percdamp},
+                                   {"regularization", spec.quantize.regularization},
                                    {"qep_alpha", spec.quantize.qep_alpha},
+                                   {"qep_residual", spec.quantize.qep_residual},
+                                   {"qep_percdamp", spec.quantize.qep_percdamp},
                                    {"clip_search", std::string(ClipSearchName(spec.quantize.clip_search))},
+                                   {"scale_signs", std::string(ScaleSignsName(spec.quantize.scale_signs))},
+                                   {"refine_sweeps", spec.quantize.refine_sweeps},
                                    {"act_order", std::string(ActOrderName(spec.quantize.act_order))},
                                    {"num_samples", spec.calibration.num_samples},
                                    {"sequence_length", spec.calibration.sequence_length},

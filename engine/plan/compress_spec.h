@@ -14,29 +14,14 @@
 
 #include "engine/format/linear_storage.h"
 #include "engine/model/model_folder.h"
+#include "engine/plan/quantize_options.h"
 
 namespace pivot {
 
-enum class Method { kGptq, kRtn };
-enum class ClipSearch { kNone, kHessianDiagonal, kPower };
-enum class ActOrder { kNone, kWeight };
 enum class ComputeDtype { kAutomatic, kFloat32, kBfloat16 };
 enum class DeviceKind { kCpu, kCuda };
 
-absl::string_view MethodName(Method method);
-absl::string_view ClipSearchName(ClipSearch search);
-absl::string_view ActOrderName(ActOrder order);
 absl::string_view ComputeDtypeName(ComputeDtype dtype);
-
-struct QuantizeOptions {
-  Method method = Method::kGptq;
-  double percdamp = 0.01;  // fraction of the Hessian's mean diagonal
-  double qep_alpha = 0.5;  // 0: no error propagation
-  ClipSearch clip_search = ClipSearch::kHessianDiagonal;
-  ActOrder act_order = ActOrder::kWeight;
-  /// Scales of 7 significant bits instead of 8, so that the products with zero points that GGUF's Q4_1 holds are exact.
-  bool short_scales = false;
-};
 
 struct CalibrationSpec {
   std::string text_path;  // empty: the built-in text

@@ -47,7 +47,7 @@ double BlockForwardFlops(const ModelConfig& config, int64_t num_tokens, int64_t 
 CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t evaluation_tokens) {
   const auto blocks = static_cast<double>(config.num_blocks);
   const bool calibrates = spec.quantize.method == Method::kGptq;
-  const bool propagates = calibrates && spec.quantize.qep_alpha > 0;
+  const bool propagates = spec.quantize.propagates();
   const auto tokens = static_cast<double>(spec.calibration.num_tokens());
   CompressWork work;
   if (calibrates) {
@@ -56,13 +56,20 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
         streams * blocks * BlockForwardFlops(config, spec.calibration.num_tokens(), spec.calibration.sequence_length);
     for (const LinearGroup& group : config.architecture->groups) {
       const auto in = static_cast<double>(GroupInFeatures(config, group));
-      const double products = propagates ? 2 : 1;
+      // H; with both streams C and D too, and R where the output is added to the residual stream.
+      const double products = propagates ? 3 : 1;
       work.statistics += products * blocks * 2.0 * tokens * in * in;
+      const bool joins_stream = group.input == BlockInput::kAttentionOutput || group.input == BlockInput::kMlpHidden;
+      if (propagates && joins_stream)
+        work.statistics += blocks * 2.0 * tokens * in * static_cast<double>(config.hidden_size);
       double out = 0;
       for (const LinearRole role : group.members) out += static_cast<double>(ShapeOf(config, role).out_features);
       // Cholesky, inverse and Cholesky (4/3 n^3 together), error feedback (n^2 per row), correction (two products and
       // two solves).
       work.solve += blocks * (4.0 / 3.0 * in * in * in + out * in * in);
+      // A sweep is one product over the whole Hessian, and one over the groups' own blocks.
+      if (spec.scheme.is_integer())
+        work.solve += blocks * 2.0 * static_cast<double>(spec.quantize.refine_sweeps) * out * in * in;
       if (propagates) work.solve += blocks * (in * in * in / 3.0 + 4.0 * out * in * in);
     }
   }
@@ -76,7 +83,7 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
 CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device) {
   const int64_t element = spec.dtype == ComputeDtype::kBfloat16 || device == DeviceKind::kCuda ? 2 : 4;
   const bool calibrates = spec.quantize.method == Method::kGptq;
-  const int64_t streams = spec.quantize.qep_alpha > 0 ? 2 : 1;
+  const int64_t streams = spec.quantize.propagates() ? 2 : 1;
   int64_t widest_input = 0;
   for (const LinearGroup& group : config.architecture->groups)
     widest_input = std::max(widest_input, GroupInFeatures(config, group));
@@ -87,8 +94,8 @@ CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, Dev
     const int64_t attention_width = config.num_heads * config.head_dim;
     // The residual streams, the heads' outputs of both, and the quantized stream's hidden state.
     work_bytes += tokens * element * (streams * (config.hidden_size + attention_width) + config.intermediate_size);
-    // H and C in fp32, their fp64 copies and factors.
-    work_bytes += widest_input * widest_input * (2 * 4 + 4 * 8);
+    // H, C and D in fp32, their fp64 copies and factors.
+    work_bytes += widest_input * widest_input * (3 * 4 + 4 * 8);
   }
   // One block of weights as read, as computed with, and corrected in fp32.
   work_bytes += static_cast<int64_t>(BlockParameters(config)) * (2 * element + 3 * kFloatBytes);

@@ -54,6 +54,18 @@ at::Tensor Shifted(const at::Tensor& weight, const QuantizationGrid& grid) {
 
 }  // namespace
 
+at::Tensor RegularizeHessian(const at::Tensor& hessian, double strength) {
+  at::Tensor result = hessian.clone();
+  const at::Tensor diagonal = hessian.diagonal();
+  result.diagonal().add_((diagonal * diagonal.mean()).sqrt_().mul_(strength));
+  return result;
+}
+
+at::Tensor ConditionalImportance(const HessianFactor& factor) {
+  const at::Tensor visited = factor.upper.square().sum(0).reciprocal();  // inv(H) = UᵀU
+  return at::empty_like(visited).index_copy_(0, factor.order, visited);
+}
+
 absl::StatusOr<HessianFactor> FactorizeHessian(const at::Tensor& hessian, double percdamp, ActOrder act_order) {
   return CallTorch("factorizing a Hessian", [&]() -> absl::StatusOr<HessianFactor> {
     if (hessian.dim() != 2 || hessian.size(0) != hessian.size(1))

@@ -23,6 +23,19 @@ struct HessianFactor {
   int64_t dead_columns = 0;
 };
 
+/// H with a prior of its own diagonal's shape, which keeps codes from fitting the calibration text too closely.
+///
+/// Equation: H + strength * diag(sqrt(H[i,i] * mean(diag H))).
+/// Source:   JointQ of OneComp (its diagonal regularization with exponent 1/2). Differs: meant for GPTQ and the search
+///           of scales as well; docs/quality.md has what it does to text that nobody calibrated on.
+/// Shapes:   hessian [in, in]; the result is a copy. A dead column stays 0. May throw what ATen throws.
+at::Tensor RegularizeHessian(const at::Tensor& hessian, double strength);
+
+/// What a rounding error in each column costs when GPTQ's later columns make up for it as well as they can:
+/// 1 / inv(H + damp I)[i,i], [in] fp32 (optimal brain quantization, arXiv:2208.11580, equation 2). May throw what ATen
+/// throws.
+at::Tensor ConditionalImportance(const HessianFactor& factor);
+
 /// Factorizes the inverse of a damped Hessian.
 ///
 /// Equation: damp = percdamp * mean(diag H); U = upper Cholesky factor of inv(H + damp I).

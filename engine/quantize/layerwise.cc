@@ -28,15 +28,17 @@ constexpr int64_t kGpuTileTokens = 32768;
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 json LinearJson(const std::string& name, const WeightScheme& scheme, const LinearReport& report) {
-  return {{"name", name},
-          {"type", std::string(CodeTypeName(scheme.type))},
-          {"bits", scheme.bits},
-          {"group_size", scheme.group_size},
-          {"loss", report.loss},
-          {"relative_error", report.energy > 0 ? report.loss / report.energy : 0.0},
-          {"correction", report.correction},
-          {"percdamp", report.percdamp},
-          {"dead_columns", report.dead_columns}};
+  json entry{{"name", name},
+             {"type", std::string(CodeTypeName(scheme.type))},
+             {"bits", scheme.bits},
+             {"group_size", scheme.group_size},
+             {"loss", report.loss},
+             {"relative_error", report.energy > 0 ? report.loss / report.energy : 0.0},
+             {"correction", report.correction},
+             {"percdamp", report.percdamp},
+             {"dead_columns", report.dead_columns}};
+  if (report.output_error.has_value()) entry["output_error"] = *report.output_error;
+  return entry;
 }
 
 /// The same status, its message headed by the layer it is about.
@@ -93,7 +95,7 @@ class LayerwiseStage {
     return CallTorchStatus("embedding the calibration windows", [&] {
       rotary_ = MakeRotaryTable(config_, length, input_.source->dtype(), input_.source->device());
       streams_.quantized = at::embedding(embedding, input_.windows.to(input_.source->device()));
-      if (input_.spec->quantize.qep_alpha > 0) streams_.original = streams_.quantized.clone();
+      if (input_.spec->quantize.propagates()) streams_.original = streams_.quantized.clone();
       return absl::OkStatus();
     });
   }

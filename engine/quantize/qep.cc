@@ -17,24 +17,26 @@ double Norm(const at::Tensor& matrix) { return at::linalg_vector_norm(matrix).it
 }  // namespace
 
 absl::StatusOr<CorrectedWeight> PropagateError(const at::Tensor& weight, const at::Tensor& hessian,
-                                               const at::Tensor& cross, double alpha, double percdamp) {
+                                               const at::Tensor& cross, const at::Tensor& residual,
+                                               const Propagation& propagation) {
   return CallTorch("error propagation", [&]() -> absl::StatusOr<CorrectedWeight> {
-    const at::Tensor exact_weight = weight.to(at::kDouble);
     at::Tensor damped = hessian.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
     damped.diagonal().masked_fill_(damped.diagonal() == 0, 1.0);
     const double mean_diagonal = damped.diagonal().mean().item<double>();
-    const at::Tensor target = at::mm(exact_weight, cross.to(at::kDouble));
-    CorrectedWeight corrected{.weight = {}, .percdamp = percdamp};
+    at::Tensor target = at::mm(weight, cross).mul_(propagation.alpha);
+    if (residual.defined()) target.add_(residual, propagation.residual);
+    CorrectedWeight corrected{.weight = {}, .percdamp = propagation.percdamp};
     double added = 0;
     for (int step = 0; step <= kMaxDampingSteps; ++step, corrected.percdamp *= 10) {
       damped.diagonal().add_(corrected.percdamp * mean_diagonal - added);
       added = corrected.percdamp * mean_diagonal;
       const auto [lower, info] = at::linalg_cholesky_ex(damped);
       if (info.item<int>() != 0) continue;
-      const at::Tensor change = at::cholesky_solve(target.t(), lower).t().mul_(alpha);
+      // The moments are no more exact than this either.
+      const at::Tensor change = at::cholesky_solve(target.t(), lower.to(at::kFloat)).t();
       if (!at::isfinite(change).all().item<bool>()) continue;
-      corrected.relative_change = Norm(change) / std::max(Norm(exact_weight), 1e-300);
-      corrected.weight = (exact_weight + change).to(at::kFloat).contiguous();
+      corrected.relative_change = Norm(change) / std::max(Norm(weight), 1e-300);
+      corrected.weight = (weight + change).contiguous();
       return corrected;
     }
     return WithReason(absl::FailedPreconditionError("no damping makes the error propagation solvable"),

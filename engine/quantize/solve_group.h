@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ struct LinearReport {
   double loss = 0;        // tr((W-Q) H (W-Q)ᵀ), W after the correction
   double energy = 0;      // tr(W H Wᵀ)
   double correction = 0;  // relative change by error propagation
-  double percdamp = 0;    // of the factorization, as used in the end
+  /// ||W Xᵀ - Q X̂ᵀ||^2 / ||W Xᵀ||^2: the layer's output in the quantized model beside the original's. Known where both
+  /// streams are.
+  std::optional<double> output_error;
+  double percdamp = 0;  // of the factorization, as used in the end
   int64_t dead_columns = 0;
 };
 

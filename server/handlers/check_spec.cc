@@ -67,10 +67,24 @@ absl::Status CheckTextPath(const std::string& path, absl::string_view name, cons
 absl::Status CheckQuantize(const v1::QuantizeOptions& options, const Fields& fields) {
   PIVOT_RETURN_IF_ERROR(
       fields.Require(v1::Method_IsValid(options.method()), "method", "a method that this server knows"));
-  const bool percdamp = !options.has_percdamp() || (options.percdamp() > 0 && options.percdamp() <= 1);
-  PIVOT_RETURN_IF_ERROR(fields.Require(percdamp, "percdamp", "above 0 and at most 1"));
-  const bool qep_alpha = !options.has_qep_alpha() || (options.qep_alpha() >= 0 && options.qep_alpha() <= 1);
-  PIVOT_RETURN_IF_ERROR(fields.Require(qep_alpha, "qep_alpha", "0 to 1"));
+  const auto is_damping = [](bool is_set, double value) { return !is_set || (value > 0 && value <= 1); };
+  const auto is_from_0_to = [](double most, bool is_set, double value) {
+    return !is_set || (value >= 0 && value <= most);
+  };
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(is_damping(options.has_percdamp(), options.percdamp()), "percdamp", "above 0 and at most 1"));
+  PIVOT_RETURN_IF_ERROR(fields.Require(is_damping(options.has_qep_percdamp(), options.qep_percdamp()), "qep_percdamp",
+                                       "above 0 and at most 1"));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(is_from_0_to(1, options.has_qep_alpha(), options.qep_alpha()), "qep_alpha", "0 to 1"));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(is_from_0_to(1, options.has_qep_residual(), options.qep_residual()), "qep_residual", "0 to 1"));
+  PIVOT_RETURN_IF_ERROR(fields.Require(is_from_0_to(100, options.has_regularization(), options.regularization()),
+                                       "regularization", "0 to 100"));
+  PIVOT_RETURN_IF_ERROR(fields.Require(is_from_0_to(100, options.has_refine_sweeps(), options.refine_sweeps()),
+                                       "refine_sweeps", "0 to 100"));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(v1::ScaleSigns_IsValid(options.scale_signs()), "scale_signs", "one that this server knows"));
   PIVOT_RETURN_IF_ERROR(
       fields.Require(v1::ClipSearch_IsValid(options.clip_search()), "clip_search", "one that this server knows"));
   return fields.Require(v1::ActOrder_IsValid(options.act_order()), "act_order", "one that this server knows");
@@ -98,7 +112,8 @@ absl::Status CheckCompress(const v1::CompressTask& task, const Fields& fields, c
   const bool bits =
       task.bits() == 0 || (task.bits() >= 2 && task.bits() <= 8 && std::floor(task.bits()) == task.bits());
   PIVOT_RETURN_IF_ERROR(fields.Require(bits, "bits", "a whole number from 2 to 8"));
-  PIVOT_RETURN_IF_ERROR(fields.NotNegative(task.group_size(), "group_size"));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(task.group_size() >= -1, "group_size", "-1 (the whole row), 0 (automatic) or more"));
   PIVOT_RETURN_IF_ERROR(CheckQuantize(task.quantize(), fields.Below("quantize")));
   PIVOT_RETURN_IF_ERROR(CheckCalibration(task.calibration(), fields.Below("calibration"), paths));
   PIVOT_RETURN_IF_ERROR(CheckEvaluation(task.evaluation(), fields.Below("evaluation"), paths));

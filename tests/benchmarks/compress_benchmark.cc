@@ -18,6 +18,7 @@
 #include "engine/compress.h"
 #include "engine/ops/call_torch.h"
 #include "engine/plan/work.h"
+#include "kernels/token_products.h"
 #include "proto/files/durable_file.h"
 #include "tests/support/temporary_folder.h"
 
@@ -39,9 +40,9 @@ struct Settings {
   int bits = 4;
   int seed = 0;
   std::string dtype = "auto";
-  std::string method = "gptq";
-  std::string clip = "hessian_diagonal";
-  double qep_alpha = 0.5;
+  int group_size = 0;
+  bool asymmetric = false;
+  std::string quantize = "{}";  // members of pivot.v1.QuantizeOptions
 };
 
 /// FLOP/s of x * weightᵀ over the shapes of the model's layers, a tile of tokens at a time.
@@ -74,17 +75,18 @@ Rates MeasureRates(const ModelConfig& config, const ComputeDevice& device) {
 }
 
 nlohmann::json TaskOf(const Settings& settings) {
-  return {
-      {"source", {{"path", settings.model}}},
-      {"bits", settings.bits},
-      {"quantize", {{"method", settings.method}, {"clip_search", settings.clip}, {"qep_alpha", settings.qep_alpha}}},
-      {"calibration",
-       {{"text_path", settings.text},
-        {"num_samples", settings.samples},
-        {"sequence_length", settings.sequence_length},
-        {"seed", settings.seed}}},
-      {"evaluation", {{"text_path", settings.evaluation_text}, {"max_tokens", settings.evaluation_tokens}}},
-      {"compute_dtype", settings.dtype}};
+  return {{"source", {{"path", settings.model}}},
+          {"bits", settings.bits},
+          {"group_size", settings.group_size},
+          {"asymmetric", settings.asymmetric},
+          {"quantize", nlohmann::json::parse(settings.quantize)},
+          {"calibration",
+           {{"text_path", settings.text},
+            {"num_samples", settings.samples},
+            {"sequence_length", settings.sequence_length},
+            {"seed", settings.seed}}},
+          {"evaluation", {{"text_path", settings.evaluation_text}, {"max_tokens", settings.evaluation_tokens}}},
+          {"compute_dtype", settings.dtype}};
 }
 
 void Print(const char* name, double value, const char* unit) { std::printf("%-28s %12.3f %s\n", name, value, unit); }
@@ -121,8 +123,11 @@ absl::Status Run(const Settings& settings) {
 
   const double float32_rate = (before.float32 + after.float32) / 2;
   const double forward_rate = is_bf16 ? (before.bfloat16 + after.bfloat16) / 2 : float32_rate;
-  // Statistics, factorizations and corrections are in float32 or better on the CPU.
-  const double floor = (work.forward + work.evaluation) / forward_rate + (work.statistics + work.solve) / float32_rate;
+  // Second moments of bf16 are summed by the unit that multiplies bf16, where there is one; solving is in float32 or
+  // better.
+  const bool has_fast_moments = is_bf16 && (device->kind() == DeviceKind::kCuda || HasTokenProducts());
+  const double floor = (work.forward + work.evaluation) / forward_rate +
+                       work.statistics / (has_fast_moments ? forward_rate : float32_rate) + work.solve / float32_rate;
   std::printf("%-28s %s, %d threads, forward in %s\n", "device", device->name.c_str(), device->threads,
               is_bf16 ? "bfloat16" : "float32");
   Print("float32 products", float32_rate / 1e9, "GFLOP/s");
@@ -149,9 +154,11 @@ int Main(int argc, char** argv) {
   app.add_option("--calibration", settings.text);
   app.add_option("--eval", settings.evaluation_text);
   app.add_option("--seed", settings.seed);
-  app.add_option("--method", settings.method);
-  app.add_option("--clip", settings.clip);
-  app.add_option("--qep", settings.qep_alpha);
+  app.add_option("--group-size", settings.group_size);
+  app.add_flag("--asymmetric", settings.asymmetric);
+  app.add_option("--quantize", settings.quantize, "JSON, as \"quantize\" of a task")
+      ->check(
+          [](const std::string& text) { return nlohmann::json::accept(text) ? std::string() : "not JSON: " + text; });
   app.add_option("--samples", settings.samples);
   app.add_option("--seq-len", settings.sequence_length);
   app.add_option("--eval-tokens", settings.evaluation_tokens);

@@ -59,7 +59,13 @@ INSTANTIATE_TEST_SUITE_P(
         WrongUsage{"method", {"plan", "MODEL", "--method", "awq"}, "--method is \"awq\"; allowed: gptq, rtn"},
         WrongUsage{"percdamp", {"plan", "MODEL", "--percdamp", "0"}, "--percdamp is 0; allowed: above 0 up to 1"},
         WrongUsage{"qep", {"plan", "MODEL", "--qep", "1.5"}, "--qep is 1.5; allowed: 0 to 1"},
-        WrongUsage{"clip", {"plan", "MODEL", "--clip", "mse"}, "allowed: none, hessian-diagonal, power"},
+        WrongUsage{"clip", {"plan", "MODEL", "--clip", "mse"}, "allowed: none, conditional, hessian-diagonal, power"},
+        WrongUsage{
+            "signs", {"plan", "MODEL", "--scale-signs", "any"}, "--scale-signs is \"any\"; allowed: positive, either"},
+        WrongUsage{"regularization",
+                   {"plan", "MODEL", "--regularization", "101"},
+                   "--regularization is 101; allowed: 0 to 100"},
+        WrongUsage{"sweeps", {"plan", "MODEL", "--refine-sweeps", "-1"}, "--refine-sweeps is -1; allowed: 0 to 100"},
         WrongUsage{"device", {"plan", "MODEL", "--device", "cuda"}, "--device is \"cuda\"; allowed: auto, cpu, cuda:N"},
         WrongUsage{
             "dtype", {"plan", "MODEL", "--dtype", "fp16"}, "--dtype is \"fp16\"; allowed: auto, float32, bfloat16"},

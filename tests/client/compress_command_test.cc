@@ -50,12 +50,44 @@ TEST_F(ServerCommandsTest, CompressIsSilentWithQ) {
 
 TEST_F(ServerCommandsTest, CompressSendsWhatTheFlagsSay) {
   const std::string text = folder_.Write("text", "words");
-  EXPECT_EQ(RunThere({"compress",      model_,    "-o",        output_, "--bits",      "3",
-                      "--group-size",  "32",      "--method",  "rtn",   "--percdamp",  "0.05",
-                      "--qep",         "0",       "--clip",    "power", "--act-order", "none",
-                      "--calibration", text,      "--samples", "7",     "--seq-len",   "99",
-                      "--seed",        "5",       "--eval",    "none",  "--device",    "cuda:1",
-                      "--dtype",       "bfloat16"}),
+  EXPECT_EQ(RunThere({"compress",
+                      model_,
+                      "-o",
+                      output_,
+                      "--bits",
+                      "3",
+                      "--group-size",
+                      "32",
+                      "--method",
+                      "rtn",
+                      "--percdamp",
+                      "0.05",
+                      "--qep",
+                      "0",
+                      "--clip",
+                      "power",
+                      "--act-order",
+                      "none",
+                      "--calibration",
+                      text,
+                      "--samples",
+                      "7",
+                      "--seq-len",
+                      "99",
+                      "--seed",
+                      "5",
+                      "--eval",
+                      "none",
+                      "--device",
+                      "cuda:1",
+                      "--dtype",
+                      "bfloat16",
+                      "--regularization",
+                      "0.5",
+                      "--refine-sweeps",
+                      "2",
+                      "--scale-signs",
+                      "positive"}),
             ExitCode::kDone);
   const v1::JobSpec& spec = requests_.at(0).job().spec();
   EXPECT_EQ(spec.device(), "cuda:1");
@@ -69,6 +101,9 @@ TEST_F(ServerCommandsTest, CompressSendsWhatTheFlagsSay) {
   EXPECT_EQ(task.quantize().qep_alpha(), 0);
   EXPECT_EQ(task.quantize().clip_search(), v1::CLIP_SEARCH_POWER);
   EXPECT_EQ(task.quantize().act_order(), v1::ACT_ORDER_NONE);
+  EXPECT_EQ(task.quantize().regularization(), 0.5);
+  EXPECT_EQ(task.quantize().refine_sweeps(), 2);
+  EXPECT_EQ(task.quantize().scale_signs(), v1::SCALE_SIGNS_POSITIVE);
   EXPECT_EQ(task.calibration().text_path(), text);
   EXPECT_EQ(task.calibration().num_samples(), 7);
   EXPECT_EQ(task.calibration().sequence_length(), 99);

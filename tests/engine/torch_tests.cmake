@@ -24,6 +24,7 @@ pivot_test(
     quantize/float_grid_test.cc
     quantize/gptq_test.cc
     quantize/qep_test.cc
+    quantize/refine_test.cc
     quantize/solve_group_test.cc
   LIBRARIES pivot::engine pivot_reference pivot_tiny_model
   LABEL native

@@ -14,7 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from programs import BUILD, pivot
 
 FAMILIES = "llama", "qwen2"
-INTEGERS = {f"{bits} bits": ["--bits", str(bits), "--group-size", "32"] for bits in (2, 3, 4, 8)}
+INTEGERS = {f"{bits} bits": ["--bits", str(bits), "--group-size", "32"] for bits in (2, 3, 4, 5, 6, 8)} | {
+    "4 bits a row": ["--group-size", "row"]
+}
 FLOATS = {name: ["--format", name] for name in ("fp8", "nvfp4", "mxfp4")}
 TOKENS = torch.arange(48).remainder(250).reshape(2, 24)
 

@@ -45,6 +45,19 @@ def perplexity(model, ids):
     return math.exp(total / predicted)
 
 
+@torch.no_grad()
+def outputs_of_linears(model, windows):
+    """The output of every linear of the decoder blocks, by module, tokens as rows."""
+    outputs, hooks = {}, []
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and ".layers." in name:
+            hooks.append(module.register_forward_hook(lambda _, __, output, name=name: outputs.__setitem__(name, output.flatten(0, 1).double())))
+    model(input_ids=windows, use_cache=False)
+    for hook in hooks:
+        hook.remove()
+    return outputs
+
+
 class TransformersTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -74,6 +87,25 @@ class TransformersTest(unittest.TestCase):
 
     def test_four_bits_by_gptq_have_the_same_perplexity(self):
         self.assert_same_perplexity(self.compress("4-bit", "--bits", "4", "--samples", "4", "--seq-len", "256"), 0.001)
+
+    def test_output_errors_in_the_report_are_those_of_the_published_folder(self):
+        samples, length, seed = 2, 96, 3
+        options = "--samples", str(samples), "--seq-len", str(length), "--seed", str(seed), "--calibration", TEXT, "--dtype", "float32"
+        folder = self.compress("3-bit-gptq", "--bits", "3", *options)
+        ids = torch.tensor(Tokenizer.from_file(str(REAL_MODEL / "tokenizer.json")).encode(TEXT.read_text(encoding="utf-8")).ids)
+        starts = torch.randint(0, len(ids) - length + 1, (samples,), generator=torch.Generator().manual_seed(seed))
+        windows = torch.stack([ids[start : start + length] for start in starts.tolist()])
+        original, published = (outputs_of_linears(load(path), windows) for path in (REAL_MODEL, folder))
+        report = json.loads((folder / "pivot" / "report.json").read_text(encoding="utf-8"))
+        linears = [linear for block in report["blocks"] for linear in block["linears"]]
+        self.assertEqual(len(linears), 210)
+        farthest = 0
+        for linear in linears:
+            name = linear["name"]
+            expected = ((original[name] - published[name]).square().sum() / original[name].square().sum()).item()
+            self.assertAlmostEqual(linear["output_error"], expected, delta=0.01 * expected, msg=name)
+            farthest = max(farthest, abs(linear["output_error"] / expected - 1))
+        print(f"output errors: at most {farthest:.2%} apart, largest {max(linear['output_error'] for linear in linears):.4f}")
 
     def test_three_bits_have_the_same_perplexity(self):
         """3 bits cross word borders; their packing changed in compressed-tensors 0.18."""

@@ -19,6 +19,7 @@ struct ClipCase {
   int64_t group_size;
   int bits;
   ClipError error;
+  ScaleSigns signs = ScaleSigns::kPositive;
 };
 
 constexpr int64_t kRows = 6;
@@ -75,7 +76,8 @@ class ClipSearchTest : public ::testing::TestWithParam<ClipCase> {
                          .group_size = shape.group_size,
                          .bits = shape.bits,
                          .num_steps = num_steps,
-                         .error = shape.error},
+                         .error = shape.error,
+                         .signs = shape.signs},
                         data.weight, data.importance);
   }
 };
@@ -89,10 +91,13 @@ TEST_P(ClipSearchTest, FindsTheLeastErrorOfAllSteps) {
       const double largest = LargestOf(shape, data, row, group);
       if (largest == 0) continue;
       double least = INFINITY;
-      for (int step = 0; step < 80; ++step) {
-        const auto base = static_cast<float>(largest) * 2.0F / static_cast<float>((1 << shape.bits) - 1);
-        least = std::min(
-            least, ErrorOf(shape, data, row, group, RoundToBf16(base * (1.0F - static_cast<float>(step) / 100.0F))));
+      const bool is_either = shape.signs == ScaleSigns::kEither;
+      for (const float sign : is_either ? std::vector<float>{1, -1} : std::vector<float>{1}) {
+        for (int step = is_either ? -16 : 0; step < 80; ++step) {
+          const auto base = sign * static_cast<float>(largest) * 2.0F / static_cast<float>((1 << shape.bits) - 1);
+          least = std::min(
+              least, ErrorOf(shape, data, row, group, RoundToBf16(base * (1.0F - static_cast<float>(step) / 100.0F))));
+        }
       }
       const double found = ErrorOf(shape, data, row, group, scales[static_cast<size_t>(row * kGroups + group)]);
       // Two steps whose errors differ by less than float sums can tell may be taken for one another.
@@ -118,7 +123,11 @@ TEST_P(ClipSearchTest, GivesScalesThatBf16Holds) {
     uint32_t bits = 0;
     std::memcpy(&bits, &scale, sizeof(bits));
     EXPECT_EQ(bits & 0xFFFFU, 0U);
-    EXPECT_GT(scale, 0.0F);
+    if (GetParam().signs == ScaleSigns::kPositive) {
+      EXPECT_GT(scale, 0.0F);
+    } else {
+      EXPECT_NE(scale, 0.0F);
+    }
   }
 }
 
@@ -134,7 +143,22 @@ TEST_P(ClipSearchTest, CutsOffAnOutlierThatDoesNotMatter) {
   data.importance[3] = 0;
   const std::vector<float> scales = Run(data, 80);
   const double largest = LargestOf(shape, data, 0, 0);
-  EXPECT_LT(scales[0], 0.5 * largest * 2 / ((1 << shape.bits) - 1));
+  EXPECT_LT(std::abs(scales[0]), 0.5 * largest * 2 / ((1 << shape.bits) - 1));
+}
+
+TEST_P(ClipSearchTest, TurnsTheLongSideOfTheCodesToTheLargestWeight) {
+  if (GetParam().signs == ScaleSigns::kPositive) GTEST_SKIP() << "scales are positive";
+  ClipData data = MakeData(GetParam().group_size, 6);
+  // 2^(bits-1) steps of 0.1 to one side and none to the other: only codes of one sign hold them exactly.
+  const auto reach = static_cast<float>(1 << (GetParam().bits - 1));
+  for (int64_t i = 0; i < GetParam().group_size; ++i) {
+    const float weight = 0.125F * (i == 0 ? reach : static_cast<float>(i % static_cast<int64_t>(reach)));
+    data.weight[static_cast<size_t>(i)] = weight;
+    data.weight[static_cast<size_t>(GetParam().group_size + i)] = -weight;
+  }
+  const std::vector<float> scales = Run(data, 80);
+  EXPECT_LT(scales[0], 0.0F);
+  EXPECT_GT(scales[1], 0.0F);
 }
 
 std::vector<ClipCase> Cases() {
@@ -144,13 +168,15 @@ std::vector<ClipCase> Cases() {
     cases.push_back({device, 128, 4, ClipError::kWeightedSquare});
     cases.push_back({device, 37, 4, ClipError::kWeightedSquare});
     cases.push_back({device, 64, 3, ClipError::kPower24});
+    for (const int bits : {2, 4}) cases.push_back({device, 64, bits, ClipError::kWeightedSquare, ScaleSigns::kEither});
   }
   return cases;
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ClipSearchTest, ::testing::ValuesIn(Cases()), [](const auto& test) {
   return DeviceLabel(test.param.device) + "_group" + std::to_string(test.param.group_size) + "_bits" +
-         std::to_string(test.param.bits) + (test.param.error == ClipError::kPower24 ? "_power" : "_square");
+         std::to_string(test.param.bits) + (test.param.error == ClipError::kPower24 ? "_power" : "_square") +
+         (test.param.signs == ScaleSigns::kEither ? "_signed" : "");
 });
 
 }  // namespace

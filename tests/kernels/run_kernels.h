@@ -12,6 +12,7 @@
 #include "kernels/asymmetric_clip.h"
 #include "kernels/clip_search.h"
 #include "kernels/gptq_panel.h"
+#include "kernels/refine_panel.h"
 
 namespace pivot {
 
@@ -35,6 +36,15 @@ struct PanelOutput {
 /// Fills pointers and strides of `shape` (rows, columns, bits) from the vectors; strides as wide as the panel.
 PanelOutput PanelOn(TestDevice device, GptqPanel shape, std::vector<float> weight, const std::vector<float>& factor,
                     const std::vector<float>& scale);
+
+struct RefineOutput {
+  std::vector<int8_t> codes;
+  std::vector<float> gradient;
+  std::vector<float> change;
+};
+/// Fills the pointers of `shape`; the Hessian's rows are as wide as the panel.
+RefineOutput RefineOn(TestDevice device, RefinePanel shape, const std::vector<float>& hessian,
+                      std::vector<float> gradient, const std::vector<float>& scale, std::vector<int8_t> codes);
 
 /// Fills the pointers of `shape`.
 std::vector<float> ClipSearchOn(TestDevice device, ClipSearchInput shape, const std::vector<float>& weight,

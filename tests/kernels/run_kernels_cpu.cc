@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
 #include "kernels/pack.h"
 #include "tests/kernels/run_kernels.h"
 
@@ -25,6 +27,20 @@ PanelOutput PanelOn(TestDevice, GptqPanel shape, std::vector<float> weight, cons
   shape.code = output.codes.data();
   shape.error = output.errors.data();
   RunGptqPanel(shape, 0, shape.rows);
+  return output;
+}
+
+RefineOutput RefineOn(TestDevice, RefinePanel shape, const std::vector<float>& hessian, std::vector<float> gradient,
+                      const std::vector<float>& scale, std::vector<int8_t> codes) {
+  RefineOutput output{.codes = std::move(codes), .gradient = std::move(gradient), .change = {}};
+  output.change.resize(output.gradient.size());
+  shape.hessian = hessian.data();
+  shape.hessian_stride = shape.columns;
+  shape.gradient = output.gradient.data();
+  shape.scale = scale.data();
+  shape.code = output.codes.data();
+  shape.change = output.change.data();
+  RunRefinePanel(shape, 0, shape.rows);
   return output;
 }
 

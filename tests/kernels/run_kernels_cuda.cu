@@ -74,6 +74,23 @@ PanelOutput PanelOn(TestDevice, GptqPanel shape, std::vector<float> weight, cons
   return {codes.ToHost(), errors.ToHost()};
 }
 
+RefineOutput RefineOn(TestDevice, RefinePanel shape, const std::vector<float>& hessian, std::vector<float> gradient,
+                      const std::vector<float>& scale, std::vector<int8_t> codes) {
+  DeviceVector<float> hessians(hessian);
+  DeviceVector<float> gradients(gradient);
+  DeviceVector<float> scales(scale);
+  DeviceVector<int8_t> code(codes);
+  DeviceVector<float> change(std::vector<float>(gradient.size()));
+  shape.hessian = hessians.data();
+  shape.hessian_stride = shape.columns;
+  shape.gradient = gradients.data();
+  shape.scale = scales.data();
+  shape.code = code.data();
+  shape.change = change.data();
+  Check(LaunchRefinePanel(shape, nullptr));
+  return {code.ToHost(), gradients.ToHost(), change.ToHost()};
+}
+
 std::vector<float> ClipSearchOn(TestDevice, ClipSearchInput shape, const std::vector<float>& weight,
                                 const std::vector<float>& importance) {
   DeviceVector<float> weights(weight);

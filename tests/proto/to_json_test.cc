@@ -30,7 +30,7 @@ TEST(ToJsonTest, WritesOptionalFieldsOnlyWhenTheyAreSet) {
   EXPECT_FALSE(ToJson(options).contains("percdamp"));
   options.set_percdamp(0);
   EXPECT_EQ(ToJson(options), json::parse(R"({"method": "unspecified", "percdamp": 0.0, "clip_search": "unspecified",
-                                             "act_order": "unspecified"})"));
+                                             "act_order": "unspecified", "scale_signs": "unspecified"})"));
 }
 
 TEST(ToJsonTest, WritesMessagesOnlyWhenTheyAreSet) {

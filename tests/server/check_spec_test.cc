@@ -60,11 +60,17 @@ TEST_F(CheckSpecTest, NamesTheFieldThatIsOutOfRange) {
   for (const char* bits : {"1", "9", "3.5", "-4", "nan", "inf"}) {
     EXPECT_EQ(Fault(std::string("compress { M bits: ") + bits + " }"), "job.spec.compress.bits") << bits;
   }
-  EXPECT_EQ(Fault("compress { M group_size: -1 }"), "job.spec.compress.group_size");
+  EXPECT_EQ(Fault("compress { M group_size: -2 }"), "job.spec.compress.group_size");
+  EXPECT_EQ(Fault("compress { M group_size: -1 }"), "");
   EXPECT_EQ(Fault("compress { M quantize { percdamp: 0 } }"), "job.spec.compress.quantize.percdamp");
   EXPECT_EQ(Fault("compress { M quantize { percdamp: 1.01 } }"), "job.spec.compress.quantize.percdamp");
   EXPECT_EQ(Fault("compress { M quantize { percdamp: nan } }"), "job.spec.compress.quantize.percdamp");
   EXPECT_EQ(Fault("compress { M quantize { qep_alpha: -0.1 } }"), "job.spec.compress.quantize.qep_alpha");
+  EXPECT_EQ(Fault("compress { M quantize { qep_residual: 1.1 } }"), "job.spec.compress.quantize.qep_residual");
+  EXPECT_EQ(Fault("compress { M quantize { qep_percdamp: 0 } }"), "job.spec.compress.quantize.qep_percdamp");
+  EXPECT_EQ(Fault("compress { M quantize { regularization: 101 } }"), "job.spec.compress.quantize.regularization");
+  EXPECT_EQ(Fault("compress { M quantize { refine_sweeps: -1 } }"), "job.spec.compress.quantize.refine_sweeps");
+  EXPECT_EQ(Fault("compress { M quantize { scale_signs: 7 } }"), "job.spec.compress.quantize.scale_signs");
   EXPECT_EQ(Fault("compress { M calibration { num_samples: -1 } }"), "job.spec.compress.calibration.num_samples");
   EXPECT_EQ(Fault("compress { M calibration { sequence_length: -1 } }"),
             "job.spec.compress.calibration.sequence_length");

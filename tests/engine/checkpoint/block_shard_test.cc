@@ -41,7 +41,7 @@ class BlockShardTest : public ::testing::TestWithParam<ShardCase> {
       const LinearShape shape = ShapeOf(source.config(), entry.role);
       const at::Tensor weight = at::randn({shape.out_features, shape.in_features});
       const QuantizationGrid grid =
-          *SearchGrid(weight, at::ones({shape.in_features}), GetParam().scheme, ClipSearch::kNone);
+          *SearchGrid(weight, at::ones({shape.in_features}), GetParam().scheme, {.clip = ClipSearch::kNone});
       linears["model.layers.0." + std::string(entry.name)] = {.codes = *QuantizeRtn(weight, grid, GetParam().scheme),
                                                               .scale = grid.scale,
                                                               .zero_point = grid.zero_point,

@@ -47,8 +47,13 @@ TEST_F(CompressSpecTest, FillsInWhatTheCpuCanDo) {
   EXPECT_EQ(spec.scheme, (WeightScheme{.bits = 4, .group_size = 64}));
   EXPECT_EQ(spec.quantize.method, Method::kGptq);
   EXPECT_EQ(spec.quantize.percdamp, 0.01);
-  EXPECT_EQ(spec.quantize.qep_alpha, 0.5);
-  EXPECT_EQ(spec.quantize.clip_search, ClipSearch::kHessianDiagonal);
+  EXPECT_EQ(spec.quantize.regularization, 1.0);
+  EXPECT_EQ(spec.quantize.qep_alpha, 0.35);
+  EXPECT_EQ(spec.quantize.qep_residual, 0.35);
+  EXPECT_EQ(spec.quantize.qep_percdamp, 0.1);
+  EXPECT_EQ(spec.quantize.clip_search, ClipSearch::kConditional);
+  EXPECT_EQ(spec.quantize.scale_signs, ScaleSigns::kEither);
+  EXPECT_EQ(spec.quantize.refine_sweeps, 4);
   EXPECT_EQ(spec.quantize.act_order, ActOrder::kWeight);
   EXPECT_EQ(spec.calibration.text_path, "");
   EXPECT_EQ(spec.calibration.num_samples, 64);
@@ -86,6 +91,7 @@ TEST_F(CompressSpecTest, TakesWhatIsGiven) {
   EXPECT_EQ(spec.quantize.method, Method::kRtn);
   EXPECT_EQ(spec.quantize.percdamp, 1.0);
   EXPECT_EQ(spec.quantize.qep_alpha, 0.0);
+  EXPECT_EQ(spec.quantize.qep_residual, 0.0);
   EXPECT_EQ(spec.quantize.clip_search, ClipSearch::kPower);
   EXPECT_EQ(spec.quantize.act_order, ActOrder::kNone);
   EXPECT_EQ(spec.calibration.text_path, "/c.txt");
@@ -124,6 +130,7 @@ TEST_F(CompressSpecTest, ChoosesTheLargestGroupThatDividesEveryLinear) {
                HasSubstr("none of 128, 64, 32 divides all of the model's in_features (64, 64, 64, 48, 64, 64, 128)")));
   EXPECT_EQ(FieldOf(spec.status()), "job.spec.compress.group_size");
   EXPECT_EQ(Resolve(Task(R"({"group_size": 16})"))->scheme.group_size, 16);
+  EXPECT_EQ(Resolve(Task(R"({"group_size": -1})"))->scheme.group_size, 0) << "the whole row";
 }
 
 TEST_F(CompressSpecTest, HasNothingToChooseInFloatingPointFormats) {
@@ -162,7 +169,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"bits_huge", R"({"bits": 1e300})", "bits", "whole number from 2 to 8"},
         Fault{"group_48", R"({"group_size": 48})", "group_size", "48 does not divide the model's in_features 64"},
         Fault{"group_128", R"({"group_size": 128})", "group_size", "128 does not divide the model's in_features 64"},
-        Fault{"group_negative", R"({"group_size": -1})", "group_size", "-1 does not divide"},
+        Fault{"group_negative", R"({"group_size": -2})", "group_size", "-2 does not divide"},
         Fault{"method", R"({"quantize": {"method": "awq"}})", "quantize.method", "is \"awq\"; allowed: gptq, rtn"},
         Fault{"clip_search", R"({"quantize": {"clip_search": "all"}})", "quantize.clip_search",
               "allowed: none, hessian_diagonal, power"},
@@ -171,6 +178,11 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"percdamp_above", R"({"quantize": {"percdamp": 1.01}})", "quantize.percdamp", "above 0 and at most 1"},
         Fault{"percdamp_negative", R"({"quantize": {"percdamp": -0.01}})", "quantize.percdamp",
               "above 0 and at most 1"},
+        Fault{"residual_above", R"({"quantize": {"qep_residual": 1.5}})", "quantize.qep_residual", "from 0 to 1"},
+        Fault{"qep_percdamp", R"({"quantize": {"qep_percdamp": 0}})", "quantize.qep_percdamp", "above 0 and at most 1"},
+        Fault{"regularization", R"({"quantize": {"regularization": -1}})", "quantize.regularization", "from 0 to 100"},
+        Fault{"sweeps", R"({"quantize": {"refine_sweeps": 101}})", "quantize.refine_sweeps", "from 0 to 100"},
+        Fault{"signs", R"({"quantize": {"scale_signs": "both"}})", "quantize.scale_signs", "positive, either"},
         Fault{"alpha_above", R"({"quantize": {"qep_alpha": 1.5}})", "quantize.qep_alpha", "from 0 to 1"},
         Fault{"alpha_negative", R"({"quantize": {"qep_alpha": -0.1}})", "quantize.qep_alpha", "from 0 to 1"},
         Fault{"samples_negative", R"({"calibration": {"num_samples": -1}})", "calibration.num_samples",
@@ -232,7 +244,8 @@ TEST(SourcePathTest, IsReadFromTheMemberAsked) {
 TEST_F(CompressSpecTest, HasOneLineForWhatDecidesTheBytes) {
   EXPECT_EQ(
       CanonicalSpec(*Resolve(Task())),
-      R"({"bits":4,"group_size":64,"method":"gptq","percdamp":0.01,"qep_alpha":0.5,"clip_search":"hessian_diagonal","act_order":"weight",)"
+      R"({"bits":4,"group_size":64,"method":"gptq","percdamp":0.01,"regularization":1.0,"qep_alpha":0.35,)"
+      R"("qep_residual":0.35,"qep_percdamp":0.1,"clip_search":"conditional","scale_signs":"either","refine_sweeps":4,"act_order":"weight",)"
       R"("num_samples":64,"sequence_length":512,"seed":0})");
 }
 
@@ -240,9 +253,11 @@ TEST_F(CompressSpecTest, ChangesItsLineWithAnyOfThem) {
   const std::string before = CanonicalSpec(*Resolve(Task()));
   for (const char* members : {R"({"bits": 5})", R"({"group_size": 32})", R"({"quantize": {"method": "rtn"}})",
                               R"({"quantize": {"percdamp": 0.02}})", R"({"quantize": {"qep_alpha": 0}})",
-                              R"({"quantize": {"clip_search": "none"}})", R"({"quantize": {"act_order": "none"}})",
-                              R"({"calibration": {"num_samples": 63}})", R"({"calibration": {"sequence_length": 511}})",
-                              R"({"calibration": {"seed": 1}})"}) {
+                              R"({"quantize": {"clip_search": "none"}})", R"({"quantize": {"regularization": 0}})",
+                              R"({"quantize": {"qep_residual": 0.1}})", R"({"quantize": {"qep_percdamp": 0.2}})",
+                              R"({"quantize": {"scale_signs": "positive"}})", R"({"quantize": {"refine_sweeps": 0}})",
+                              R"({"quantize": {"act_order": "none"}})", R"({"calibration": {"num_samples": 63}})",
+                              R"({"calibration": {"sequence_length": 511}})", R"({"calibration": {"seed": 1}})"}) {
     EXPECT_NE(CanonicalSpec(*Resolve(Task(members))), before) << members;
   }
   for (const char* members : {R"({"source": {"path": "/elsewhere"}})", R"({"evaluation": {"skip": true}})",
@@ -257,6 +272,8 @@ TEST(NamesTest, AreThoseOfTheApi) {
   EXPECT_EQ(ClipSearchName(ClipSearch::kNone), "none");
   EXPECT_EQ(ClipSearchName(ClipSearch::kHessianDiagonal), "hessian_diagonal");
   EXPECT_EQ(ClipSearchName(ClipSearch::kPower), "power");
+  EXPECT_EQ(ClipSearchName(ClipSearch::kConditional), "conditional");
+  EXPECT_EQ(ScaleSignsName(ScaleSigns::kEither), "either");
   EXPECT_EQ(ActOrderName(ActOrder::kNone), "none");
   EXPECT_EQ(ActOrderName(ActOrder::kWeight), "weight");
   EXPECT_EQ(ComputeDtypeName(ComputeDtype::kAutomatic), "auto");

@@ -22,7 +22,7 @@ ModelConfig Tiny() { return *ParseModelConfig(TinyConfigJson({})); }
 
 CompressSpec Spec() {
   return {.scheme = {.bits = 4, .group_size = 64},
-          .quantize = {.qep_alpha = 0},
+          .quantize = {.qep_alpha = 0, .qep_residual = 0, .refine_sweeps = 0},
           .calibration = {.num_samples = 8, .sequence_length = 32},
           .evaluation = {.max_tokens = 1000}};
 }
@@ -50,9 +50,20 @@ TEST(WorkTest, CountsTwoStreamsAndTheirCorrectionWithErrorPropagation) {
   spec.quantize.qep_alpha = 0.5;
   const CompressWork work = WorkOf(Tiny(), spec, 0);
   EXPECT_DOUBLE_EQ(work.forward, 2 * plain.forward);
-  EXPECT_DOUBLE_EQ(work.statistics, 2 * plain.statistics);
+  // C and D beside H, and what o_proj and down_proj see of the residual stream.
+  EXPECT_DOUBLE_EQ(work.statistics, 3 * plain.statistics + 2 * 2.0 * 256 * 64 * (64 + 128));
   EXPECT_DOUBLE_EQ(work.solve, plain.solve + 2 * ((3 * kCubed64 + kCubed128) / 3 +
                                                   4 * ((128 + 64 + 256) * 64.0 * 64 + 64 * 128.0 * 128)));
+}
+
+TEST(WorkTest, CountsEachSweepOfTheRefinement) {
+  CompressSpec spec = Spec();
+  const CompressWork plain = WorkOf(Tiny(), spec, 0);
+  spec.quantize.refine_sweeps = 3;
+  EXPECT_DOUBLE_EQ(WorkOf(Tiny(), spec, 0).solve - plain.solve,
+                   2 * 3 * 2 * ((128 + 64 + 256) * 64.0 * 64 + 64 * 128.0 * 128));
+  spec.scheme.type = CodeType::kFloat8;
+  EXPECT_DOUBLE_EQ(WorkOf(Tiny(), spec, 0).solve, plain.solve) << "floating-point codes are not refined";
 }
 
 TEST(WorkTest, NeedsNoCalibrationToRound) {
@@ -80,7 +91,7 @@ TEST(MemoryTest, AddsUpOnTheCpu) {
   spec.evaluation.skip = true;
   const CompressMemory memory = MemoryOf(Tiny(), spec, DeviceKind::kCpu);
   const int64_t activations = int64_t{256} * 4 * (2 * (64 + 64) + 128);
-  const int64_t statistics = int64_t{128} * 128 * 40;
+  const int64_t statistics = int64_t{128} * 128 * 44;
   const int64_t weights = int64_t{36864} * (2 * 4 + 12);
   const int64_t mapped = int64_t{2} * 36864 * 2 + int64_t{320} * 64 * 2;
   EXPECT_EQ(memory.host_bytes, 700 * kMib + mapped + activations + statistics + weights);
@@ -91,7 +102,7 @@ TEST(MemoryTest, MovesTheWorkToTheGpu) {
   CompressSpec spec = Spec();
   spec.evaluation.skip = true;
   const CompressMemory memory = MemoryOf(Tiny(), spec, DeviceKind::kCuda);
-  const int64_t work = int64_t{256} * 2 * (64 + 64 + 128) + int64_t{128} * 128 * 40 + int64_t{36864} * (2 * 2 + 12);
+  const int64_t work = int64_t{256} * 2 * (64 + 64 + 128) + int64_t{128} * 128 * 44 + int64_t{36864} * (2 * 2 + 12);
   EXPECT_EQ(memory.gpu_bytes, 900 * kMib + work + work / 10);
   EXPECT_EQ(memory.host_bytes, 1400 * kMib + int64_t{2} * 36864 * 2 + int64_t{320} * 64 * 2);
 }

@@ -105,7 +105,7 @@ TEST(FloatGridNvfp4Test, SharesOneGlobalScaleAmongStackedLayers) {
 TEST(FloatGridGptqTest, LosesLessThanRounding) {
   InputStatistics statistics(kColumns, CrossTerm::kNone, at::kCPU);
   const at::Tensor inputs = CorrelatedInputs(500, kColumns, 5);
-  statistics.Add(inputs, inputs);
+  statistics.Add(inputs, inputs, {});
   const at::Tensor hessian = statistics.Hessian();
   for (const std::string name : {"fp8", "nvfp4", "mxfp4"}) {
     ASSERT_OK_AND_ASSIGN(const auto by_gptq, SolveGroup({Weight()}, &statistics, Scheme(name), {.qep_alpha = 0}));

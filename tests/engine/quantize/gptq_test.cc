@@ -30,7 +30,7 @@ Problem MakeProblem(int bits, int64_t seed, int64_t columns = kColumns) {
   Problem problem{.weight = at::randn({kRows, columns}, generator), .scheme = {.bits = bits, .group_size = 32}};
   const at::Tensor inputs = CorrelatedInputs(4 * columns, columns, seed);
   problem.hessian = Moment(inputs, inputs).to(at::kFloat);
-  problem.grid = *SearchGrid(problem.weight, at::ones({columns}), problem.scheme, ClipSearch::kNone);
+  problem.grid = *SearchGrid(problem.weight, at::ones({columns}), problem.scheme, {.clip = ClipSearch::kNone});
   return problem;
 }
 
@@ -92,7 +92,7 @@ TEST(AsymmetricGptqTest, LosesLessThanRoundingAndThanASymmetricGrid) {
   problem.weight = problem.weight.abs();  // one-sided: what zero points are for
   const auto loss_on = [&problem](Symmetry symmetry) {
     problem.scheme.symmetry = symmetry;
-    problem.grid = *SearchGrid(problem.weight, at::ones({kColumns}), problem.scheme, ClipSearch::kNone);
+    problem.grid = *SearchGrid(problem.weight, at::ones({kColumns}), problem.scheme, {.clip = ClipSearch::kNone});
     const HessianFactor factor = *FactorizeHessian(problem.hessian, kPercdamp, ActOrder::kWeight);
     const double by_gptq = LossOf(problem, *QuantizeGptq(problem.weight, problem.grid, factor, problem.scheme));
     EXPECT_LT(by_gptq, 0.7 * LossOf(problem, *QuantizeRtn(problem.weight, problem.grid, problem.scheme)));
@@ -208,6 +208,27 @@ TEST(ProxyLossTest, IsTheOutputErrorOnTheInputs) {
   const ProxyLoss loss = MeasureProxyLoss(weight, quantized, Moment(inputs, inputs).to(at::kFloat));
   const double expected = at::mm(inputs, (weight - quantized).t()).square().sum().item<double>() * 2 / 200;
   EXPECT_NEAR(loss.loss, expected, 1e-4 * expected);
+}
+
+TEST(RegularizeHessianTest, AddsTheRootOfTheDiagonalTimesItsMean) {
+  Problem problem = MakeProblem(4, 21);
+  problem.hessian.select(0, 5).zero_();
+  problem.hessian.select(1, 5).zero_();
+  const at::Tensor exact = problem.hessian.to(at::kDouble);
+  const at::Tensor expected = exact + at::diag((exact.diagonal() * exact.diagonal().mean()).sqrt() * 0.7);
+  const at::Tensor found = RegularizeHessian(problem.hessian, 0.7);
+  EXPECT_TRUE(at::allclose(found.to(at::kDouble), expected, 1e-5, 1e-7));
+  EXPECT_EQ(found[5][5].item<float>(), 0);
+  EXPECT_TRUE(at::equal(RegularizeHessian(problem.hessian, 0), problem.hessian));
+}
+
+TEST(ConditionalImportanceTest, IsTheInverseOfTheInversesDiagonal) {
+  for (const ActOrder order : {ActOrder::kNone, ActOrder::kWeight}) {
+    const Problem problem = MakeProblem(4, 22);
+    ASSERT_OK_AND_ASSIGN(const HessianFactor factor, FactorizeHessian(problem.hessian, kPercdamp, order));
+    const at::Tensor expected = at::inverse(Damped(problem.hessian)).diagonal().reciprocal();
+    EXPECT_TRUE(at::allclose(ConditionalImportance(factor).to(at::kDouble), expected, 1e-4, 0));
+  }
 }
 
 }  // namespace

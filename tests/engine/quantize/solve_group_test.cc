@@ -2,6 +2,7 @@
 #include "engine/quantize/solve_group.h"
 
 #include <ATen/ATen.h>
+#include <cmath>
 
 #include "engine/ops/kernel_calls.h"
 #include "tests/engine/quantize/reference.h"
@@ -16,7 +17,7 @@ const WeightScheme kScheme{.bits = 3, .group_size = 32};
 InputStatistics MakeStatistics(CrossTerm cross) {
   InputStatistics statistics(kFeatures, cross, at::kCPU);
   const at::Tensor original = CorrelatedInputs(500, kFeatures, 1);
-  statistics.Add(original + 0.05 * CorrelatedInputs(500, kFeatures, 2), original);
+  statistics.Add(original + 0.05 * CorrelatedInputs(500, kFeatures, 2), original, {});
   return statistics;
 }
 
@@ -69,11 +70,54 @@ TEST(SolveGroupTest, EveryOptionMatters) {
   const std::vector<at::Tensor> weights = MakeWeights();
   ASSERT_OK_AND_ASSIGN(const auto standard, SolveGroup(weights, &statistics, kScheme, {}));
   for (const QuantizeOptions& other :
-       {QuantizeOptions{.percdamp = 0.5}, QuantizeOptions{.clip_search = ClipSearch::kNone},
-        QuantizeOptions{.clip_search = ClipSearch::kPower}, QuantizeOptions{.act_order = ActOrder::kNone}}) {
+       {QuantizeOptions{.percdamp = 0.5}, QuantizeOptions{.regularization = 0},
+        QuantizeOptions{.clip_search = ClipSearch::kNone}, QuantizeOptions{.clip_search = ClipSearch::kPower},
+        QuantizeOptions{.clip_search = ClipSearch::kHessianDiagonal},
+        QuantizeOptions{.scale_signs = ScaleSigns::kPositive}, QuantizeOptions{.act_order = ActOrder::kNone},
+        QuantizeOptions{.refine_sweeps = 0}}) {
     ASSERT_OK_AND_ASSIGN(const auto solved, SolveGroup(weights, &statistics, kScheme, other));
     EXPECT_FALSE(at::equal(solved[0].dequantized, standard[0].dequantized));
   }
+}
+
+TEST(SolveGroupTest, CorrectsForTheResidualStreamWhereItIsKnown) {
+  const at::Tensor inputs = CorrelatedInputs(500, kFeatures, 1);
+  const at::Tensor residual_error = 0.3 * CorrelatedInputs(500, 8, 6);
+  InputStatistics statistics(kFeatures, CrossTerm::kGathered, at::kCPU);
+  statistics.Add(inputs, inputs, residual_error);
+  const std::vector<at::Tensor> weights = {MakeWeights()[0]};
+  ASSERT_OK_AND_ASSIGN(const auto with, SolveGroup(weights, &statistics, kScheme, {.qep_residual = 0.5}));
+  ASSERT_OK_AND_ASSIGN(const auto without, SolveGroup(weights, &statistics, kScheme, {.qep_residual = 0}));
+  EXPECT_GT(with[0].report.correction, 0);
+  EXPECT_EQ(without[0].report.correction, 0);
+}
+
+TEST(SolveGroupTest, OutputErrorIsThatOfTheOutputs) {
+  const at::Tensor original = CorrelatedInputs(500, kFeatures, 1);
+  const at::Tensor quantized = original + 0.05 * CorrelatedInputs(500, kFeatures, 2);
+  InputStatistics statistics(kFeatures, CrossTerm::kGathered, at::kCPU);
+  statistics.Add(quantized, original, {});
+  const std::vector<at::Tensor> weights = MakeWeights();
+  ASSERT_OK_AND_ASSIGN(const auto solved, SolveGroup(weights, &statistics, kScheme, {}));
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const at::Tensor wanted = at::mm(original.to(at::kDouble), weights[i].to(at::kDouble).t());
+    const at::Tensor found = at::mm(quantized.to(at::kDouble), solved[i].dequantized.to(at::kDouble).t());
+    const double expected = ((wanted - found).square().sum() / wanted.square().sum()).item<double>();
+    ASSERT_TRUE(solved[i].report.output_error.has_value());
+    EXPECT_NEAR(*solved[i].report.output_error, expected, 1e-4 * expected);
+  }
+  const InputStatistics one_stream = MakeStatistics(CrossTerm::kNone);
+  ASSERT_OK_AND_ASSIGN(const auto without, SolveGroup(weights, &one_stream, kScheme, {}));
+  EXPECT_FALSE(without[0].report.output_error.has_value());
+}
+
+TEST(SolveGroupTest, SignedScalesAreUsedUnlessPositiveOnesAreAskedFor) {
+  const InputStatistics statistics = MakeStatistics(CrossTerm::kNone);
+  ASSERT_OK_AND_ASSIGN(const auto either, SolveGroup(MakeWeights(), &statistics, kScheme, {}));
+  EXPECT_TRUE(either[0].quantized.scale.lt(0).any().item<bool>());
+  ASSERT_OK_AND_ASSIGN(const auto positive,
+                       SolveGroup(MakeWeights(), &statistics, kScheme, {.scale_signs = ScaleSigns::kPositive}));
+  EXPECT_FALSE(positive[0].quantized.scale.lt(0).any().item<bool>());
 }
 
 TEST(SolveGroupTest, RoundsToNearestWithoutStatistics) {
@@ -83,6 +127,17 @@ TEST(SolveGroupTest, RoundsToNearestWithoutStatistics) {
   const at::Tensor expected = (weights[0] / scale).round().clamp(-4, 3).to(at::kChar);
   EXPECT_TRUE(at::equal(solved[0].quantized.codes, expected));
   EXPECT_NEAR(solved[0].report.loss, (weights[0] - solved[0].dequantized).square().sum().item<double>(), 1e-3);
+}
+
+TEST(KernelCallsTest, StorableScalesAreExactInBothTypesAndKeepTheirSign) {
+  const at::Tensor scale = at::tensor({0.1F, -0.1F, 1e-9F, -1e-9F, 3.7e-6F, 60000.0F}).unsqueeze(0);
+  for (const int digits : {7, 8}) {
+    const at::Tensor stored = StorableScales(scale, digits);
+    EXPECT_TRUE(at::equal(stored.to(at::kHalf).to(at::kFloat), stored));
+    EXPECT_TRUE(at::equal(stored.to(at::kBFloat16).to(at::kFloat), stored));
+    EXPECT_TRUE(at::equal(stored.sign(), scale.sign()));
+    EXPECT_LE(((stored - scale) / scale).abs().select(1, 0).item<float>(), std::exp2(-digits));
+  }
 }
 
 TEST(KernelCallsTest, PackingIsUndoneByUnpacking) {

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/ops/activation_calls.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <cmath>
+
+#include "kernels/causal_attention.h"
+#include "kernels/score_rows.h"
+
+namespace pivot {
+namespace {
+
+// Rows a thread takes at a time.
+constexpr int64_t kRowGrain = 16;
+
+}  // namespace
+
+bool PrefersOwnAttention(const at::Tensor& query) {
+#ifdef __x86_64__
+  const bool has_amx = __builtin_cpu_supports("amx-bf16") != 0;
+#else
+  const bool has_amx = false;
+#endif
+  return query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() && !has_amx &&
+         query.size(3) % 2 == 0;
+}
+
+at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+  const auto with_contiguous_rows = [](const at::Tensor& x) { return x.stride(3) == 1 ? x : x.contiguous(); };
+  const at::Tensor q = with_contiguous_rows(query);
+  const at::Tensor k = with_contiguous_rows(key);
+  const at::Tensor v = with_contiguous_rows(value);
+  const auto strides = [](const at::Tensor& x) {
+    return CausalAttention::Strides{.batch = x.stride(0), .head = x.stride(1), .token = x.stride(2)};
+  };
+  const auto data = [](const at::Tensor& x) { return static_cast<const uint16_t*>(x.const_data_ptr()); };
+  at::Tensor output = at::empty({q.size(0), q.size(2), q.size(1) * q.size(3)}, q.options());
+  CausalAttention attention{.batch = q.size(0),
+                            .heads = q.size(1),
+                            .kv_heads = k.size(1),
+                            .length = q.size(2),
+                            .head_dim = q.size(3),
+                            .scale = 1.0F / std::sqrt(static_cast<float>(q.size(3))),
+                            .query = data(q),
+                            .key = data(k),
+                            .value = data(v),
+                            .query_strides = strides(q),
+                            .key_strides = strides(k),
+                            .value_strides = strides(v),
+                            .output = static_cast<uint16_t*>(output.data_ptr())};
+  const at::Tensor packed = at::empty({PackedAttentionSize(attention)}, q.options());
+  attention.packed = static_cast<uint16_t*>(packed.data_ptr());
+  at::parallel_for(0, attention.batch * attention.kv_heads, 1,
+                   [&](int64_t first, int64_t last) { PackAttention(attention, first, last); });
+  at::parallel_for(0, NumAttentionTasks(attention), 1,
+                   [&](int64_t first, int64_t last) { RunCausalAttention(attention, first, last); });
+  return output;
+}
+
+bool CanPackTokens(const at::Tensor& tokens) {
+  return tokens.is_cpu() && tokens.scalar_type() == at::kBFloat16 && HasTokenProducts();
+}
+
+PackedTokens PackTokenRows(const at::Tensor& tokens) {
+  const at::Tensor in = tokens.contiguous();
+  PackedTokens packed{.tokens = in.size(0), .features = in.size(1), .data = {}};
+  packed.data = at::empty({PackedTokensSize(packed.tokens, packed.features)}, in.options());
+  const auto* data = static_cast<const uint16_t*>(in.const_data_ptr());
+  auto* out = static_cast<uint16_t*>(packed.data.data_ptr());
+  at::parallel_for(0, NumProductPanels(packed.features), 1, [&](int64_t first, int64_t last) {
+    PackTokens(data, packed.tokens, packed.features, first, last, out);
+  });
+  return packed;
+}
+
+void AddTokenProducts(const PackedTokens& left, const PackedTokens& right, ProductPart part, const at::Tensor& sum) {
+  const TokenProducts products{.tokens = left.tokens,
+                               .left_features = left.features,
+                               .right_features = right.features,
+                               .part = part,
+                               .left = static_cast<const uint16_t*>(left.data.const_data_ptr()),
+                               .right = static_cast<const uint16_t*>(right.data.const_data_ptr()),
+                               .sum = sum.data_ptr<float>()};
+  // Below the diagonal the first panels have the most rows: threads take panels from both ends.
+  const int64_t tasks = NumProductPanels(right.features);
+  at::parallel_for(0, tasks, 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const int64_t task = i % 2 == 0 ? i / 2 : tasks - 1 - i / 2;
+      RunTokenProducts(products, task, task + 1);
+    }
+  });
+}
+
+RowScores ScoreRows(const at::Tensor& model, const at::Tensor& reference, const at::Tensor& targets) {
+  const at::Tensor model_rows = model.contiguous();
+  const at::Tensor reference_rows = reference.defined() ? reference.contiguous() : reference;
+  const at::Tensor target_rows = targets.contiguous();
+  const auto floats = model.options().dtype(at::kFloat);
+  RowScores scores{.model_nll = at::empty({model.size(0)}, floats)};
+  ScoreInput input{.rows = model.size(0),
+                   .columns = model.size(1),
+                   .is_bf16 = model.scalar_type() == at::kBFloat16,
+                   .model = model_rows.const_data_ptr(),
+                   .target = target_rows.const_data_ptr<int64_t>(),
+                   .model_nll = scores.model_nll.data_ptr<float>()};
+  if (reference.defined()) {
+    scores.reference_nll = at::empty({model.size(0)}, floats);
+    scores.kl = at::empty({model.size(0)}, floats);
+    scores.has_same_top = at::empty({model.size(0)}, floats.dtype(at::kByte));
+    input.reference = reference_rows.const_data_ptr();
+    input.reference_nll = scores.reference_nll.data_ptr<float>();
+    input.kl = scores.kl.data_ptr<float>();
+    input.has_same_top = scores.has_same_top.data_ptr<uint8_t>();
+  }
+  at::parallel_for(0, input.rows, kRowGrain, [&](int64_t first, int64_t last) { RunScoreRows(input, first, last); });
+  return scores;
+}
+
+}  // namespace pivot
