@@ -26,6 +26,14 @@ bool HasOwnBits(v1::Format format) {
 // Of pivot.v1.CompressTask.group_size.
 constexpr int64_t kWholeRow = -1;
 
+absl::StatusOr<int64_t> ParseGroupSize(const std::string& text) {
+  if (text == "row" || text == "-1") return kWholeRow;
+  const auto columns = ParseAutoOr("--group-size", text, kMaxCount);
+  if (columns.ok()) return columns;
+  return UsageError(absl::StrCat("--group-size is \"", text, "\"; allowed: auto, row, or a number of columns"),
+                    "--group-size");
+}
+
 absl::Status CheckBits(double bits) {
   if (bits >= kMinBits && bits <= kMaxBits && bits == std::floor(bits)) return absl::OkStatus();
   return UsageError(absl::StrCat("--bits is ", bits, "; allowed: a whole number from ", kMinBits, " to ", kMaxBits),
@@ -157,10 +165,7 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
     task.set_bits(flags.bits.value_or(kDefaultBits));
   }
   task.set_format(format);
-  int64_t group_size = kWholeRow;
-  if (flags.group_size != "row") {
-    PIVOT_ASSIGN_OR_RETURN(group_size, ParseAutoOr("--group-size", flags.group_size, kMaxCount));
-  }
+  PIVOT_ASSIGN_OR_RETURN(const int64_t group_size, ParseGroupSize(flags.group_size));
   task.set_group_size(static_cast<int32_t>(group_size));
   task.set_asymmetric(flags.asymmetric);
   PIVOT_RETURN_IF_ERROR(FillQuantize(flags, task.mutable_quantize()));
