@@ -15,6 +15,7 @@
 
 #include "engine/checkpoint/staged_folder.h"
 #include "engine/convert/convert_gguf.h"
+#include "engine/convert/convert_progress.h"
 #include "engine/convert/convert_shard.h"
 #include "engine/ops/call_torch.h"
 #include "proto/files/durable_file.h"
@@ -25,7 +26,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr char kStage[] = "convert";
 // More would only wait for the disk, and each has a layer in memory.
 constexpr int kMaxThreads = 4;
 constexpr auto kCancelPoll = std::chrono::milliseconds(100);
@@ -42,10 +42,10 @@ class ShardRun {
   absl::Status Run() {
     const int total = static_cast<int>(shards_.size());
     const int intra_op_threads = at::get_num_threads();
-    if (hooks_.stage_started) hooks_.stage_started(kStage, total);
+    const ConvertProgress progress(hooks_, total);
     std::vector<std::thread> threads;
     for (int i = 0; i < std::min({intra_op_threads, kMaxThreads, total}); ++i) threads.emplace_back([this] { Work(); });
-    const absl::Status cancelled = Watch(total);
+    const absl::Status cancelled = Watch(progress, total);
     stopped_ = true;
     for (std::thread& thread : threads) thread.join();
     at::set_num_threads(intra_op_threads);
@@ -73,7 +73,7 @@ class ShardRun {
   }
 
   /// Until every shard is done or one failed. kCancelled if the job was.
-  absl::Status Watch(int total) {
+  absl::Status Watch(const ConvertProgress& progress, int total) {
     std::unique_lock lock(mutex_);
     for (int reported = 0; status_.ok() && reported < total;) {
       changed_.wait_for(lock, kCancelPoll, [&] { return done_ > reported || !status_.ok(); });
@@ -81,27 +81,16 @@ class ShardRun {
       reported = done_;
       lock.unlock();
       if (hooks_.is_cancelled && hooks_.is_cancelled()) return absl::CancelledError("the job was cancelled");
-      if (has_news) ReportProgress(reported, total);
+      if (has_news) progress.Report(reported);
       lock.lock();
     }
     return absl::OkStatus();
-  }
-
-  void ReportProgress(int done, int total) const {
-    if (!hooks_.progress) return;
-    const double elapsed = SecondsSince(start_);
-    hooks_.progress({.stage = kStage,
-                     .done = done,
-                     .total = total,
-                     .elapsed_seconds = elapsed,
-                     .remaining_seconds = elapsed / done * (total - done)});
   }
 
   const ShardConverter& converter_;
   const std::vector<OutputShard>& shards_;
   const std::string& folder_;
   const JobHooks& hooks_;
-  const Clock::time_point start_ = Clock::now();
   std::atomic<size_t> next_ = 0;
   std::atomic<bool> stopped_ = false;
   std::mutex mutex_;
@@ -140,7 +129,7 @@ absl::Status ConvertFolder(const CheckpointFolder& source, const Conversion& con
   PIVOT_RETURN_IF_ERROR(conversion.gguf.has_value() ? ConvertToGguf(source, conversion, folder, shards, hooks)
                                                     : ConvertShards(source, conversion, folder, shards, hooks));
   PIVOT_RETURN_IF_ERROR(RemoveAll(shards));
-  if (hooks.stage_done) hooks.stage_done(kStage, SecondsSince(start), 0);
+  if (hooks.stage_done) hooks.stage_done(kConvertStage, SecondsSince(start), 0);
   return absl::OkStatus();
 }
 

@@ -2,7 +2,6 @@
 #include "engine/convert/convert_gguf.h"
 
 #include <ATen/ATen.h>
-#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -12,6 +11,7 @@
 
 #include "engine/checkpoint/gguf_linear.h"
 #include "engine/checkpoint/mapped_tensor.h"
+#include "engine/convert/convert_progress.h"
 #include "engine/forward/weights.h"
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/gguf/gguf_names.h"
@@ -19,10 +19,6 @@
 
 namespace pivot {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-constexpr char kStage[] = "convert";
 
 absl::string_view BytesOf(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
@@ -52,13 +48,13 @@ class GgufConverter {
 
   absl::Status Write(const std::string& path) {
     const int total = static_cast<int>(plan_.tensors.size());
-    if (hooks_.stage_started) hooks_.stage_started(kStage, total);
+    const ConvertProgress progress(hooks_, total);
     PIVOT_RETURN_IF_ERROR(SettleTypes());
     PIVOT_ASSIGN_OR_RETURN(GgufWriter writer, GgufWriter::Create(path, plan_.AllValues(), plan_.Specs()));
     for (int i = 0; i < total; ++i) {
       PIVOT_RETURN_IF_ERROR(CheckCancelled(hooks_));
       PIVOT_RETURN_IF_ERROR(WriteTensor(plan_.tensors[static_cast<size_t>(i)], writer));
-      ReportProgress(i + 1, total);
+      progress.Report(i + 1);
     }
     return writer.Finish();
   }
@@ -99,21 +95,10 @@ class GgufConverter {
     return writer.Put(tensor.spec.name, InterleaveRows(BytesOf(rows), tensor.spec.shape[0], heads));
   }
 
-  void ReportProgress(int done, int total) const {
-    if (!hooks_.progress) return;
-    const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
-    hooks_.progress({.stage = kStage,
-                     .done = done,
-                     .total = total,
-                     .elapsed_seconds = elapsed,
-                     .remaining_seconds = elapsed / done * (total - done)});
-  }
-
   const CheckpointFolder& source_;
   GgufPlan plan_;
   const JobHooks& hooks_;
   WeightReader reader_;
-  Clock::time_point start_ = Clock::now();
 };
 
 /// Linears of decoder blocks that are quantized in either folder, as modules.

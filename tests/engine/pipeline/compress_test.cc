@@ -50,6 +50,8 @@ class CompressTest : public ::testing::Test {
     return task;
   }
 
+  std::vector<double> LossesByBits(const json& quantize);
+
   absl::Status Run(const json& task, const std::string& staging) {
     EXPECT_OK(MakeFolders(staging));
     auto device = OpenDevice("cpu", 1);
@@ -129,15 +131,29 @@ TEST_F(CompressTest, ReportsWhatItMeasured) {
   EXPECT_EQ(published_->quality["perplexity"], report["quality"]["pivots"][0]["perplexity"]);
 }
 
-TEST_F(CompressTest, MoreBitsLoseLess) {
+/// KL at 2, 3, 4 and 8 bits.
+std::vector<double> CompressTest::LossesByBits(const json& quantize) {
   std::vector<double> losses;
   for (const int bits : {2, 3, 4, 8}) {
     const std::string staging = folder_ / ("staging" + std::to_string(bits));
-    ASSERT_OK(Run(Task({{"bits", bits}}), staging));
+    EXPECT_OK(RemoveAll(staging));
+    EXPECT_OK(Run(Task({{"bits", bits}, {"quantize", quantize}}), staging));
     losses.push_back(Report(staging)["quality"]["pivots"][0]["kl_mean"]);
   }
+  return losses;
+}
+
+TEST_F(CompressTest, MoreBitsLoseLess) {
+  const std::vector<double> losses = LossesByBits(json::object());
+  EXPECT_GT(losses[0], 3 * losses[1]);
+  EXPECT_GT(losses[1], 2 * losses[2]);
+  EXPECT_GT(losses[2], 100 * losses[3]);
+}
+
+TEST_F(CompressTest, MoreBitsLoseLessWithoutRegularization) {
+  const std::vector<double> losses = LossesByBits({{"regularization", 0}});
   EXPECT_THAT(losses, ::testing::WhenSortedBy(std::greater<>(), ::testing::ElementsAreArray(losses)));
-  EXPECT_GT(losses[0], 8 * losses[2]);
+  EXPECT_GT(losses[0], 10 * losses[2]);
 }
 
 TEST_F(CompressTest, EqualJobsWriteEqualBytes) {
