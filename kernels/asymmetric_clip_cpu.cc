@@ -6,12 +6,12 @@
 
 #include "kernels/asymmetric_clip.h"
 #include "kernels/bf16.h"
+#include "kernels/lane_sums.h"
 #include "kernels/simd.h"
 
 namespace pivot {
 namespace {
 
-constexpr int64_t kLanes = 16;
 // Added and subtracted, it rounds a float below 2^22 to a whole number, half to even.
 constexpr float kRoundingMagic = 12582912.0F;
 
@@ -36,17 +36,15 @@ float SquareOf(const Group& group, const Grid& grid, int64_t i) {
   return group.importance[i] * (error * error);
 }
 
-/// In kLanes partial sums so that it can be vectorized and is the same everywhere.
 PIVOT_SIMD float ErrorOf(const Group& group, const Grid& grid) {
-  std::array<float, kLanes> sums{};
-  const int64_t whole = group.size / kLanes * kLanes;
-  for (int64_t i = 0; i < whole; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) sums[static_cast<size_t>(lane)] += SquareOf(group, grid, i + lane);
+  std::array<float, kGroupLanes> sums{};
+  const int64_t whole = group.size / kGroupLanes * kGroupLanes;
+  for (int64_t i = 0; i < whole; i += kGroupLanes) {
+    for (int64_t lane = 0; lane < kGroupLanes; ++lane)
+      sums[static_cast<size_t>(lane)] += SquareOf(group, grid, i + lane);
   }
   for (int64_t i = whole; i < group.size; ++i) sums[static_cast<size_t>(i - whole)] += SquareOf(group, grid, i);
-  float total = 0;
-  for (const float sum : sums) total += sum;
-  return total;
+  return SumLanes(sums);
 }
 
 Grid GridOf(const Group& group, float low, float range, float shrink) {

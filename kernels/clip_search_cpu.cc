@@ -7,12 +7,12 @@
 
 #include "kernels/bf16.h"
 #include "kernels/clip_search.h"
+#include "kernels/lane_sums.h"
 #include "kernels/simd.h"
 
 namespace pivot {
 namespace {
 
-constexpr int64_t kLanes = 16;
 // Added and subtracted, it rounds a float below 2^22 to a whole number, half to even; unlike nearbyint it needs no
 // SSE4.1.
 constexpr float kRoundingMagic = 12582912.0F;
@@ -25,35 +25,23 @@ struct Group {
   float highest;
 };
 
-/// Sum of importance * (w - s q)^2, in kLanes partial sums so that it can be vectorized and is the same everywhere.
-PIVOT_SIMD float WeightedSquareError(const Group& group, float scale) {
-  std::array<float, kLanes> sums{};
-  const int64_t whole = group.size / kLanes * kLanes;
-  for (int64_t i = 0; i < whole; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const float weight = group.weight[i + lane];
-      const float clamped = std::min(std::max(weight / scale, group.lowest), group.highest);
-      const float error = weight - ((clamped + kRoundingMagic) - kRoundingMagic) * scale;
-      sums[static_cast<size_t>(lane)] += group.importance[i + lane] * (error * error);
-    }
-  }
-  for (int64_t i = whole; i < group.size; ++i) {
-    const float clamped = std::min(std::max(group.weight[i] / scale, group.lowest), group.highest);
-    const float error = group.weight[i] - ((clamped + kRoundingMagic) - kRoundingMagic) * scale;
-    sums[static_cast<size_t>(i - whole)] += group.importance[i] * (error * error);
-  }
-  float total = 0;
-  for (const float sum : sums) total += sum;
-  return total;
+float SquareOf(const Group& group, float scale, float inverse, int64_t i) {
+  const float clamped = std::min(std::max(group.weight[i] * inverse, group.lowest), group.highest);
+  const float error = group.weight[i] - ((clamped + kRoundingMagic) - kRoundingMagic) * scale;
+  return group.importance[i] * (error * error);
 }
 
-float PowerError(const Group& group, float scale) {
-  float total = 0;
-  for (int64_t i = 0; i < group.size; ++i) {
-    const float code = std::clamp(std::nearbyint(group.weight[i] / scale), group.lowest, group.highest);
-    total += group.importance[i] * std::pow(std::abs(group.weight[i] - code * scale), 2.4F);
+PIVOT_SIMD float ErrorOf(const Group& group, float scale) {
+  const float inverse = 1.0F / scale;
+  std::array<float, kGroupLanes> sums{};
+  const int64_t whole = group.size / kGroupLanes * kGroupLanes;
+  for (int64_t i = 0; i < whole; i += kGroupLanes) {
+    for (int64_t lane = 0; lane < kGroupLanes; ++lane)
+      sums[static_cast<size_t>(lane)] += SquareOf(group, scale, inverse, i + lane);
   }
-  return total;
+  for (int64_t i = whole; i < group.size; ++i)
+    sums[static_cast<size_t>(i - whole)] += SquareOf(group, scale, inverse, i);
+  return SumLanes(sums);
 }
 
 float BestScale(const Group& group, const ClipSearchInput& input) {
@@ -71,8 +59,7 @@ float BestScale(const Group& group, const ClipSearchInput& input) {
     const float signed_base = sign == 0 ? base : -base;
     for (int step = first_step; step < input.num_steps; ++step) {
       const float scale = RoundToBf16(signed_base * (1.0F - static_cast<float>(step) / 100.0F));
-      const float error =
-          input.error == ClipError::kPower24 ? PowerError(group, scale) : WeightedSquareError(group, scale);
+      const float error = ErrorOf(group, scale);
       if (error < best_error) {
         best_error = error;
         best_scale = scale;

@@ -9,8 +9,11 @@
 
 #include "kernels/asymmetric_clip.h"
 #include "kernels/clip_search.h"
+#include "kernels/gated_silu.h"
 #include "kernels/gptq_panel.h"
 #include "kernels/refine_panel.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rotary.h"
 
 namespace pivot {
 
@@ -26,6 +29,13 @@ cudaError_t LaunchRefinePanel(const RefinePanel& panel, cudaStream_t stream);
 cudaError_t LaunchClipSearch(const ClipSearchInput& input, cudaStream_t stream);
 
 cudaError_t LaunchAsymmetricClip(const AsymmetricClipInput& input, cudaStream_t stream);
+
+// Fastest with pointers that are multiples of 16 bytes and rows, or halves of heads, that are too.
+cudaError_t LaunchRmsNorm(const RmsNormInput& input, cudaStream_t stream);
+
+cudaError_t LaunchGatedSilu(const GatedSiluInput& input, cudaStream_t stream);
+
+cudaError_t LaunchRotary(const RotaryInput& input, cudaStream_t stream);
 
 }  // namespace pivot
 

@@ -44,12 +44,10 @@ absl::Status FillQuantize(const CompressFlags& flags, v1::QuantizeOptions* quant
   PIVOT_ASSIGN_OR_RETURN(
       const v1::Method method,
       ParseChoice<v1::Method>("--method", flags.method, {{"gptq", v1::METHOD_GPTQ}, {"rtn", v1::METHOD_RTN}}));
-  PIVOT_ASSIGN_OR_RETURN(const v1::ClipSearch clip,
-                         ParseChoice<v1::ClipSearch>("--clip", flags.clip,
-                                                     {{"none", v1::CLIP_SEARCH_NONE},
-                                                      {"conditional", v1::CLIP_SEARCH_CONDITIONAL},
-                                                      {"hessian-diagonal", v1::CLIP_SEARCH_HESSIAN_DIAGONAL},
-                                                      {"power", v1::CLIP_SEARCH_POWER}}));
+  PIVOT_ASSIGN_OR_RETURN(
+      const v1::ClipSearch clip,
+      ParseChoice<v1::ClipSearch>("--clip", flags.clip,
+                                  {{"none", v1::CLIP_SEARCH_NONE}, {"conditional", v1::CLIP_SEARCH_CONDITIONAL}}));
   PIVOT_ASSIGN_OR_RETURN(const v1::ActOrder act_order,
                          ParseChoice<v1::ActOrder>("--act-order", flags.act_order,
                                                    {{"none", v1::ACT_ORDER_NONE}, {"weight", v1::ACT_ORDER_WEIGHT}}));
@@ -131,8 +129,7 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
   app.add_option("--qep", flags->qep, "share of the quantization error so far that a layer makes good, 0 to 1 (0.35)");
   app.add_option("--regularization", flags->regularization, "how little to trust the calibration text, 0 to 100 (1)");
   app.add_option("--refine-sweeps", flags->refine_sweeps, "sweeps that improve codes and scales behind GPTQ (4)");
-  app.add_option("--clip", flags->clip,
-                 "how a group's range is chosen: none, conditional, hessian-diagonal or power (conditional)");
+  app.add_option("--clip", flags->clip, "how a group's range is chosen: none or conditional (conditional)");
   app.add_option("--scale-signs", flags->scale_signs, "of symmetric groups: positive or either (either)");
   app.add_option("--act-order", flags->act_order, "order of columns: none or weight (weight)");
   app.add_option("--calibration", flags->calibration, "a text file to gather statistics on (built-in text)");

@@ -4,8 +4,10 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "engine/ops/call_torch.h"
+#include "engine/ops/part_seconds.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -56,19 +58,23 @@ class BlockPass {
   static void Gather(std::optional<InputStatistics>& statistics, const at::Tensor& quantized,
                      const at::Tensor& original, const at::Tensor& residual_error) {
     if (!statistics.has_value()) return;
+    const Part part("differences");
     const auto flat = [](const at::Tensor& x) { return x.defined() ? x.flatten(0, 1) : x; };
     statistics->Add(quantized.flatten(0, 1), flat(original), flat(residual_error));
   }
 
   /// What the residual streams differ by; undefined without both or without somebody who wants it.
   at::Tensor ResidualError(const std::optional<InputStatistics>& statistics, int64_t first, int64_t count) const {
-    if (!statistics.has_value() || !has_original()) return {};
+    if (!statistics.has_value() || !has_original() || !options_.gathers_residual) return {};
     return streams_.original.narrow(0, first, count) - streams_.quantized.narrow(0, first, count);
   }
 
-  absl::Status Solve(BlockInput input, const std::optional<InputStatistics>& statistics, const GroupSolver* solver,
+  absl::Status Solve(BlockInput input, std::optional<InputStatistics>& statistics, const GroupSolver* solver,
                      BlockWeights& quantized) const {
-    return solver == nullptr ? absl::OkStatus() : (*solver)(GroupAt(input), *statistics, quantized);
+    if (solver == nullptr) return absl::OkStatus();
+    InputMoments moments = std::move(*statistics).Finish();
+    statistics.reset();
+    return (*solver)(GroupAt(input), std::move(moments), quantized);
   }
 
   at::Tensor AttentionInput(const BlockWeights& weights, const at::Tensor& x) const {
@@ -83,6 +89,7 @@ class BlockPass {
     auto statistics = StatisticsFor(BlockInput::kAttention, solver);
     if (!statistics.has_value()) return absl::OkStatus();
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
+      const Part part("forward");
       const at::Tensor q = AttentionInput(quantized, streams_.quantized.narrow(0, first, count));
       const at::Tensor f =
           has_original() ? AttentionInput(original, streams_.original.narrow(0, first, count)) : at::Tensor();
@@ -91,43 +98,41 @@ class BlockPass {
     return Solve(BlockInput::kAttention, statistics, solver, quantized);
   }
 
+  /// Runs both streams up to the heads' outputs, the original one through the output projection at once.
   absl::Status RunAttention(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
     auto statistics = StatisticsFor(BlockInput::kAttentionOutput, solver);
     const at::Tensor& x = streams_.quantized;
-    const std::vector<int64_t> shape = {x.size(0), x.size(1), config_.num_heads * config_.head_dim};
-    quantized_heads_ = at::empty(shape, x.options());
-    if (has_original()) original_heads_ = at::empty(shape, x.options());
+    heads_ = at::empty({x.size(0), x.size(1), config_.num_heads * config_.head_dim}, x.options());
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
+      const Part part("forward");
       const at::Tensor q =
           Attend(config_, quantized, AttentionInput(quantized, x.narrow(0, first, count)), rotary_, nullptr);
-      quantized_heads_.narrow(0, first, count).copy_(q);
+      heads_.narrow(0, first, count).copy_(q);
       at::Tensor f;
+      const at::Tensor residual_error = ResidualError(statistics, first, count);
       if (has_original()) {
-        f = Attend(config_, original, AttentionInput(original, streams_.original.narrow(0, first, count)), rotary_,
-                   nullptr);
-        original_heads_.narrow(0, first, count).copy_(f);
+        at::Tensor stream = streams_.original.narrow(0, first, count);
+        f = Attend(config_, original, AttentionInput(original, stream), rotary_, nullptr);
+        stream.add_(ApplyLinear(f, original.linear(LinearRole::kAttentionOutput)));
       }
-      Gather(statistics, q, f, ResidualError(statistics, first, count));
+      Gather(statistics, q, f, residual_error);
     }));
     return Solve(BlockInput::kAttentionOutput, statistics, solver, quantized);
   }
 
-  /// Adds the attention to the streams and reads the MLP's input.
+  /// Adds the attention to the quantized stream and reads the MLP's input.
   absl::Status LeaveAttention(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
     auto statistics = StatisticsFor(BlockInput::kMlp, solver);
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
+      const Part part("forward");
       at::Tensor q = streams_.quantized.narrow(0, first, count);
-      q.add_(ApplyLinear(quantized_heads_.narrow(0, first, count), quantized.linear(LinearRole::kAttentionOutput)));
-      at::Tensor f;
-      if (has_original()) {
-        f = streams_.original.narrow(0, first, count);
-        f.add_(ApplyLinear(original_heads_.narrow(0, first, count), original.linear(LinearRole::kAttentionOutput)));
-      }
-      if (statistics.has_value())
-        Gather(statistics, MlpInput(quantized, q), f.defined() ? MlpInput(original, f) : f, {});
+      q.add_(ApplyLinear(heads_.narrow(0, first, count), quantized.linear(LinearRole::kAttentionOutput)));
+      if (!statistics.has_value()) return;
+      const at::Tensor f =
+          has_original() ? MlpInput(original, streams_.original.narrow(0, first, count)) : at::Tensor();
+      Gather(statistics, MlpInput(quantized, q), f, {});
     }));
-    quantized_heads_.reset();
-    original_heads_.reset();
+    heads_.reset();
     return Solve(BlockInput::kMlp, statistics, solver, quantized);
   }
 
@@ -135,10 +140,13 @@ class BlockPass {
   absl::Status RunMlp(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
     auto statistics = StatisticsFor(BlockInput::kMlpHidden, solver);
     const at::Tensor& x = streams_.quantized;
-    quantized_hidden_ = at::empty({x.size(0), x.size(1), config_.intermediate_size}, x.options());
+    const bool keeps_hidden = !options_.recomputes_hidden;
+    if (keeps_hidden) hidden_ = at::empty({x.size(0), x.size(1), config_.intermediate_size}, x.options());
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
-      const at::Tensor q = MlpHidden(quantized, MlpInput(quantized, x.narrow(0, first, count)));
-      quantized_hidden_.narrow(0, first, count).copy_(q);
+      const Part part("forward");
+      at::Tensor q;
+      if (keeps_hidden || statistics.has_value()) q = QuantizedHidden(quantized, first, count);
+      if (keeps_hidden) hidden_.narrow(0, first, count).copy_(q);
       at::Tensor f;
       const at::Tensor residual_error = ResidualError(statistics, first, count);
       if (has_original()) {
@@ -151,12 +159,18 @@ class BlockPass {
     return Solve(BlockInput::kMlpHidden, statistics, solver, quantized);
   }
 
+  at::Tensor QuantizedHidden(const BlockWeights& quantized, int64_t first, int64_t count) const {
+    return MlpHidden(quantized, MlpInput(quantized, streams_.quantized.narrow(0, first, count)));
+  }
+
   absl::Status LeaveMlp(const BlockWeights& quantized) {
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
-      streams_.quantized.narrow(0, first, count)
-          .add_(ApplyLinear(quantized_hidden_.narrow(0, first, count), quantized.linear(LinearRole::kDown)));
+      const Part part("forward");
+      const at::Tensor hidden =
+          hidden_.defined() ? hidden_.narrow(0, first, count) : QuantizedHidden(quantized, first, count);
+      streams_.quantized.narrow(0, first, count).add_(ApplyLinear(hidden, quantized.linear(LinearRole::kDown)));
     }));
-    quantized_hidden_.reset();
+    hidden_.reset();
     return absl::OkStatus();
   }
 
@@ -164,9 +178,9 @@ class BlockPass {
   const RotaryTable& rotary_;
   const BlockPassOptions& options_;
   Streams& streams_;
-  at::Tensor quantized_heads_;  // [windows, length, heads*head_dim]
-  at::Tensor original_heads_;
-  at::Tensor quantized_hidden_;  // [windows, length, intermediate]
+  // Of the quantized stream:
+  at::Tensor heads_;   // [windows, length, heads*head_dim]
+  at::Tensor hidden_;  // [windows, length, intermediate]; undefined when it is recomputed
 };
 
 }  // namespace
@@ -185,6 +199,24 @@ absl::Status AdvanceBlock(const ModelConfig& config, const BlockWeights& origina
     BlockWeights unchanged = quantized;
     return BlockPass(config, rotary, options, streams).Run(original, unchanged, nullptr);
   });
+}
+
+double StreamDistance(const Streams& streams, int64_t tile_windows) {
+  if (!streams.original.defined()) return 0;
+  const Part part("report");
+  at::Tensor squares = at::zeros({2}, streams.original.options().dtype(at::kDouble));
+  for (int64_t first = 0; first < streams.original.size(0); first += tile_windows) {
+    const int64_t count = std::min(tile_windows, streams.original.size(0) - first);
+    const at::Tensor original = streams.original.narrow(0, first, count);
+    const at::Tensor error = streams.quantized.narrow(0, first, count) - original;
+    const auto square = [](const at::Tensor& x) {
+      return at::linalg_vector_norm(x, 2, {}, false, at::kFloat).square();
+    };
+    squares.add_(at::stack({square(error), square(original)}));
+  }
+  const at::Tensor sums = squares.to(at::kCPU);
+  const double size = sums[1].item<double>();
+  return size > 0 ? sums[0].item<double>() / size : 0;
 }
 
 }  // namespace pivot

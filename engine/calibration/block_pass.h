@@ -27,13 +27,18 @@ struct BlockPassOptions {
   /// Windows that one step of the forward pass and one partial sum of the statistics take. Part of what decides the
   /// bytes written.
   int64_t tile_windows = 1;
+  /// Whether statistics of inputs whose output is added to the residual stream have the stream's error too.
+  bool gathers_residual = true;
+  /// Runs the first half of the MLP again for the quantized stream instead of keeping its hidden state, which is the
+  /// largest tensor of a pass. The same bits, more arithmetic.
+  bool recomputes_hidden = false;
   /// Asked between tiles; true ends the pass with kCancelled.
   std::function<bool()> is_cancelled;
 };
 
-/// Quantizes the layers of one group: replaces their weights in the given block. Statistics are of the group's input.
-using GroupSolver = absl::FunctionRef<absl::Status(const LinearGroup& group, const InputStatistics& statistics,
-                                                   BlockWeights& quantized)>;
+/// Quantizes the layers of one group: replaces their weights in the given block. Moments are of the group's input.
+using GroupSolver =
+    absl::FunctionRef<absl::Status(const LinearGroup& group, InputMoments moments, BlockWeights& quantized)>;
 
 /// Moves both streams behind the block, the quantized one through layers as `solver` leaves them.
 absl::Status CalibrateBlock(const ModelConfig& config, const BlockWeights& original, const RotaryTable& rotary,
@@ -43,6 +48,9 @@ absl::Status CalibrateBlock(const ModelConfig& config, const BlockWeights& origi
 /// these weights.
 absl::Status AdvanceBlock(const ModelConfig& config, const BlockWeights& original, const BlockWeights& quantized,
                           const RotaryTable& rotary, const BlockPassOptions& options, Streams& streams);
+
+/// ||quantized - original||^2 / ||original||^2; 0 without both streams. May throw what ATen throws.
+double StreamDistance(const Streams& streams, int64_t tile_windows);
 
 }  // namespace pivot
 

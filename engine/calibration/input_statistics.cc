@@ -3,40 +3,48 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
+#include <utility>
 
 #include "engine/ops/activation_calls.h"
+#include "engine/ops/part_seconds.h"
 
 namespace pivot {
 namespace {
 
-/// sum += aᵀ b in fp32.
-void AddProduct(const at::Tensor& sum, const at::Tensor& a, const at::Tensor& b) {
+/// sum += aᵀ b in fp32; `sum` may be a part of a matrix.
+void AddProduct(at::Tensor sum, const at::Tensor& a, const at::Tensor& b) {
   if (a.scalar_type() == at::kFloat) {
     sum.addmm_(a.t(), b);
   } else {
-    sum.add_(at::mm(a.t(), b, at::kFloat));  // a GPU multiplies bf16 and sums in fp32
+    at::addmm_out(sum, sum, a.t(), b, at::kFloat);  // a GPU multiplies bf16 and sums in fp32
   }
 }
 
-/// Columns of a block of the Gram matrix: four blocks a side save three eighths of the arithmetic, narrower ones slow
+/// Columns of a block of a symmetric sum: four blocks a side save three eighths of the arithmetic, narrower ones slow
 /// the products down.
-int64_t GramBlock(int64_t in_features) { return std::max<int64_t>(192, (in_features + 3) / 4); }
+int64_t BlockColumns(int64_t features) { return std::max<int64_t>(192, (features + 3) / 4); }
 
-/// sum += aᵀ a, on the CPU only the blocks on and below the diagonal.
+/// sum += aᵀ a, the blocks on and below the diagonal.
 void AddGram(const at::Tensor& sum, const at::Tensor& a) {
-  if (!a.is_cpu()) {
-    AddProduct(sum, a, a);
-    return;
-  }
   const int64_t features = sum.size(0);
-  const int64_t block = GramBlock(features);
+  const int64_t block = BlockColumns(features);
   for (int64_t first = 0; first < features; first += block) {
     const int64_t last = std::min(first + block, features);
     AddProduct(sum.slice(0, first).slice(1, first, last), a.slice(1, first), a.slice(1, first, last));
   }
 }
 
-at::Tensor Symmetric(const at::Tensor& gram) { return at::tril(gram) + at::tril(gram, -1).t(); }
+/// Makes a sum symmetric whose elements on and below the diagonal are there.
+void Mirror(const at::Tensor& sum) {
+  const int64_t features = sum.size(0);
+  const int64_t block = BlockColumns(features);
+  for (int64_t first = 0; first < features; first += block) {
+    const int64_t last = std::min(first + block, features);
+    at::Tensor own = sum.slice(0, first, last).slice(1, first, last);
+    own.copy_(at::tril(own) + at::tril(own, -1).t());
+    sum.slice(0, first, last).slice(1, last).copy_(sum.slice(0, last).slice(1, first, last).t());
+  }
+}
 
 /// ATen's CPU products of bf16 round their result to bf16.
 at::Tensor ForProducts(const at::Tensor& tokens) { return tokens.is_cpu() ? tokens.to(at::kFloat) : tokens; }
@@ -45,50 +53,58 @@ at::Tensor ForProducts(const at::Tensor& tokens) { return tokens.is_cpu() ? toke
 
 InputStatistics::InputStatistics(int64_t in_features, CrossTerm cross, at::Device device) {
   const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
-  gram_ = at::zeros({in_features, in_features}, options);
+  sums_.hessian = at::zeros({in_features, in_features}, options);
   if (cross == CrossTerm::kNone) return;
-  cross_ = at::zeros({in_features, in_features}, options);
-  difference_ = at::zeros({in_features, in_features}, options);
+  sums_.cross = at::zeros({in_features, in_features}, options);
+  sums_.difference = at::zeros({in_features, in_features}, options);
 }
 
 void InputStatistics::Add(const at::Tensor& quantized, const at::Tensor& original, const at::Tensor& residual_error) {
-  num_tokens_ += quantized.size(0);
-  if (residual_error.defined() && !residual_.defined())
-    residual_ = at::zeros({residual_error.size(1), quantized.size(1)}, gram_.options());
+  sums_.num_tokens += quantized.size(0);
+  if (residual_error.defined() && !sums_.residual.defined())
+    sums_.residual = at::zeros({residual_error.size(1), quantized.size(1)}, sums_.hessian.options());
   if (CanPackTokens(quantized)) {
     AddPacked(quantized, original, residual_error);
     return;
   }
   const at::Tensor q = ForProducts(quantized);
-  AddGram(gram_, q);
-  if (cross_.defined()) {
-    const at::Tensor difference = ForProducts(original) - q;
-    AddProduct(cross_, difference, q);
-    AddGram(difference_, difference);
+  {
+    const Part part("moments H");
+    AddGram(sums_.hessian, q);
   }
-  if (residual_error.defined()) AddProduct(residual_, ForProducts(residual_error), q);
+  if (sums_.cross.defined()) {
+    const at::Tensor difference = ForProducts(original) - q;
+    const Part part("moments C");
+    AddProduct(sums_.cross, difference, q);
+    const Part inner("moments D");
+    AddGram(sums_.difference, difference);
+  }
+  const Part part("moments R");
+  if (residual_error.defined()) AddProduct(sums_.residual, ForProducts(residual_error), q);
 }
 
 void InputStatistics::AddPacked(const at::Tensor& quantized, const at::Tensor& original,
                                 const at::Tensor& residual_error) {
+  const Part part("moments");
   const PackedTokens q = PackTokenRows(quantized);
-  AddTokenProducts(q, q, ProductPart::kLower, gram_);
-  if (cross_.defined()) {
+  AddTokenProducts(q, q, ProductPart::kLower, sums_.hessian);
+  if (sums_.cross.defined()) {
     const PackedTokens difference = PackTokenRows(original - quantized);
-    AddTokenProducts(difference, q, ProductPart::kAll, cross_);
-    AddTokenProducts(difference, difference, ProductPart::kLower, difference_);
+    AddTokenProducts(difference, q, ProductPart::kAll, sums_.cross);
+    AddTokenProducts(difference, difference, ProductPart::kLower, sums_.difference);
   }
-  if (residual_error.defined()) AddTokenProducts(PackTokenRows(residual_error), q, ProductPart::kAll, residual_);
+  if (residual_error.defined()) AddTokenProducts(PackTokenRows(residual_error), q, ProductPart::kAll, sums_.residual);
 }
 
-double InputStatistics::Factor() const { return 2.0 / static_cast<double>(std::max<int64_t>(1, num_tokens_)); }
-
-at::Tensor InputStatistics::Hessian() const { return Symmetric(gram_).mul_(Factor()); }
-
-at::Tensor InputStatistics::Cross() const { return cross_ * Factor(); }
-
-at::Tensor InputStatistics::Difference() const { return Symmetric(difference_).mul_(Factor()); }
-
-at::Tensor InputStatistics::Residual() const { return residual_ * Factor(); }
+InputMoments InputStatistics::Finish() && {
+  const double factor = 2.0 / static_cast<double>(std::max<int64_t>(1, sums_.num_tokens));
+  for (const at::Tensor& sum : {sums_.hessian, sums_.difference}) {
+    if (sum.defined()) Mirror(sum);
+  }
+  for (const at::Tensor& sum : {sums_.hessian, sums_.cross, sums_.difference, sums_.residual}) {
+    if (sum.defined()) sum.mul_(factor);
+  }
+  return std::move(sums_);
+}
 
 }  // namespace pivot

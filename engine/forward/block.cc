@@ -2,6 +2,7 @@
 #include "engine/forward/block.h"
 
 #include <ATen/ATen.h>
+#include <optional>
 
 #include "engine/ops/activation_calls.h"
 
@@ -23,6 +24,12 @@ at::Tensor SplitHeads(const at::Tensor& x, int64_t head_dim) {
   return x.view({x.size(0), x.size(1), -1, head_dim}).transpose(1, 2);
 }
 
+/// [batch, length, heads*head_dim] -> [batch, heads, length, head_dim], rotated.
+at::Tensor RotateHeads(const at::Tensor& x, const RotaryTable& rotary, int64_t head_dim) {
+  if (CanFuse(x)) return FusedRotary(x, rotary.cosine, rotary.sine, head_dim);
+  return Rotate(SplitHeads(x, head_dim), rotary);
+}
+
 void Extend(at::Tensor& cached, at::Tensor& fresh) {
   if (cached.defined()) fresh = at::cat({cached, fresh}, 2);
   cached = fresh;
@@ -31,6 +38,18 @@ void Extend(at::Tensor& cached, at::Tensor& fresh) {
 /// Query heads share key/value heads in runs.
 at::Tensor RepeatHeads(const at::Tensor& x, int64_t times) {
   return times == 1 ? x : x.repeat_interleave(times, 1, x.size(1) * times);
+}
+
+/// softmax(q kᵀ / sqrt(head_dim)) v, [batch, heads, length, head_dim].
+at::Tensor MixValues(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, bool is_causal) {
+  const int64_t times = query.size(1) / key.size(1);
+  // Flash attention, which ATen has for bf16 on a GPU, reads shared heads where they are.
+  if (CanFuse(query)) {
+    return at::scaled_dot_product_attention(query, key, value, /*attn_mask=*/{}, /*dropout_p=*/0.0, is_causal,
+                                            /*scale=*/std::nullopt, /*enable_gqa=*/times > 1);
+  }
+  return at::scaled_dot_product_attention(query, RepeatHeads(key, times), RepeatHeads(value, times),
+                                          /*attn_mask=*/{}, /*dropout_p=*/0.0, is_causal);
 }
 
 }  // namespace
@@ -49,6 +68,7 @@ RotaryTable MakeRotaryTable(const ModelConfig& config, int64_t length, at::Scala
 }
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  if (CanFuse(x)) return FusedRmsNorm(x, weight, epsilon);
   const at::Tensor exact = x.to(at::kFloat);
   const at::Tensor inverse_rms = at::mean(exact.square(), {-1}, /*keepdim=*/true).add_(epsilon).rsqrt_();
   return (exact * inverse_rms).to(x.scalar_type()).mul_(weight);
@@ -61,9 +81,8 @@ at::Tensor ApplyLinear(const at::Tensor& x, const Linear& linear) {
 at::Tensor Attend(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& normalized,
                   const RotaryTable& rotary, KeyValueCache* cache) {
   const at::Tensor query =
-      Rotate(SplitHeads(ApplyLinear(normalized, weights.linear(LinearRole::kQuery)), config.head_dim), rotary);
-  at::Tensor key =
-      Rotate(SplitHeads(ApplyLinear(normalized, weights.linear(LinearRole::kKey)), config.head_dim), rotary);
+      RotateHeads(ApplyLinear(normalized, weights.linear(LinearRole::kQuery)), rotary, config.head_dim);
+  at::Tensor key = RotateHeads(ApplyLinear(normalized, weights.linear(LinearRole::kKey)), rotary, config.head_dim);
   at::Tensor value = SplitHeads(ApplyLinear(normalized, weights.linear(LinearRole::kValue)), config.head_dim);
   if (cache != nullptr) {
     Extend(cache->keys, key);
@@ -72,14 +91,14 @@ at::Tensor Attend(const ModelConfig& config, const BlockWeights& weights, const 
   // One token at the end of a cache sees all of it; a causal mask would be aligned to the cache's beginning.
   const bool is_causal = query.size(2) == key.size(2) && query.size(2) > 1;
   if (is_causal && PrefersOwnAttention(query)) return AttendCausally(query, key, value);
-  const int64_t times = config.num_heads / config.num_kv_heads;
-  const at::Tensor mixed = at::scaled_dot_product_attention(query, RepeatHeads(key, times), RepeatHeads(value, times),
-                                                            /*attn_mask=*/{}, /*dropout_p=*/0.0, is_causal);
+  const at::Tensor mixed = MixValues(query, key, value, is_causal);
   return mixed.transpose(1, 2).reshape({normalized.size(0), normalized.size(1), -1});
 }
 
 at::Tensor MlpHidden(const BlockWeights& weights, const at::Tensor& normalized) {
-  at::Tensor gate = at::silu(ApplyLinear(normalized, weights.linear(LinearRole::kGate)));
+  at::Tensor gate = ApplyLinear(normalized, weights.linear(LinearRole::kGate));
+  if (CanFuse(gate)) return FusedGatedSilu(gate, ApplyLinear(normalized, weights.linear(LinearRole::kUp)));
+  gate = at::silu(gate);
   return gate.mul_(ApplyLinear(normalized, weights.linear(LinearRole::kUp)));
 }
 

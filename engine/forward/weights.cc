@@ -40,12 +40,37 @@ at::ScalarType ToScalarType(ComputeDtype dtype) {
   return dtype == ComputeDtype::kBfloat16 ? at::kBFloat16 : at::kFloat;
 }
 
-absl::StatusOr<at::Tensor> WeightReader::ReadTensor(const std::string& name) const {
+absl::StatusOr<at::Tensor> WeightReader::Fetch(const std::string& name) const {
   return CallTorch(absl::StrCat("reading ", name), [&]() -> absl::StatusOr<at::Tensor> {
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, RequireMapped(folder_.model, name));
-    PIVOT_RETURN_IF_ERROR(CheckFinite(mapped, name));
-    return mapped.to(device_, dtype_, /*non_blocking=*/false, /*copy=*/true);
+    if (device_.is_cpu()) {
+      PIVOT_RETURN_IF_ERROR(CheckFinite(mapped, name));
+      return mapped.to(dtype_, /*non_blocking=*/false, /*copy=*/true);
+    }
+    return at::empty(mapped.sizes(), mapped.options().pinned_memory(true)).copy_(mapped);
   });
+}
+
+absl::StatusOr<at::Tensor> WeightReader::Place(const at::Tensor& fetched, const std::string& name) const {
+  if (device_.is_cpu()) return fetched;
+  return CallTorch(absl::StrCat("placing ", name), [&]() -> absl::StatusOr<at::Tensor> {
+    const at::Tensor placed = fetched.to(device_, /*non_blocking=*/true);
+    PIVOT_RETURN_IF_ERROR(CheckFinite(placed, name));
+    return placed.to(dtype_);
+  });
+}
+
+absl::StatusOr<at::Tensor> WeightReader::ReadTensor(const std::string& name) const {
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor fetched, Fetch(name));
+  return Place(fetched, name);
+}
+
+bool WeightReader::IsReadExactly(absl::string_view module, LinearShape shape) const {
+  if (folder_.StorageOf(module, shape).has_value()) return false;
+  const TensorInfo* info = folder_.model.Find(absl::StrCat(module, ".weight"));
+  if (info == nullptr) return false;
+  const bool is_bf16 = info->dtype == Dtype::kBfloat16;
+  return dtype_ == at::kFloat ? is_bf16 || info->dtype == Dtype::kFloat16 || info->dtype == Dtype::kFloat32 : is_bf16;
 }
 
 absl::StatusOr<at::Tensor> WeightReader::ReadExact(absl::string_view module, LinearShape shape) const {
@@ -78,32 +103,54 @@ absl::StatusOr<PackedLinear> WeightReader::ReadPackedCodes(absl::string_view mod
   });
 }
 
-absl::StatusOr<Linear> WeightReader::ReadLinear(const std::string& module, const LinearEntry& entry) const {
+absl::StatusOr<Linear> WeightReader::FetchLinear(const std::string& module, const LinearEntry& entry) const {
   const LinearShape shape = ShapeOf(config(), entry.role);
   Linear linear;
   if (folder_.StorageOf(module, shape).has_value()) {
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor exact, ReadExact(module, shape));
     PIVOT_RETURN_IF_ERROR(CheckFinite(exact, module));
-    linear.weight = exact.to(device_, dtype_);
+    linear.weight = exact.to(dtype_);
   } else {
-    PIVOT_ASSIGN_OR_RETURN(linear.weight, ReadTensor(module + ".weight"));
+    PIVOT_ASSIGN_OR_RETURN(linear.weight, Fetch(module + ".weight"));
   }
   if (HasBias(config(), entry.bias)) {
-    PIVOT_ASSIGN_OR_RETURN(linear.bias, ReadTensor(module + ".bias"));
+    PIVOT_ASSIGN_OR_RETURN(linear.bias, Fetch(module + ".bias"));
   }
   return linear;
 }
 
-absl::StatusOr<BlockWeights> WeightReader::ReadBlock(int block) const {
+absl::StatusOr<BlockWeights> WeightReader::FetchBlock(int block) const {
   const Architecture& architecture = *config().architecture;
   const std::string prefix = BlockPrefix(architecture, block);
   BlockWeights weights;
-  PIVOT_ASSIGN_OR_RETURN(weights.attention_norm, ReadTensor(prefix + std::string(architecture.attention_norm)));
-  PIVOT_ASSIGN_OR_RETURN(weights.mlp_norm, ReadTensor(prefix + std::string(architecture.mlp_norm)));
+  PIVOT_ASSIGN_OR_RETURN(weights.attention_norm, Fetch(prefix + std::string(architecture.attention_norm)));
+  PIVOT_ASSIGN_OR_RETURN(weights.mlp_norm, Fetch(prefix + std::string(architecture.mlp_norm)));
   for (const LinearEntry& entry : architecture.linears) {
-    PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role), ReadLinear(prefix + std::string(entry.name), entry));
+    PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role), FetchLinear(prefix + std::string(entry.name), entry));
   }
   return weights;
+}
+
+absl::StatusOr<BlockWeights> WeightReader::PlaceBlock(int block, const BlockWeights& fetched) const {
+  const Architecture& architecture = *config().architecture;
+  const std::string prefix = BlockPrefix(architecture, block);
+  BlockWeights weights;
+  PIVOT_ASSIGN_OR_RETURN(weights.attention_norm,
+                         Place(fetched.attention_norm, prefix + std::string(architecture.attention_norm)));
+  PIVOT_ASSIGN_OR_RETURN(weights.mlp_norm, Place(fetched.mlp_norm, prefix + std::string(architecture.mlp_norm)));
+  for (const LinearEntry& entry : architecture.linears) {
+    const std::string module = prefix + std::string(entry.name);
+    const Linear& linear = fetched.linear(entry.role);
+    PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role).weight, Place(linear.weight, module + ".weight"));
+    if (!linear.bias.defined()) continue;
+    PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role).bias, Place(linear.bias, module + ".bias"));
+  }
+  return weights;
+}
+
+absl::StatusOr<BlockWeights> WeightReader::ReadBlock(int block) const {
+  PIVOT_ASSIGN_OR_RETURN(const BlockWeights fetched, FetchBlock(block));
+  return PlaceBlock(block, fetched);
 }
 
 absl::StatusOr<at::Tensor> WeightReader::ReadEmbedding() const {

@@ -49,9 +49,18 @@ class WeightReader {
   /// Compressed layers are dequantized: scale * code in fp32, rounded to the dtype. kInvalidArgument
   /// (MALFORMED_WEIGHTS) names a tensor that holds a value that is not finite.
   absl::StatusOr<BlockWeights> ReadBlock(int block) const;
+
+  /// ReadBlock in two steps, so that a file can be read while the device computes: the first, which another thread may
+  /// take, leaves the tensors in memory that the device reads at once.
+  absl::StatusOr<BlockWeights> FetchBlock(int block) const;
+  absl::StatusOr<BlockWeights> PlaceBlock(int block, const BlockWeights& fetched) const;
+
   absl::StatusOr<at::Tensor> ReadEmbedding() const;  // [vocab, hidden]
   absl::StatusOr<at::Tensor> ReadFinalNorm() const;  // [hidden]
   absl::StatusOr<at::Tensor> ReadHead() const;       // [vocab, hidden], the embedding when they are tied
+
+  /// Whether a linear's weight in a BlockWeights is as it is in the file, not rounded.
+  bool IsReadExactly(absl::string_view module, LinearShape shape) const;
 
   /// Weights of a linear as they are in the file, in fp32 on the CPU: dequantized when compressed.
   absl::StatusOr<at::Tensor> ReadExact(absl::string_view module, LinearShape shape) const;
@@ -64,7 +73,9 @@ class WeightReader {
 
  private:
   absl::StatusOr<at::Tensor> ReadTensor(const std::string& name) const;
-  absl::StatusOr<Linear> ReadLinear(const std::string& module, const LinearEntry& entry) const;
+  absl::StatusOr<at::Tensor> Fetch(const std::string& name) const;
+  absl::StatusOr<at::Tensor> Place(const at::Tensor& fetched, const std::string& name) const;
+  absl::StatusOr<Linear> FetchLinear(const std::string& module, const LinearEntry& entry) const;
 
   const CheckpointFolder& folder_;
   at::ScalarType dtype_;

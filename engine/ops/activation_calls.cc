@@ -3,9 +3,19 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
 #include <cmath>
+#include <string>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+#include "engine/ops/device.h"
 #include "kernels/causal_attention.h"
+#include "kernels/gated_silu.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rotary.h"
 #include "kernels/score_rows.h"
 
 namespace pivot {
@@ -13,6 +23,19 @@ namespace {
 
 // Rows a thread takes at a time.
 constexpr int64_t kRowGrain = 16;
+
+void* StreamOf(const at::Tensor& tensor) { return LoadedCudaOps()->current_stream(tensor.device().index()); }
+
+const uint16_t* Bf16Data(const at::Tensor& x) { return static_cast<const uint16_t*>(x.const_data_ptr()); }
+
+/// Leaves as ATen's own failures do, so that CallTorch tells them apart.
+void ThrowIfFailed(int error, absl::string_view what, const at::Tensor& x) {
+  if (error == 0) return;
+  const absl::Status status = StatusFromCuda(error, absl::StrCat(what, " of ", x.numel(), " elements"));
+  const std::string text(status.message());
+  TORCH_CHECK_WITH(OutOfMemoryError, !absl::IsResourceExhausted(status), text);
+  TORCH_CHECK(false, "CUDA error: ", text);
+}
 
 }  // namespace
 
@@ -56,6 +79,64 @@ at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const 
   at::parallel_for(0, NumAttentionTasks(attention), 1,
                    [&](int64_t first, int64_t last) { RunCausalAttention(attention, first, last); });
   return output;
+}
+
+bool CanFuse(const at::Tensor& x) {
+  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && LoadedCudaOps() != nullptr;
+}
+
+at::Tensor FusedRmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  TORCH_CHECK(weight.scalar_type() == at::kBFloat16 && weight.dim() == 1 && weight.size(0) == x.size(-1),
+              "a norm's weight does not fit its input");
+  const at::Tensor in = x.contiguous();
+  const at::Tensor weights = weight.contiguous();
+  at::Tensor out = at::empty(in.sizes(), in.options());
+  if (in.numel() == 0) return out;
+  const RmsNormInput input{.rows = in.numel() / in.size(-1),
+                           .columns = in.size(-1),
+                           .x = Bf16Data(in),
+                           .weight = Bf16Data(weights),
+                           .epsilon = static_cast<float>(epsilon),
+                           .out = static_cast<uint16_t*>(out.data_ptr())};
+  ThrowIfFailed(LoadedCudaOps()->rms_norm(input, StreamOf(in)), "normalization", in);
+  return out;
+}
+
+at::Tensor FusedGatedSilu(const at::Tensor& gate, const at::Tensor& up) {
+  TORCH_CHECK(up.scalar_type() == at::kBFloat16 && up.sizes() == gate.sizes(), "gate and up differ in shape");
+  at::Tensor out = gate.contiguous();
+  const at::Tensor factor = up.contiguous();
+  const GatedSiluInput input{.count = out.numel(),
+                             .gate = Bf16Data(out),
+                             .up = Bf16Data(factor),
+                             .out = static_cast<uint16_t*>(out.data_ptr())};
+  ThrowIfFailed(LoadedCudaOps()->gated_silu(input, StreamOf(out)), "gated SiLU", out);
+  return out;
+}
+
+at::Tensor FusedRotary(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine, int64_t head_dim) {
+  const int64_t length = x.size(1);
+  const int64_t heads = x.size(2) / head_dim;
+  for (const at::Tensor& table : {cosine, sine}) {
+    TORCH_CHECK(table.scalar_type() == at::kBFloat16 && table.size(0) == length && table.size(1) == head_dim,
+                "a rotary table does not fit its input");
+  }
+  at::Tensor tokens = x.reshape({x.size(0) * length, x.size(2)});
+  if (tokens.stride(1) != 1) tokens = tokens.contiguous();
+  const at::Tensor cosines = cosine.contiguous();
+  const at::Tensor sines = sine.contiguous();
+  const at::Tensor out = at::empty({x.size(0), length, heads, head_dim}, x.options());
+  const RotaryInput input{.tokens = tokens.size(0),
+                          .length = length,
+                          .heads = heads,
+                          .head_dim = head_dim,
+                          .x = Bf16Data(tokens),
+                          .token_stride = tokens.stride(0),
+                          .cosine = Bf16Data(cosines),
+                          .sine = Bf16Data(sines),
+                          .out = static_cast<uint16_t*>(out.data_ptr())};
+  ThrowIfFailed(LoadedCudaOps()->rotary(input, StreamOf(x)), "rotary embedding", x);
+  return out.transpose(1, 2);
 }
 
 bool CanPackTokens(const at::Tensor& tokens) {

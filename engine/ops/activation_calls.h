@@ -2,7 +2,7 @@
 #ifndef PIVOT_ENGINE_OPS_ACTIVATION_CALLS_H_
 #define PIVOT_ENGINE_OPS_ACTIVATION_CALLS_H_
 
-// Kernels over activations on the CPU, where they are faster than ATen's operations: tensors in, tensors out.
+// Kernels over activations, on each device where they are faster than ATen's operations: tensors in, tensors out.
 
 #include <ATen/core/Tensor.h>
 #include <cstdint>
@@ -19,6 +19,20 @@ bool PrefersOwnAttention(const at::Tensor& query);
 /// on the CPU; key and value [batch, kv_heads, length, head_dim]; result [batch, length, heads * head_dim] bf16. May
 /// throw what ATen throws.
 at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value);
+
+/// Whether the Fused functions take this tensor: bf16 on a GPU. Each stands for a chain of ATen's operations, in one
+/// pass over memory and with the same roundings. They may throw what ATen throws, also when a launch fails.
+bool CanFuse(const at::Tensor& x);
+
+/// x / rms(x) * weight (kernels/rms_norm.h). x [..., columns], weight [columns], both bf16; result as x.
+at::Tensor FusedRmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
+
+/// silu(gate) * up (kernels/gated_silu.h), in gate's memory when that is contiguous; both of one shape, bf16.
+at::Tensor FusedGatedSilu(const at::Tensor& gate, const at::Tensor& up);
+
+/// The rotary embedding (kernels/rotary.h) of x [batch, length, heads * head_dim] by cosine and sine [length,
+/// head_dim], all bf16; result [batch, heads, length, head_dim], a view in which a token's heads lie together.
+at::Tensor FusedRotary(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine, int64_t head_dim);
 
 /// Whether PackedTokens can be made of this tensor: bf16 on a CPU with AVX512_BF16.
 bool CanPackTokens(const at::Tensor& tokens);

@@ -60,6 +60,18 @@ int AsymmetricClipOnDevice(const AsymmetricClipInput& input, void* stream) {
   return LaunchAsymmetricClip(input, static_cast<cudaStream_t>(stream));
 }
 
+int RmsNormOnDevice(const RmsNormInput& input, void* stream) {
+  return LaunchRmsNorm(input, static_cast<cudaStream_t>(stream));
+}
+
+int GatedSiluOnDevice(const GatedSiluInput& input, void* stream) {
+  return LaunchGatedSilu(input, static_cast<cudaStream_t>(stream));
+}
+
+int RotaryOnDevice(const RotaryInput& input, void* stream) {
+  return LaunchRotary(input, static_cast<cudaStream_t>(stream));
+}
+
 }  // namespace
 }  // namespace pivot
 
@@ -75,6 +87,9 @@ extern "C" __attribute__((visibility("default"))) const pivot::CudaOps* pivot_cu
                                        .gptq_panel = pivot::GptqPanelOnDevice,
                                        .refine_panel = pivot::RefinePanelOnDevice,
                                        .clip_search = pivot::ClipSearchOnDevice,
-                                       .asymmetric_clip = pivot::AsymmetricClipOnDevice};
+                                       .asymmetric_clip = pivot::AsymmetricClipOnDevice,
+                                       .rms_norm = pivot::RmsNormOnDevice,
+                                       .gated_silu = pivot::GatedSiluOnDevice,
+                                       .rotary = pivot::RotaryOnDevice};
   return &kOps;
 }

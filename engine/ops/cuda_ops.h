@@ -10,12 +10,15 @@
 
 #include "kernels/asymmetric_clip.h"
 #include "kernels/clip_search.h"
+#include "kernels/gated_silu.h"
 #include "kernels/gptq_panel.h"
 #include "kernels/refine_panel.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rotary.h"
 
 namespace pivot {
 
-inline constexpr int kCudaOpsVersion = 4;
+inline constexpr int kCudaOpsVersion = 5;
 
 struct CudaOps {
   int version;
@@ -33,6 +36,9 @@ struct CudaOps {
   int (*refine_panel)(const RefinePanel& panel, void* stream);
   int (*clip_search)(const ClipSearchInput& input, void* stream);
   int (*asymmetric_clip)(const AsymmetricClipInput& input, void* stream);
+  int (*rms_norm)(const RmsNormInput& input, void* stream);
+  int (*gated_silu)(const GatedSiluInput& input, void* stream);
+  int (*rotary)(const RotaryInput& input, void* stream);
 };
 
 }  // namespace pivot

@@ -43,17 +43,15 @@ std::string Describe(absl::string_view what, const at::Tensor& tensor, int bits)
 absl::StatusOr<QuantizationGrid> SearchSymmetric(const at::Tensor& weight, const at::Tensor& importance,
                                                  const WeightScheme& scheme, const GridSearch& search) {
   at::Tensor scale = at::empty({weight.size(0), weight.size(1) / scheme.group_size}, weight.options());
-  const ClipSearchInput input{
-      .rows = weight.size(0),
-      .columns = weight.size(1),
-      .group_size = scheme.group_size,
-      .bits = scheme.bits,
-      .num_steps = search.clip == ClipSearch::kNone ? 1 : kClipSteps,
-      .error = search.clip == ClipSearch::kPower ? ClipError::kPower24 : ClipError::kWeightedSquare,
-      .signs = search.signs,
-      .weight = weight.const_data_ptr<float>(),
-      .importance = importance.const_data_ptr<float>(),
-      .scale = scale.data_ptr<float>()};
+  const ClipSearchInput input{.rows = weight.size(0),
+                              .columns = weight.size(1),
+                              .group_size = scheme.group_size,
+                              .bits = scheme.bits,
+                              .num_steps = search.clip == ClipSearch::kNone ? 1 : kClipSteps,
+                              .signs = search.signs,
+                              .weight = weight.const_data_ptr<float>(),
+                              .importance = importance.const_data_ptr<float>(),
+                              .scale = scale.data_ptr<float>()};
   if (weight.is_cuda()) {
     const int error = LoadedCudaOps()->clip_search(input, StreamOf(weight));
     if (error != 0) return StatusFromCuda(error, Describe("clip search", weight, scheme.bits));

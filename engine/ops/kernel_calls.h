@@ -47,7 +47,7 @@ struct GridSearch {
 };
 
 /// The grid of integer codes of a weight [rows, columns] f32 with importance [columns] f32: kernels/clip_search.h, for
-/// asymmetric schemes kernels/asymmetric_clip.h, which knows squared errors only. Scales below fp16's normal range are
+/// asymmetric schemes kernels/asymmetric_clip.h. Scales below fp16's normal range are
 /// rounded to its step, so that files with either type of scale hold the same weights.
 absl::StatusOr<QuantizationGrid> SearchGrid(const at::Tensor& weight, const at::Tensor& importance,
                                             const WeightScheme& scheme, const GridSearch& search);

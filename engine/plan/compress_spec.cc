@@ -196,10 +196,6 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   spec.further_layouts.assign(layouts.begin() + 1, layouts.end());
   PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantizeOptions(ObjectOrEmpty(task, "quantize")));
   spec.quantize.short_scales = spec.layout == CodeLayout::kGguf && BlocksFor(spec.scheme) == GgmlType::kQ4_1;
-  const bool knows_power = spec.scheme.is_integer() && spec.scheme.is_symmetric();
-  if (!knows_power && spec.quantize.clip_search == ClipSearch::kPower) {
-    return InvalidSpec("quantize.clip_search", "\"power\" is for symmetric integers; use conditional or none");
-  }
   PIVOT_ASSIGN_OR_RETURN(spec.calibration,
                          ParseCalibration(ObjectOrEmpty(task, "calibration"), folder.config(), defaults));
   PIVOT_ASSIGN_OR_RETURN(spec.evaluation, ParseEvaluation(ObjectOrEmpty(task, "evaluation"), defaults));

@@ -17,7 +17,7 @@ using nlohmann::json;
 
 // Positions are those of the enums.
 constexpr std::array<absl::string_view, 2> kMethodNames = {"gptq", "rtn"};
-constexpr std::array<absl::string_view, 4> kClipSearchNames = {"none", "hessian_diagonal", "power", "conditional"};
+constexpr std::array<absl::string_view, 2> kClipSearchNames = {"none", "conditional"};
 constexpr std::array<absl::string_view, 2> kScaleSignsNames = {"positive", "either"};
 constexpr std::array<absl::string_view, 2> kActOrderNames = {"none", "weight"};
 // More never changed anything in a measurement.

@@ -15,7 +15,7 @@
 namespace pivot {
 
 enum class Method { kGptq, kRtn };
-enum class ClipSearch { kNone, kHessianDiagonal, kPower, kConditional };
+enum class ClipSearch { kNone, kConditional };
 enum class ActOrder { kNone, kWeight };
 
 absl::string_view MethodName(Method method);

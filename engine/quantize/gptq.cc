@@ -3,11 +3,11 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
-#include <tuple>
 
 #include "absl/strings/str_cat.h"
 
 #include "engine/ops/call_torch.h"
+#include "engine/ops/part_seconds.h"
 #include "engine/quantize/float_grid.h"
 #include "kernels/gptq_panel.h"
 #include "proto/status/reason.h"
@@ -17,6 +17,8 @@ namespace pivot {
 namespace {
 
 constexpr int kMaxDampingSteps = 5;
+// Below it a triangle is inverted by substitution.
+constexpr int64_t kLeafColumns = 512;
 
 absl::Status NumericalFailure(absl::string_view problem) {
   return WithReason(absl::FailedPreconditionError(problem), "NUMERICAL_FAILURE");
@@ -27,15 +29,30 @@ at::Tensor VisitingOrder(const at::Tensor& diagonal, ActOrder act_order) {
   return at::argsort(diagonal, /*stable=*/true, /*dim=*/0, /*descending=*/true);
 }
 
-/// U, or nothing when the damped matrix is not positive definite.
-at::Tensor TryFactorize(const at::Tensor& hessian, double damp) {
-  at::Tensor damped = hessian.clone();
-  damped.diagonal().add_(damp);
-  const auto [lower, first_info] = at::linalg_cholesky_ex(damped);
-  if (first_info.item<int>() != 0) return {};
-  const auto [upper, second_info] = at::linalg_cholesky_ex(at::cholesky_inverse(lower), /*upper=*/true);
-  if (second_info.item<int>() != 0 || !at::isfinite(upper).all().item<bool>()) return {};
-  return upper;
+/// The inverse of a lower triangular matrix, into its place: of both halves of the diagonal, then of what is below.
+void InvertLower(const at::Tensor& lower) {
+  const int64_t size = lower.size(0);
+  if (size <= kLeafColumns) {
+    lower.copy_(at::linalg_solve_triangular(lower, at::eye(size, lower.options()), /*upper=*/false));
+    return;
+  }
+  const int64_t half = size / 2;
+  const at::Tensor first = lower.slice(0, 0, half).slice(1, 0, half);
+  const at::Tensor last = lower.slice(0, half).slice(1, half);
+  const at::Tensor below = lower.slice(0, half).slice(1, 0, half);
+  InvertLower(first);
+  InvertLower(last);
+  below.copy_(at::mm(last, at::mm(below, first)).neg_());
+}
+
+/// U with UᵀU = inv(A), given A with its rows and columns in reverse order, or nothing when A is not positive definite.
+/// With B the reverse of A and B = L Lᵀ, U is the reverse of inv(L): one factorization, and no inverse of A.
+at::Tensor TryFactorize(const at::Tensor& reversed) {
+  auto [lower, info] = at::linalg_cholesky_ex(reversed);
+  if (info.item<int>() != 0) return {};
+  InvertLower(lower);
+  at::Tensor upper = lower.to(at::kFloat).flip({0, 1}).contiguous();
+  return at::isfinite(upper).all().item<bool>() ? upper : at::Tensor();
 }
 
 absl::Status CheckShapes(const at::Tensor& weight, const at::Tensor& scale) {
@@ -70,23 +87,23 @@ absl::StatusOr<HessianFactor> FactorizeHessian(const at::Tensor& hessian, double
   return CallTorch("factorizing a Hessian", [&]() -> absl::StatusOr<HessianFactor> {
     if (hessian.dim() != 2 || hessian.size(0) != hessian.size(1))
       return absl::InvalidArgumentError("the Hessian is not square");
-    at::Tensor exact = hessian.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
-    if (!at::isfinite(exact).all().item<bool>())
+    if (!at::isfinite(hessian).all().item<bool>())
       return NumericalFailure("the Hessian holds values that are not finite");
+    const Part part("factorization");
     HessianFactor factor;
-    factor.dead = exact.diagonal() == 0;
+    const at::Tensor diagonal = hessian.diagonal().to(at::kDouble);
+    factor.dead = diagonal == 0;
     factor.dead_columns = factor.dead.sum().item<int64_t>();
-    exact.diagonal().masked_fill_(factor.dead, 1.0);
-    factor.order = VisitingOrder(exact.diagonal(), act_order);
-    exact = exact.index_select(0, factor.order).index_select(1, factor.order);
-    const double mean_diagonal = exact.diagonal().mean().item<double>();
+    const at::Tensor alive = diagonal.masked_fill(factor.dead, 1.0);
+    factor.order = VisitingOrder(alive, act_order);
+    const at::Tensor backwards = factor.order.flip(0);
+    at::Tensor reversed = hessian.index_select(0, backwards).index_select(1, backwards).to(at::kDouble);
+    const double mean_diagonal = alive.mean().item<double>();
     factor.percdamp = percdamp;
     for (int step = 0; step <= kMaxDampingSteps; ++step) {
-      const at::Tensor upper = TryFactorize(exact, factor.percdamp * mean_diagonal);
-      if (upper.defined()) {
-        factor.upper = upper.to(at::kFloat).contiguous();
-        return factor;
-      }
+      reversed.diagonal().copy_(alive.index_select(0, backwards) + factor.percdamp * mean_diagonal);
+      factor.upper = TryFactorize(reversed);
+      if (factor.upper.defined()) return factor;
       factor.percdamp *= 10;
     }
     return NumericalFailure(absl::StrCat("the Hessian is not positive definite even with a damping of ",
@@ -98,6 +115,7 @@ absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const Quantiza
                                         const HessianFactor& factor, const WeightScheme& scheme) {
   PIVOT_RETURN_IF_ERROR(CheckShapes(weight, grid.scale));
   return CallTorch("GPTQ", [&]() -> absl::StatusOr<at::Tensor> {
+    const Part other("error feedback");
     const int64_t in_features = weight.size(1);
     const int64_t group_size = in_features / grid.scale.size(1);
     const at::Tensor scale = EffectiveScale(grid);
@@ -107,12 +125,14 @@ absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const Quantiza
     for (int64_t first = 0; first < in_features; first += kMaxPanelColumns) {
       const int64_t last = std::min(first + kMaxPanelColumns, in_features);
       const at::Tensor panel_scale = scale.index_select(1, group_of_step.slice(0, first, last));
+      const Part part("panel");
       PIVOT_ASSIGN_OR_RETURN(
           PanelResult panel,
           QuantizePanel(remaining.slice(1, first, last).clone(at::MemoryFormat::Contiguous),
                         factor.upper.slice(0, first, last).slice(1, first, last), panel_scale, scheme));
       codes.index_copy_(1, factor.order.slice(0, first, last), panel.codes);
       if (last < in_features) {
+        const Part trailing("trailing update");
         at::Tensor later = remaining.slice(1, last);
         later.addmm_(panel.errors, factor.upper.slice(0, first, last).slice(1, last), /*beta=*/1, /*alpha=*/-1);
       }

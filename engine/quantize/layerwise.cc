@@ -9,7 +9,10 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/checkpoint/block_shard.h"
+#include "engine/forward/block_reader.h"
 #include "engine/ops/call_torch.h"
+#include "engine/ops/part_seconds.h"
+#include "engine/quantize/block_writer.h"
 #include "engine/quantize/solve_group.h"
 #include "proto/files/sha256.h"
 #include "proto/status/status_macros.h"
@@ -27,20 +30,6 @@ constexpr int64_t kGpuTileTokens = 32768;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-json LinearJson(const std::string& name, const WeightScheme& scheme, const LinearReport& report) {
-  json entry{{"name", name},
-             {"type", std::string(CodeTypeName(scheme.type))},
-             {"bits", scheme.bits},
-             {"group_size", scheme.group_size},
-             {"loss", report.loss},
-             {"relative_error", report.energy > 0 ? report.loss / report.energy : 0.0},
-             {"correction", report.correction},
-             {"percdamp", report.percdamp},
-             {"dead_columns", report.dead_columns}};
-  if (report.output_error.has_value()) entry["output_error"] = *report.output_error;
-  return entry;
-}
-
 /// The same status, its message headed by the layer it is about.
 absl::Status Located(const absl::Status& status, const std::string& module) {
   absl::Status located(status.code(), absl::StrCat(module, ": ", status.message()));
@@ -51,20 +40,23 @@ absl::Status Located(const absl::Status& status, const std::string& module) {
 class LayerwiseStage {
  public:
   LayerwiseStage(const LayerwiseInput& input, const JobHooks& hooks)
-      : input_(input), hooks_(hooks), config_(input.source->config()), total_(static_cast<int>(config_.num_blocks)) {}
+      : input_(input),
+        hooks_(hooks),
+        config_(input.source->config()),
+        total_(static_cast<int>(config_.num_blocks)),
+        reader_(*input.source),
+        writer_(input.shard_folder, input.source->folder().model, *input.journal) {}
 
   absl::StatusOr<LayerwiseResult> Run() {
     if (hooks_.stage_started) hooks_.stage_started(kStage, total_);
     PIVOT_RETURN_IF_ERROR(DropBadEntries());
     PIVOT_RETURN_IF_ERROR(BeginStreams());
-    LayerwiseResult result;
-    for (int block = 0; block < total_; ++block) {
-      const bool is_finished = block < static_cast<int>(input_.journal->entries().size());
-      PIVOT_ASSIGN_OR_RETURN(json record, is_finished ? TakeOver(block) : Quantize(block));
-      result.blocks.push_back(std::move(record));
-    }
-    if (calibrates()) result.state = streams_.quantized.narrow(0, 0, 1).clone();
-    return result;
+    const int num_finished = static_cast<int>(input_.journal->entries().size());
+    for (int block = 0; block < total_; ++block)
+      PIVOT_RETURN_IF_ERROR(block < num_finished ? TakeOver(block) : Quantize(block));
+    PIVOT_RETURN_IF_ERROR(FinishWriting());
+    if (calibrates()) result_.state = streams_.quantized.narrow(0, 0, 1).clone();
+    return std::move(result_);
   }
 
  private:
@@ -89,6 +81,7 @@ class LayerwiseStage {
     if (!calibrates()) return absl::OkStatus();
     const int64_t length = input_.windows.size(1);
     options_.is_cancelled = hooks_.is_cancelled;
+    options_.gathers_residual = input_.spec->quantize.qep_residual > 0;
     options_.tile_windows =
         TileWindows(input_.source->device().is_cuda() ? DeviceKind::kCuda : DeviceKind::kCpu, length);
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor embedding, input_.source->ReadEmbedding());
@@ -101,11 +94,11 @@ class LayerwiseStage {
   }
 
   /// A block that an earlier attempt finished: only the streams have to pass it.
-  absl::StatusOr<json> TakeOver(int block) {
+  absl::Status TakeOver(int block) {
     const auto start = Clock::now();
     const JournalEntry& entry = input_.journal->entries()[static_cast<size_t>(block)];
     if (calibrates()) {
-      PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, input_.source->ReadBlock(block));
+      PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, reader_.Read(block));
       PIVOT_ASSIGN_OR_RETURN(const auto weights,
                              ReadShardWeights(input_.shard_folder + "/" + entry.file, StoredLinears(block)));
       BlockWeights quantized = original;
@@ -122,7 +115,8 @@ class LayerwiseStage {
             .seconds = SecondsSince(start),
             .relative_error = relative_error,
             .resumed = true});
-    return entry.record;
+    result_.blocks.push_back(entry.record);
+    return absl::OkStatus();
   }
 
   std::vector<StoredLinear> StoredLinears(int block) const {
@@ -135,35 +129,38 @@ class LayerwiseStage {
     return stored;
   }
 
-  absl::StatusOr<json> Quantize(int block) {
+  /// Waits for the block that is being written, if any, and tells of it.
+  absl::Status FinishWriting() {
+    if (!writer_.is_busy()) return absl::OkStatus();
+    const Part part("write");
+    PIVOT_ASSIGN_OR_RETURN(json record, writer_.Finish());
+    result_.blocks.push_back(std::move(record));
+    Finish(written_);
+    return absl::OkStatus();
+  }
+
+  absl::Status Quantize(int block) {
     const auto start = Clock::now();
     if (hooks_.is_cancelled && hooks_.is_cancelled()) return absl::CancelledError("the job was cancelled");
     BlockResult result;
     PIVOT_RETURN_IF_ERROR(calibrates() ? QuantizeCalibrated(block, result) : QuantizeUncalibrated(block, result));
-    const auto write_start = Clock::now();
-    PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteShard(input_.shard_folder, Shard(block), result.linears, {},
-                                                                 input_.source->folder().model));
-    const double write_seconds = SecondsSince(write_start);
     const double relative_error = result.energy > 0 ? result.loss / result.energy : 0;
     json record{{"block", block},
-                {"seconds", SecondsSince(start)},
                 {"solve_seconds", result.solve_seconds},
-                {"write_seconds", write_seconds},
                 {"relative_error", relative_error},
-                {"stream_distance", StreamDistance()},
+                {"stream_distance", StreamDistance(streams_, options_.tile_windows)},
                 {"linears", std::move(result.reports)}};
-    PIVOT_RETURN_IF_ERROR(input_.journal->Append({.stage = kStage,
-                                                  .block = block,
-                                                  .file = Shard(block).file_name,
-                                                  .size = written.size,
-                                                  .sha256 = written.sha256,
-                                                  .record = record}));
-    Finish({.stage = kStage,
-            .block = block,
-            .total = total_,
-            .seconds = SecondsSince(start),
-            .relative_error = relative_error});
-    return record;
+    PIVOT_RETURN_IF_ERROR(FinishWriting());
+    const Part part("write");
+    QuantizedLinears linears = ToHost(result.linears);
+    record["seconds"] = SecondsSince(start);
+    written_ = {.stage = kStage,
+                .block = block,
+                .total = total_,
+                .seconds = SecondsSince(start),
+                .relative_error = relative_error};
+    writer_.Begin(block, kStage, Shard(block), std::move(linears), std::move(record));
+    return absl::OkStatus();
   }
 
   struct BlockResult {
@@ -174,12 +171,18 @@ class LayerwiseStage {
     double solve_seconds = 0;
   };
 
-  /// Weights as they are in the file: the compute dtype may have fewer digits.
-  absl::StatusOr<std::vector<at::Tensor>> ExactWeights(int block, const LinearGroup& group) const {
+  /// Weights as they are in the file: the compute dtype may have fewer digits. `original` may be null.
+  absl::StatusOr<std::vector<at::Tensor>> ExactWeights(int block, const LinearGroup& group,
+                                                       const BlockWeights* original) const {
     std::vector<at::Tensor> weights;
     for (const LinearRole role : group.members) {
       const std::string module = ModuleName(block, role);
-      PIVOT_ASSIGN_OR_RETURN(const at::Tensor weight, input_.source->ReadExact(module, ShapeOf(config_, role)));
+      const LinearShape shape = ShapeOf(config_, role);
+      if (original != nullptr && input_.source->IsReadExactly(module, shape)) {
+        weights.push_back(original->linear(role).weight);
+        continue;
+      }
+      PIVOT_ASSIGN_OR_RETURN(const at::Tensor weight, input_.source->ReadExact(module, shape));
       weights.push_back(weight.to(input_.source->device()));
     }
     return weights;
@@ -189,19 +192,19 @@ class LayerwiseStage {
     return BlockPrefix(*config_.architecture, block) + std::string(config_.architecture->linear(role).name);
   }
 
-  /// Quantizes one group; puts its weights into `block_weights` where that is not null.
-  absl::Status SolveInto(int block, const LinearGroup& group, const InputStatistics* statistics,
-                         BlockWeights* block_weights, BlockResult& result) {
+  /// Quantizes one group; puts its weights into `block_weights`, which holds the original ones, where that is not null.
+  absl::Status SolveInto(int block, const LinearGroup& group, InputMoments moments, BlockWeights* block_weights,
+                         BlockResult& result) {
     const auto start = Clock::now();
-    PIVOT_ASSIGN_OR_RETURN(const std::vector<at::Tensor> weights, ExactWeights(block, group));
-    auto solved = SolveGroup(weights, statistics, input_.spec->scheme, input_.spec->quantize);
+    PIVOT_ASSIGN_OR_RETURN(const std::vector<at::Tensor> weights, ExactWeights(block, group, block_weights));
+    auto solved = SolveGroup(weights, std::move(moments), input_.spec->scheme, input_.spec->quantize);
     if (!solved.ok()) return Located(solved.status(), ModuleName(block, group.members.front()));
     for (size_t i = 0; i < solved->size(); ++i) {
       const LinearRole role = group.members[i];
       const std::string module = ModuleName(block, role);
       result.loss += (*solved)[i].report.loss;
       result.energy += (*solved)[i].report.energy;
-      result.reports.push_back(LinearJson(module, input_.spec->scheme, (*solved)[i].report));
+      result.reports.push_back(ToJson(module, input_.spec->scheme, (*solved)[i].report));
       if (block_weights != nullptr)
         block_weights->linear(role).weight = (*solved)[i].dequantized.to(input_.source->dtype());
       result.linears[module] = std::move((*solved)[i].quantized);
@@ -212,10 +215,10 @@ class LayerwiseStage {
   }
 
   absl::Status QuantizeCalibrated(int block, BlockResult& result) {
-    PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, input_.source->ReadBlock(block));
-    const auto solver = [&](const LinearGroup& group, const InputStatistics& statistics, BlockWeights& quantized) {
+    PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, reader_.Read(block));
+    const auto solver = [&](const LinearGroup& group, InputMoments moments, BlockWeights& quantized) {
       ReportProgress(block, group);
-      return SolveInto(block, group, &statistics, &quantized, result);
+      return SolveInto(block, group, std::move(moments), &quantized, result);
     };
     return CalibrateBlock(config_, original, rotary_, options_, solver, streams_);
   }
@@ -223,7 +226,7 @@ class LayerwiseStage {
   absl::Status QuantizeUncalibrated(int block, BlockResult& result) {
     for (const LinearGroup& group : config_.architecture->groups) {
       ReportProgress(block, group);
-      PIVOT_RETURN_IF_ERROR(SolveInto(block, group, nullptr, nullptr, result));
+      PIVOT_RETURN_IF_ERROR(SolveInto(block, group, {}, nullptr, result));
     }
     return absl::OkStatus();
   }
@@ -232,14 +235,6 @@ class LayerwiseStage {
     if (!hooks_.warning || report.percdamp <= input_.spec->quantize.percdamp * 1.001) return;
     hooks_.warning("DAMPING_RAISED", absl::StrCat(module, " needed a damping of ", report.percdamp, " instead of ",
                                                   input_.spec->quantize.percdamp));
-  }
-
-  /// ||quantized - original||^2 / ||original||^2 behind the block; 0 without both streams.
-  double StreamDistance() const {
-    if (!streams_.original.defined()) return 0;
-    const auto energy = [](const at::Tensor& x) { return x.to(at::kFloat).square().sum(at::kDouble).item<double>(); };
-    const double size = energy(streams_.original);
-    return size > 0 ? energy(streams_.quantized - streams_.original) / size : 0;
   }
 
   void ReportProgress(int block, const LinearGroup& group) const {
@@ -274,6 +269,10 @@ class LayerwiseStage {
   BlockPassOptions options_;
   RotaryTable rotary_;
   Streams streams_;
+  LayerwiseResult result_;
+  BlockReader reader_;
+  BlockWriter writer_;
+  BlockProgress written_;  // of the block that the writer has
   Clock::time_point start_ = Clock::now();
   int quantized_blocks_ = 0;
   double quantized_seconds_ = 0;

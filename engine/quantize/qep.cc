@@ -17,13 +17,13 @@ double Norm(const at::Tensor& matrix) { return at::linalg_vector_norm(matrix).it
 }  // namespace
 
 absl::StatusOr<CorrectedWeight> PropagateError(const at::Tensor& weight, const at::Tensor& hessian,
-                                               const at::Tensor& cross, const at::Tensor& residual,
+                                               const at::Tensor& moved, const at::Tensor& residual,
                                                const Propagation& propagation) {
   return CallTorch("error propagation", [&]() -> absl::StatusOr<CorrectedWeight> {
     at::Tensor damped = hessian.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
     damped.diagonal().masked_fill_(damped.diagonal() == 0, 1.0);
     const double mean_diagonal = damped.diagonal().mean().item<double>();
-    at::Tensor target = at::mm(weight, cross).mul_(propagation.alpha);
+    at::Tensor target = moved * propagation.alpha;
     if (residual.defined()) target.add_(residual, propagation.residual);
     CorrectedWeight corrected{.weight = {}, .percdamp = propagation.percdamp};
     double added = 0;

@@ -23,7 +23,8 @@ struct Propagation {
 ///           W + (alpha W C + residual R) inv(H + damp I).
 /// Source:   QEP, arXiv:2504.09629, its closed-form solution and its damping alpha; R: the closed form of LPCD,
 ///           arXiv:2512.01546. Differs: the shares are not applied a second time to the result.
-/// Shapes:   weight [out, in]; hessian, cross [in, in], residual [out, in] or undefined (InputStatistics).
+/// Shapes:   weight [out, in]; hessian [in, in]; moved, the product W C, [out, in]; residual [out, in] or undefined
+///           (InputMoments).
 /// Dtypes:   all fp32; factorized in fp64, the rest and the result fp32.
 /// Errors:   kFailedPrecondition (reason NUMERICAL_FAILURE) when H + damp I is not positive definite after damping was
 /// multiplied by 10
@@ -35,7 +36,7 @@ struct CorrectedWeight {
   double relative_change = 0;  // ||W' - W|| / ||W||, Frobenius
 };
 absl::StatusOr<CorrectedWeight> PropagateError(const at::Tensor& weight, const at::Tensor& hessian,
-                                               const at::Tensor& cross, const at::Tensor& residual,
+                                               const at::Tensor& moved, const at::Tensor& residual,
                                                const Propagation& propagation);
 
 }  // namespace pivot

@@ -6,6 +6,8 @@
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/kernel_calls.h"
+#include "engine/ops/part_seconds.h"
+#include "engine/ops/row_forms.h"
 #include "engine/quantize/float_grid.h"
 #include "engine/quantize/gptq.h"
 #include "engine/quantize/qep.h"
@@ -20,8 +22,15 @@ struct StackedSolution {
   at::Tensor weight;  // [out, in] fp32, as it was quantized
   at::Tensor codes;
   QuantizationGrid grid;
-  at::Tensor hessian;  // undefined without statistics
   LinearReport report;
+};
+
+/// What the output error of each row is made of before anything is quantized. With d = x - x̂ and E = W - Q,
+/// W x - Q x̂ = W d + E x̂, and W x = W d + W x̂.
+struct OutputTerms {
+  at::Tensor moved;    // W C, [out, in] fp32
+  at::Tensor drift;    // ||W d||^2, [out] f64
+  at::Tensor outputs;  // ||W x||^2, [out] f64
 };
 
 constexpr int kBf16Digits = 8;
@@ -30,6 +39,7 @@ int ScaleDigits(const QuantizeOptions& options) { return options.short_scales ? 
 
 absl::StatusOr<QuantizationGrid> GridOf(const at::Tensor& weight, const at::Tensor& importance,
                                         const WeightScheme& scheme, const QuantizeOptions& options) {
+  const Part part("search");
   if (!scheme.is_integer()) return SearchFloatGrid(weight, importance, scheme, options.clip_search);
   PIVOT_ASSIGN_OR_RETURN(
       QuantizationGrid grid,
@@ -38,21 +48,24 @@ absl::StatusOr<QuantizationGrid> GridOf(const at::Tensor& weight, const at::Tens
   return grid;
 }
 
-/// What an error in each column counts in the search of scales.
-at::Tensor ImportanceFor(ClipSearch search, const at::Tensor& hessian, const HessianFactor& factor) {
-  if (search == ClipSearch::kConditional) return ConditionalImportance(factor);
-  const at::Tensor diagonal = hessian.diagonal().contiguous();
-  return search == ClipSearch::kHessianDiagonal ? diagonal : at::ones_like(diagonal);
+/// Takes from the moments what is needed of C and D, and lets go of both.
+OutputTerms TermsOf(const at::Tensor& weight, InputMoments& moments) {
+  const Part part("report");
+  OutputTerms terms{.moved = at::mm(weight, moments.cross), .drift = RowForms(weight, moments.difference, weight)};
+  moments.cross.reset();
+  moments.difference.reset();
+  terms.outputs = terms.drift + 2 * RowProducts(terms.moved, weight) + RowForms(weight, moments.hessian, weight);
+  return terms;
 }
 
 /// The weight to quantize: corrected where errors are propagated.
-absl::Status Correct(const InputStatistics& statistics, const QuantizeOptions& options, StackedSolution& solution) {
-  if (!statistics.has_cross() || !options.propagates()) return absl::OkStatus();
-  const at::Tensor residual =
-      statistics.has_residual() && options.qep_residual > 0 ? statistics.Residual() : at::Tensor();
+absl::Status Correct(const InputMoments& moments, const OutputTerms& terms, const QuantizeOptions& options,
+                     StackedSolution& solution) {
+  const Part part("propagation");
+  const at::Tensor residual = options.qep_residual > 0 ? moments.residual : at::Tensor();
   PIVOT_ASSIGN_OR_RETURN(
       CorrectedWeight corrected,
-      PropagateError(solution.weight, solution.hessian, statistics.Cross(), residual,
+      PropagateError(solution.weight, moments.hessian, terms.moved, residual,
                      {.alpha = options.qep_alpha, .residual = options.qep_residual, .percdamp = options.qep_percdamp}));
   solution.weight = corrected.weight;
   solution.report.correction = corrected.relative_change;
@@ -63,6 +76,7 @@ absl::Status Correct(const InputStatistics& statistics, const QuantizeOptions& o
 absl::Status Refine(const at::Tensor& hessian, const HessianFactor& factor, const WeightScheme& scheme,
                     const QuantizeOptions& options, StackedSolution& solution) {
   if (options.refine_sweeps == 0 || !scheme.is_integer()) return absl::OkStatus();
+  const Part part("refinement");
   at::Tensor damped = hessian.clone();
   damped.diagonal().masked_fill_(factor.dead, 1.0).add_(factor.percdamp * hessian.diagonal().mean());
   PIVOT_ASSIGN_OR_RETURN(
@@ -74,85 +88,97 @@ absl::Status Refine(const at::Tensor& hessian, const HessianFactor& factor, cons
   return absl::OkStatus();
 }
 
-absl::StatusOr<StackedSolution> SolveWithStatistics(const at::Tensor& weight, const InputStatistics& statistics,
-                                                    const WeightScheme& scheme, const QuantizeOptions& options) {
-  StackedSolution solution{.weight = weight, .hessian = statistics.Hessian()};
-  PIVOT_RETURN_IF_ERROR(Correct(statistics, options, solution));
-  const at::Tensor hessian =
-      options.regularization > 0 ? RegularizeHessian(solution.hessian, options.regularization) : solution.hessian;
+/// GPTQ and what follows it, for a weight that is corrected already.
+absl::Status QuantizeCorrected(const at::Tensor& hessian, const WeightScheme& scheme, const QuantizeOptions& options,
+                               StackedSolution& solution) {
   PIVOT_ASSIGN_OR_RETURN(const HessianFactor factor, FactorizeHessian(hessian, options.percdamp, options.act_order));
   solution.report.percdamp = factor.percdamp;
   solution.report.dead_columns = factor.dead_columns;
-  const at::Tensor importance = ImportanceFor(options.clip_search, hessian, factor);
-  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridOf(solution.weight, importance, scheme, options));
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridOf(solution.weight, ConditionalImportance(factor), scheme, options));
   PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeGptq(solution.weight, solution.grid, factor, scheme));
-  PIVOT_RETURN_IF_ERROR(Refine(hessian, factor, scheme, options, solution));
-  return solution;
+  return Refine(hessian, factor, scheme, options, solution);
 }
 
-absl::StatusOr<StackedSolution> SolveByRounding(const at::Tensor& weight, const WeightScheme& scheme,
-                                                const QuantizeOptions& options) {
-  StackedSolution solution{.weight = weight};
-  const at::Tensor importance = at::ones({weight.size(1)}, weight.options());
-  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridOf(weight, importance, scheme, options));
-  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(weight, solution.grid, scheme));
-  return solution;
+absl::Status SolveByRounding(const WeightScheme& scheme, const QuantizeOptions& options, StackedSolution& solution) {
+  const at::Tensor importance = at::ones({solution.weight.size(1)}, solution.weight.options());
+  PIVOT_ASSIGN_OR_RETURN(solution.grid, GridOf(solution.weight, importance, scheme, options));
+  PIVOT_ASSIGN_OR_RETURN(solution.codes, QuantizeRtn(solution.weight, solution.grid, scheme));
+  return absl::OkStatus();
 }
 
-/// ||W Xᵀ - Q X̂ᵀ||^2 / ||W Xᵀ||^2 from second moments; 0 when the denominator is 0.
-double OutputError(const at::Tensor& original, const at::Tensor& quantized, const at::Tensor& hessian,
-                   const at::Tensor& cross, const at::Tensor& difference) {
-  const auto form = [](const at::Tensor& left, const at::Tensor& moment, const at::Tensor& right) {
-    return (at::mm(left, moment) * right).sum(at::kDouble).item<double>();
-  };
-  // With d = x - x̂ and E = W - Q: W x - Q x̂ = W d + E x̂, and W x = W d + W x̂.
+QuantizedLinear RowsOf(const StackedSolution& solution, int64_t first_row, int64_t rows, const WeightScheme& scheme) {
+  QuantizedLinear linear{.codes = solution.codes.narrow(0, first_row, rows),
+                         .scale = solution.grid.scale.narrow(0, first_row, rows),
+                         .global_scale = solution.grid.global_scale,
+                         .scheme = scheme};
+  if (solution.grid.zero_point.defined()) linear.zero_point = solution.grid.zero_point.narrow(0, first_row, rows);
+  return linear;
+}
+
+/// What the reports say, a number for each row: [out] f64 each.
+struct RowLosses {
+  at::Tensor loss;
+  at::Tensor energy;
+  at::Tensor output_error;  // undefined with one stream
+  at::Tensor outputs;
+};
+
+/// Without a Hessian all inputs count the same.
+at::Tensor FormsOf(const at::Tensor& rows, const at::Tensor& hessian) {
+  return hessian.defined() ? RowForms(rows, hessian, rows) : RowProducts(rows, rows);
+}
+
+RowLosses MeasureLosses(const at::Tensor& original, const at::Tensor& quantized, const StackedSolution& solution,
+                        const at::Tensor& hessian, const OutputTerms& terms) {
+  const Part part("report");
+  RowLosses losses{.loss = FormsOf(solution.weight - quantized, hessian), .energy = FormsOf(solution.weight, hessian)};
+  if (!terms.moved.defined()) return losses;
   const at::Tensor error = original - quantized;
-  const double moved = form(original, difference, original);
-  const double energy = moved + 2 * form(original, cross, original) + form(original, hessian, original);
-  return energy > 0 ? (moved + 2 * form(original, cross, error) + form(error, hessian, error)) / energy : 0;
+  losses.output_error = terms.drift + 2 * RowProducts(terms.moved, error) + FormsOf(error, hessian);
+  losses.outputs = terms.outputs;
+  return losses;
 }
 
-SolvedLinear MemberOf(const StackedSolution& solution, int64_t first_row, int64_t rows, const WeightScheme& scheme) {
-  SolvedLinear member{.quantized = {.codes = solution.codes.narrow(0, first_row, rows),
-                                    .scale = solution.grid.scale.narrow(0, first_row, rows),
-                                    .global_scale = solution.grid.global_scale,
-                                    .scheme = scheme},
-                      .report = solution.report};
-  if (solution.grid.zero_point.defined())
-    member.quantized.zero_point = solution.grid.zero_point.narrow(0, first_row, rows);
-  member.dequantized = Dequantize(member.quantized);
-  const at::Tensor weight = solution.weight.narrow(0, first_row, rows);
-  // Without statistics all inputs count the same.
-  const at::Tensor hessian = solution.hessian.defined() ? solution.hessian : at::eye(weight.size(1), weight.options());
-  const ProxyLoss loss = MeasureProxyLoss(weight, member.dequantized, hessian);
-  member.report.loss = loss.loss;
-  member.report.energy = loss.energy;
-  return member;
+LinearReport ReportOf(const RowLosses& losses, int64_t first_row, int64_t rows, LinearReport report) {
+  const auto sum = [&](const at::Tensor& values) { return values.narrow(0, first_row, rows).sum().item<double>(); };
+  report.loss = sum(losses.loss);
+  report.energy = sum(losses.energy);
+  if (!losses.outputs.defined()) return report;
+  const double outputs = sum(losses.outputs);
+  report.output_error = outputs > 0 ? sum(losses.output_error) / outputs : 0;
+  return report;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<SolvedLinear>> SolveGroup(absl::Span<const at::Tensor> weights,
-                                                     const InputStatistics* statistics, const WeightScheme& scheme,
-                                                     const QuantizeOptions& options) {
+absl::StatusOr<std::vector<SolvedLinear>> SolveGroup(absl::Span<const at::Tensor> weights, InputMoments moments,
+                                                     const WeightScheme& scheme, const QuantizeOptions& options) {
   return CallTorch("quantizing a group of layers", [&]() -> absl::StatusOr<std::vector<SolvedLinear>> {
     const at::Tensor stacked = at::cat(at::TensorList(weights.data(), weights.size())).to(at::kFloat);
     const WeightScheme resolved = scheme.ForRow(stacked.size(1));
-    PIVOT_ASSIGN_OR_RETURN(const StackedSolution solution,
-                           statistics == nullptr ? SolveByRounding(stacked, resolved, options)
-                                                 : SolveWithStatistics(stacked, *statistics, resolved, options));
+    StackedSolution solution{.weight = stacked};
+    OutputTerms terms;
+    if (!moments.hessian.defined()) {
+      PIVOT_RETURN_IF_ERROR(SolveByRounding(resolved, options, solution));
+    } else {
+      if (moments.cross.defined()) terms = TermsOf(stacked, moments);
+      if (terms.moved.defined() && options.propagates())
+        PIVOT_RETURN_IF_ERROR(Correct(moments, terms, options, solution));
+      moments.residual.reset();
+      const at::Tensor hessian =
+          options.regularization > 0 ? RegularizeHessian(moments.hessian, options.regularization) : moments.hessian;
+      PIVOT_RETURN_IF_ERROR(QuantizeCorrected(hessian, resolved, options, solution));
+    }
+    const at::Tensor dequantized = Dequantize(RowsOf(solution, 0, stacked.size(0), resolved));
+    const RowLosses losses = MeasureLosses(stacked, dequantized, solution, moments.hessian, terms);
     std::vector<SolvedLinear> members;
     int64_t first_row = 0;
     for (const at::Tensor& weight : weights) {
-      members.push_back(MemberOf(solution, first_row, weight.size(0), resolved));
-      first_row += weight.size(0);
-    }
-    if (statistics == nullptr || !statistics->has_cross()) return members;
-    const at::Tensor cross = statistics->Cross();
-    const at::Tensor difference = statistics->Difference();
-    for (size_t i = 0; i < members.size(); ++i) {
-      members[i].report.output_error =
-          OutputError(weights[i].to(at::kFloat), members[i].dequantized, solution.hessian, cross, difference);
+      const int64_t rows = weight.size(0);
+      members.push_back({.quantized = RowsOf(solution, first_row, rows, resolved),
+                         .dequantized = dequantized.narrow(0, first_row, rows),
+                         .report = ReportOf(losses, first_row, rows, solution.report)});
+      first_row += rows;
     }
     return members;
   });

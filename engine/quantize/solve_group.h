@@ -5,9 +5,6 @@
 // Quantizes the linear layers that share an input: correction, scales, codes, and what is to be reported of them.
 
 #include <ATen/core/Tensor.h>
-#include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,19 +13,9 @@
 #include "engine/calibration/input_statistics.h"
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/plan/compress_spec.h"
+#include "engine/quantize/linear_report.h"
 
 namespace pivot {
-
-struct LinearReport {
-  double loss = 0;        // tr((W-Q) H (W-Q)ᵀ), W after the correction
-  double energy = 0;      // tr(W H Wᵀ)
-  double correction = 0;  // relative change by error propagation
-  /// ||W Xᵀ - Q X̂ᵀ||^2 / ||W Xᵀ||^2: the layer's output in the quantized model beside the original's. Known where both
-  /// streams are.
-  std::optional<double> output_error;
-  double percdamp = 0;  // of the factorization, as used in the end
-  int64_t dead_columns = 0;
-};
 
 struct SolvedLinear {
   QuantizedLinear quantized;
@@ -36,11 +23,11 @@ struct SolvedLinear {
   LinearReport report;
 };
 
-/// `weights` [out_k, in] in any floating dtype share the input that `statistics` were gathered on. Null statistics:
-/// round to nearest (Method::kRtn needs none). A group_size of 0 stands for the whole row.
-absl::StatusOr<std::vector<SolvedLinear>> SolveGroup(absl::Span<const at::Tensor> weights,
-                                                     const InputStatistics* statistics, const WeightScheme& scheme,
-                                                     const QuantizeOptions& options);
+/// `weights` [out_k, in] in any floating dtype share the input that the moments are of. Undefined moments: round to
+/// nearest (Method::kRtn needs none). A group_size of 0 stands for the whole row. Each moment that the caller gives
+/// away is let go as soon as it is used.
+absl::StatusOr<std::vector<SolvedLinear>> SolveGroup(absl::Span<const at::Tensor> weights, InputMoments moments,
+                                                     const WeightScheme& scheme, const QuantizeOptions& options);
 
 }  // namespace pivot
 

@@ -42,6 +42,7 @@ struct Settings {
   std::string dtype = "auto";
   int group_size = 0;
   bool asymmetric = false;
+  std::string format = "unspecified";
   std::string quantize = "{}";  // members of pivot.v1.QuantizeOptions
 };
 
@@ -76,6 +77,7 @@ Rates MeasureRates(const ModelConfig& config, const ComputeDevice& device) {
 
 nlohmann::json TaskOf(const Settings& settings) {
   return {{"source", {{"path", settings.model}}},
+          {"format", settings.format},
           {"bits", settings.bits},
           {"group_size", settings.group_size},
           {"asymmetric", settings.asymmetric},
@@ -155,6 +157,7 @@ int Main(int argc, char** argv) {
   app.add_option("--eval", settings.evaluation_text);
   app.add_option("--seed", settings.seed);
   app.add_option("--group-size", settings.group_size);
+  app.add_option("--format", settings.format);
   app.add_flag("--asymmetric", settings.asymmetric);
   app.add_option("--quantize", settings.quantize, "JSON, as \"quantize\" of a task")
       ->check(

@@ -65,7 +65,7 @@ TEST_F(ServerCommandsTest, CompressSendsWhatTheFlagsSay) {
                       "--qep",
                       "0",
                       "--clip",
-                      "power",
+                      "none",
                       "--act-order",
                       "none",
                       "--calibration",
@@ -99,7 +99,7 @@ TEST_F(ServerCommandsTest, CompressSendsWhatTheFlagsSay) {
   EXPECT_EQ(task.quantize().percdamp(), 0.05);
   EXPECT_TRUE(task.quantize().has_qep_alpha());
   EXPECT_EQ(task.quantize().qep_alpha(), 0);
-  EXPECT_EQ(task.quantize().clip_search(), v1::CLIP_SEARCH_POWER);
+  EXPECT_EQ(task.quantize().clip_search(), v1::CLIP_SEARCH_NONE);
   EXPECT_EQ(task.quantize().act_order(), v1::ACT_ORDER_NONE);
   EXPECT_EQ(task.quantize().regularization(), 0.5);
   EXPECT_EQ(task.quantize().refine_sweeps(), 2);

@@ -11,8 +11,11 @@
 
 #include "kernels/asymmetric_clip.h"
 #include "kernels/clip_search.h"
+#include "kernels/gated_silu.h"
 #include "kernels/gptq_panel.h"
 #include "kernels/refine_panel.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rotary.h"
 
 namespace pivot {
 
@@ -57,6 +60,19 @@ struct GridOutput {
 /// Fills the pointers of `shape`.
 GridOutput AsymmetricClipOn(TestDevice device, AsymmetricClipInput shape, const std::vector<float>& weight,
                             const std::vector<float>& importance);
+
+/// Fills the pointers of `shape`. On a GPU `offset` elements lie before each vector, so that its address is a multiple
+/// of 16 bytes or is not.
+std::vector<uint16_t> RmsNormOn(TestDevice device, RmsNormInput shape, const std::vector<uint16_t>& x,
+                                const std::vector<uint16_t>& weight, int64_t offset);
+
+/// In place over `gate`; `offset` as above.
+std::vector<uint16_t> GatedSiluOn(TestDevice device, std::vector<uint16_t> gate, const std::vector<uint16_t>& up,
+                                  int64_t offset);
+
+/// Fills the pointers of `shape`; the first token begins at `x[offset]`.
+std::vector<uint16_t> RotaryOn(TestDevice device, RotaryInput shape, const std::vector<uint16_t>& x, int64_t offset,
+                               const std::vector<uint16_t>& cosine, const std::vector<uint16_t>& sine);
 
 }  // namespace pivot
 

@@ -66,4 +66,31 @@ GridOutput AsymmetricClipOn(TestDevice, AsymmetricClipInput shape, const std::ve
   return output;
 }
 
+std::vector<uint16_t> RmsNormOn(TestDevice, RmsNormInput shape, const std::vector<uint16_t>& x,
+                                const std::vector<uint16_t>& weight, int64_t) {
+  std::vector<uint16_t> out(x.size());
+  shape.x = x.data();
+  shape.weight = weight.data();
+  shape.out = out.data();
+  RunRmsNorm(shape, 0, shape.rows);
+  return out;
+}
+
+std::vector<uint16_t> GatedSiluOn(TestDevice, std::vector<uint16_t> gate, const std::vector<uint16_t>& up, int64_t) {
+  const auto count = static_cast<int64_t>(gate.size());
+  RunGatedSilu({.count = count, .gate = gate.data(), .up = up.data(), .out = gate.data()}, 0, count);
+  return gate;
+}
+
+std::vector<uint16_t> RotaryOn(TestDevice, RotaryInput shape, const std::vector<uint16_t>& x, int64_t offset,
+                               const std::vector<uint16_t>& cosine, const std::vector<uint16_t>& sine) {
+  std::vector<uint16_t> out(static_cast<size_t>(shape.tokens * shape.heads * shape.head_dim));
+  shape.x = x.data() + offset;
+  shape.cosine = cosine.data();
+  shape.sine = sine.data();
+  shape.out = out.data();
+  RunRotary(shape, 0, shape.tokens);
+  return out;
+}
+
 }  // namespace pivot

@@ -39,6 +39,16 @@ class DeviceVector {
   T* data_ = nullptr;
 };
 
+std::vector<uint16_t> Behind(int64_t offset, std::vector<uint16_t> values) {
+  values.insert(values.begin(), static_cast<size_t>(offset), 0);
+  return values;
+}
+
+std::vector<uint16_t> Without(int64_t offset, std::vector<uint16_t> values) {
+  values.erase(values.begin(), values.begin() + offset);
+  return values;
+}
+
 }  // namespace
 
 std::vector<TestDevice> TestDevices() { return {TestDevice::kCuda}; }
@@ -116,6 +126,45 @@ GridOutput AsymmetricClipOn(TestDevice, AsymmetricClipInput shape, const std::ve
   shape.zero_point = zero_points.data();
   Check(LaunchAsymmetricClip(shape, nullptr));
   return {scales.ToHost(), zero_points.ToHost()};
+}
+
+std::vector<uint16_t> RmsNormOn(TestDevice, RmsNormInput shape, const std::vector<uint16_t>& x,
+                                const std::vector<uint16_t>& weight, int64_t offset) {
+  DeviceVector<uint16_t> in(Behind(offset, x));
+  DeviceVector<uint16_t> weights(Behind(offset, weight));
+  DeviceVector<uint16_t> out(Behind(offset, std::vector<uint16_t>(x.size())));
+  shape.x = in.data() + offset;
+  shape.weight = weights.data() + offset;
+  shape.out = out.data() + offset;
+  Check(LaunchRmsNorm(shape, nullptr));
+  return Without(offset, out.ToHost());
+}
+
+std::vector<uint16_t> GatedSiluOn(TestDevice, std::vector<uint16_t> gate, const std::vector<uint16_t>& up,
+                                  int64_t offset) {
+  DeviceVector<uint16_t> gates(Behind(offset, gate));
+  DeviceVector<uint16_t> ups(Behind(offset, up));
+  GatedSiluInput input;
+  input.count = static_cast<int64_t>(gate.size());
+  input.gate = gates.data() + offset;
+  input.up = ups.data() + offset;
+  input.out = gates.data() + offset;
+  Check(LaunchGatedSilu(input, nullptr));
+  return Without(offset, gates.ToHost());
+}
+
+std::vector<uint16_t> RotaryOn(TestDevice, RotaryInput shape, const std::vector<uint16_t>& x, int64_t offset,
+                               const std::vector<uint16_t>& cosine, const std::vector<uint16_t>& sine) {
+  DeviceVector<uint16_t> in(x);
+  DeviceVector<uint16_t> cosines(cosine);
+  DeviceVector<uint16_t> sines(sine);
+  DeviceVector<uint16_t> out(std::vector<uint16_t>(static_cast<size_t>(shape.tokens * shape.heads * shape.head_dim)));
+  shape.x = in.data() + offset;
+  shape.cosine = cosines.data();
+  shape.sine = sines.data();
+  shape.out = out.data();
+  Check(LaunchRotary(shape, nullptr));
+  return out.ToHost();
 }
 
 }  // namespace pivot

@@ -38,7 +38,7 @@ absl::Status StatusOfReading(const char* text) {
 TEST(FromJsonTest, ReadsAWholeSpec) {
   const auto spec = Read<v1::JobSpec>(R"({
     "compress": {"source": {"path": "/models/tiny"}, "bits": 3, "group_size": 64,
-                 "quantize": {"method": "rtn", "percdamp": 0.05, "qep_alpha": 0, "clip_search": "power", "act_order": "none"},
+                 "quantize": {"method": "rtn", "percdamp": 0.05, "qep_alpha": 0, "clip_search": "none", "act_order": "none"},
                  "calibration": {"text_path": "/t", "num_samples": 8, "sequence_length": 32, "seed": -1},
                  "evaluation": {"skip": true}, "compute_dtype": "float32"},
     "device": "cuda:1", "priority": 70})");
@@ -46,7 +46,7 @@ TEST(FromJsonTest, ReadsAWholeSpec) {
   EXPECT_EQ(spec.compress().bits(), 3);
   EXPECT_EQ(spec.compress().quantize().method(), v1::METHOD_RTN);
   EXPECT_TRUE(spec.compress().quantize().has_qep_alpha());
-  EXPECT_EQ(spec.compress().quantize().clip_search(), v1::CLIP_SEARCH_POWER);
+  EXPECT_EQ(spec.compress().quantize().clip_search(), v1::CLIP_SEARCH_NONE);
   EXPECT_EQ(spec.compress().calibration().seed(), -1);
   EXPECT_TRUE(spec.compress().evaluation().skip());
   EXPECT_EQ(spec.compress().compute_dtype(), v1::COMPUTE_DTYPE_FLOAT32);

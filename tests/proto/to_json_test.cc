@@ -67,9 +67,9 @@ TEST(ToJsonTest, WritesEnumValuesWithoutTheirPrefix) {
   EXPECT_EQ(ToJson(job)["state"], "cancelling");
   v1::CompressTask task;
   task.set_compute_dtype(v1::COMPUTE_DTYPE_BFLOAT16);
-  task.mutable_quantize()->set_clip_search(v1::CLIP_SEARCH_HESSIAN_DIAGONAL);
+  task.mutable_quantize()->set_clip_search(v1::CLIP_SEARCH_CONDITIONAL);
   EXPECT_EQ(ToJson(task)["compute_dtype"], "bfloat16");
-  EXPECT_EQ(ToJson(task)["quantize"]["clip_search"], "hessian_diagonal");
+  EXPECT_EQ(ToJson(task)["quantize"]["clip_search"], "conditional");
 }
 
 TEST(ToJsonTest, WritesAnEnumValueThatItDoesNotKnowAsUnspecified) {

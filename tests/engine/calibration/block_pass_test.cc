@@ -43,7 +43,7 @@ BlockWeights Disturbed(const ModelConfig& config, BlockWeights weights) {
 TEST(BlockPassTest, MovesBothStreamsAsTheWholeBlockWould) {
   Setting setting;
   const Streams before{.quantized = setting.streams.quantized.clone(), .original = setting.streams.original.clone()};
-  const auto solver = [&](const LinearGroup& group, const InputStatistics&, BlockWeights& weights) {
+  const auto solver = [&](const LinearGroup& group, const InputMoments&, BlockWeights& weights) {
     Disturb(setting.config, group, weights);
     return absl::OkStatus();
   };
@@ -67,7 +67,7 @@ TEST(BlockPassTest, AdvancingGivesTheSameBitsAsCalibrating) {
                        .original = setting.streams.original.to(dtype)};
     Streams advanced{.quantized = calibrated.quantized.clone(), .original = calibrated.original.clone()};
     BlockWeights quantized = original;
-    const auto solver = [&](const LinearGroup& group, const InputStatistics&, BlockWeights& weights) {
+    const auto solver = [&](const LinearGroup& group, const InputMoments&, BlockWeights& weights) {
       Disturb(setting.config, group, weights);
       for (const LinearRole role : group.members) quantized.linear(role) = weights.linear(role);
       return absl::OkStatus();
@@ -83,10 +83,10 @@ TEST(BlockPassTest, StatisticsAreThoseOfEachGroupsInput) {
   Setting setting;
   const at::Tensor q = setting.streams.quantized.clone(), f = setting.streams.original.clone();
   std::map<BlockInput, at::Tensor> hessians, crosses;
-  const auto solver = [&](const LinearGroup& group, const InputStatistics& statistics, BlockWeights&) {
-    EXPECT_EQ(statistics.num_tokens(), kWindows * kLength);
-    hessians[group.input] = statistics.Hessian();
-    if (statistics.has_cross()) crosses[group.input] = statistics.Cross();
+  const auto solver = [&](const LinearGroup& group, const InputMoments& moments, BlockWeights&) {
+    EXPECT_EQ(moments.num_tokens, kWindows * kLength);
+    hessians[group.input] = moments.hessian;
+    if (moments.cross.defined()) crosses[group.input] = moments.cross;
     return absl::OkStatus();
   };
   ASSERT_OK(
@@ -120,12 +120,11 @@ TEST(BlockPassTest, LaterGroupsSeeTheEarlierOnesQuantized) {
   Setting untouched;
   std::map<BlockInput, at::Tensor> with, without;
   const auto gather = [](std::map<BlockInput, at::Tensor>& into, bool disturb, const ModelConfig& config) {
-    return
-        [&into, disturb, &config](const LinearGroup& group, const InputStatistics& statistics, BlockWeights& weights) {
-          into[group.input] = statistics.Hessian();
-          if (disturb) Disturb(config, group, weights);
-          return absl::OkStatus();
-        };
+    return [&into, disturb, &config](const LinearGroup& group, const InputMoments& moments, BlockWeights& weights) {
+      into[group.input] = moments.hessian;
+      if (disturb) Disturb(config, group, weights);
+      return absl::OkStatus();
+    };
   };
   ASSERT_OK(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, gather(with, true, setting.config),
                            setting.streams));
@@ -140,8 +139,8 @@ TEST(BlockPassTest, LaterGroupsSeeTheEarlierOnesQuantized) {
 TEST(BlockPassTest, WorksWithoutAnOriginalStream) {
   Setting setting;
   setting.streams.original.reset();
-  const auto solver = [&](const LinearGroup&, const InputStatistics& statistics, BlockWeights&) {
-    EXPECT_FALSE(statistics.has_cross());
+  const auto solver = [&](const LinearGroup&, const InputMoments& moments, BlockWeights&) {
+    EXPECT_FALSE(moments.cross.defined());
     return absl::OkStatus();
   };
   ASSERT_OK(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, solver, setting.streams));
@@ -152,7 +151,7 @@ TEST(BlockPassTest, StopsBetweenTilesWhenCancelled) {
   Setting setting;
   int asked = 0;
   const BlockPassOptions options{.tile_windows = 1, .is_cancelled = [&asked] { return ++asked > 3; }};
-  const auto solver = [](const LinearGroup&, const InputStatistics&, BlockWeights&) { return absl::OkStatus(); };
+  const auto solver = [](const LinearGroup&, const InputMoments&, BlockWeights&) { return absl::OkStatus(); };
   EXPECT_THAT(CalibrateBlock(setting.config, setting.original, setting.rotary, options, solver, setting.streams),
               StatusIs(absl::StatusCode::kCancelled, ::testing::_));
   EXPECT_EQ(asked, 4);
@@ -160,7 +159,7 @@ TEST(BlockPassTest, StopsBetweenTilesWhenCancelled) {
 
 TEST(BlockPassTest, PassesOnWhatTheSolverSays) {
   Setting setting;
-  const auto solver = [](const LinearGroup&, const InputStatistics&, BlockWeights&) {
+  const auto solver = [](const LinearGroup&, const InputMoments&, BlockWeights&) {
     return absl::DataLossError("solver");
   };
   EXPECT_THAT(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, solver, setting.streams),

@@ -2,6 +2,7 @@
 #include "engine/calibration/input_statistics.h"
 
 #include <ATen/ATen.h>
+#include <utility>
 
 #include "gtest/gtest.h"
 
@@ -28,26 +29,30 @@ TEST_P(InputStatisticsTest, AreTheMomentsOfAllTilesTogether) {
     statistics.Add(quantized.narrow(0, first, count), original.narrow(0, first, count),
                    residual_error.narrow(0, first, count));
   }
-  EXPECT_EQ(statistics.num_tokens(), 700);
+  const InputMoments moments = std::move(statistics).Finish();
+  EXPECT_EQ(moments.num_tokens, 700);
   // Sums of 700 products in float: below 700 roundings of 6e-8.
-  EXPECT_LT(Distance(statistics.Hessian(), Moment(quantized, quantized)), 4e-5);
-  EXPECT_LT(Distance(statistics.Cross(), Moment(original - quantized, quantized)), 4e-5);
-  EXPECT_LT(Distance(statistics.Difference(), Moment(original - quantized, original - quantized)), 4e-5);
-  EXPECT_LT(Distance(statistics.Residual(), Moment(residual_error, quantized)), 4e-5);
-  EXPECT_TRUE(at::equal(statistics.Difference(), statistics.Difference().t()));
-  EXPECT_TRUE(at::equal(statistics.Hessian(), statistics.Hessian().t()));
+  EXPECT_LT(Distance(moments.hessian, Moment(quantized, quantized)), 4e-5);
+  EXPECT_LT(Distance(moments.cross, Moment(original - quantized, quantized)), 4e-5);
+  EXPECT_LT(Distance(moments.difference, Moment(original - quantized, original - quantized)), 4e-5);
+  EXPECT_LT(Distance(moments.residual, Moment(residual_error, quantized)), 4e-5);
+  EXPECT_TRUE(at::equal(moments.difference, moments.difference.t()));
+  EXPECT_TRUE(at::equal(moments.hessian, moments.hessian.t()));
 }
 
 TEST_P(InputStatisticsTest, NoticeOneTokenMore) {
   const int64_t features = GetParam();
   const at::Tensor inputs = CorrelatedInputs(50, features, 3);
+  InputStatistics fewer(features, CrossTerm::kNone, at::kCPU);
   InputStatistics statistics(features, CrossTerm::kNone, at::kCPU);
+  fewer.Add(inputs, {}, {});
   statistics.Add(inputs, {}, {});
-  const at::Tensor before = statistics.Hessian();
   statistics.Add(inputs.narrow(0, 0, 1), {}, {});
-  EXPECT_FALSE(statistics.has_cross());
-  EXPECT_FALSE(statistics.has_residual());
-  EXPECT_GT(Distance(statistics.Hessian(), before), 1e-3);
+  const InputMoments moments = std::move(statistics).Finish();
+  EXPECT_FALSE(moments.cross.defined());
+  EXPECT_FALSE(moments.difference.defined());
+  EXPECT_FALSE(moments.residual.defined());
+  EXPECT_GT(Distance(moments.hessian, std::move(fewer).Finish().hessian), 1e-3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Widths, InputStatisticsTest, ::testing::Values(1, 64, 192, 193, 576, 1000),
@@ -57,9 +62,10 @@ TEST(InputStatisticsTest, Bf16ProductsAreExact) {
   const at::Tensor inputs = CorrelatedInputs(100, 40, 4).to(at::kBFloat16);
   InputStatistics statistics(40, CrossTerm::kGathered, at::kCPU);
   statistics.Add(inputs, inputs, {});
-  EXPECT_LT(Distance(statistics.Hessian(), Moment(inputs.to(at::kFloat), inputs.to(at::kFloat))), 1e-5);
-  EXPECT_EQ(statistics.Cross().abs().max().item<double>(), 0);
-  EXPECT_EQ(statistics.Difference().abs().max().item<double>(), 0);
+  const InputMoments moments = std::move(statistics).Finish();
+  EXPECT_LT(Distance(moments.hessian, Moment(inputs.to(at::kFloat), inputs.to(at::kFloat))), 1e-5);
+  EXPECT_EQ(moments.cross.abs().max().item<double>(), 0);
+  EXPECT_EQ(moments.difference.abs().max().item<double>(), 0);
 }
 
 }  // namespace

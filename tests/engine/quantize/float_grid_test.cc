@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <cmath>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -66,7 +67,7 @@ TEST_P(FloatGridTest, LosesLessWithASearch) {
   const at::Tensor importance = at::ones({kColumns});
   ASSERT_OK_AND_ASSIGN(const QuantizationGrid plain, SearchFloatGrid(weight, importance, scheme, ClipSearch::kNone));
   ASSERT_OK_AND_ASSIGN(const QuantizationGrid searched,
-                       SearchFloatGrid(weight, importance, scheme, ClipSearch::kHessianDiagonal));
+                       SearchFloatGrid(weight, importance, scheme, ClipSearch::kConditional));
   EXPECT_LT(ErrorOf(weight, searched, scheme), 0.97 * ErrorOf(weight, plain, scheme));
 }
 
@@ -76,7 +77,7 @@ TEST_P(FloatGridTest, HasNoScaleOfZero) {
   weight.slice(1, 0, 32).zero_();
   weight[3].zero_();
   ASSERT_OK_AND_ASSIGN(const QuantizationGrid grid,
-                       SearchFloatGrid(weight, at::ones({kColumns}), scheme, ClipSearch::kHessianDiagonal));
+                       SearchFloatGrid(weight, at::ones({kColumns}), scheme, ClipSearch::kConditional));
   EXPECT_GT(grid.scale.min().item<float>(), 0);
   ASSERT_OK_AND_ASSIGN(const at::Tensor codes, RoundToFloats(weight, grid, scheme.type));
   EXPECT_TRUE(at::equal(DecodeFloats(codes[3], scheme.type), at::zeros({kColumns})));
@@ -85,7 +86,7 @@ TEST_P(FloatGridTest, HasNoScaleOfZero) {
 TEST_P(FloatGridTest, RefusesWhatIsNotFinite) {
   at::Tensor weight = Weight();
   weight[1][1] = std::nanf("");
-  const auto refused = SearchFloatGrid(weight, at::ones({kColumns}), Scheme(GetParam()), ClipSearch::kHessianDiagonal);
+  const auto refused = SearchFloatGrid(weight, at::ones({kColumns}), Scheme(GetParam()), ClipSearch::kConditional);
   EXPECT_EQ(ReasonOf(refused.status()), "NUMERICAL_FAILURE");
 }
 
@@ -95,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Types, FloatGridTest, ::testing::Values("fp8", "nvfp4",
 TEST(FloatGridNvfp4Test, SharesOneGlobalScaleAmongStackedLayers) {
   const WeightScheme scheme = *FloatScheme("nvfp4");
   const std::vector<at::Tensor> weights = {Weight(), Weight() * 9};
-  ASSERT_OK_AND_ASSIGN(const std::vector<SolvedLinear> solved, SolveGroup(weights, nullptr, scheme, {}));
+  ASSERT_OK_AND_ASSIGN(const std::vector<SolvedLinear> solved, SolveGroup(weights, {}, scheme, {}));
   ASSERT_EQ(solved.size(), 2U);
   EXPECT_TRUE(at::equal(solved[0].quantized.global_scale, solved[1].quantized.global_scale));
   const float largest = weights[1].abs().max().item<float>();
@@ -106,10 +107,11 @@ TEST(FloatGridGptqTest, LosesLessThanRounding) {
   InputStatistics statistics(kColumns, CrossTerm::kNone, at::kCPU);
   const at::Tensor inputs = CorrelatedInputs(500, kColumns, 5);
   statistics.Add(inputs, inputs, {});
-  const at::Tensor hessian = statistics.Hessian();
+  const InputMoments moments = std::move(statistics).Finish();
+  const at::Tensor& hessian = moments.hessian;
   for (const std::string name : {"fp8", "nvfp4", "mxfp4"}) {
-    ASSERT_OK_AND_ASSIGN(const auto by_gptq, SolveGroup({Weight()}, &statistics, Scheme(name), {.qep_alpha = 0}));
-    ASSERT_OK_AND_ASSIGN(const auto rounded, SolveGroup({Weight()}, nullptr, Scheme(name), {}));
+    ASSERT_OK_AND_ASSIGN(const auto by_gptq, SolveGroup({Weight()}, moments, Scheme(name), {.qep_alpha = 0}));
+    ASSERT_OK_AND_ASSIGN(const auto rounded, SolveGroup({Weight()}, {}, Scheme(name), {}));
     const double loss = MeasureProxyLoss(Weight(), by_gptq[0].dequantized, hessian).loss;
     EXPECT_LT(loss, 0.8 * MeasureProxyLoss(Weight(), rounded[0].dequantized, hessian).loss) << name;
   }

@@ -36,8 +36,9 @@ double OutputError(const Problem& problem, const at::Tensor& weight) {
 TEST(QepTest, EqualsTheNormalEquations) {
   const Problem problem = MakeProblem(1);
   for (const double alpha : {0.0, 0.5, 1.0}) {
-    ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected, PropagateError(problem.weight, problem.hessian, problem.cross,
-                                                                         {}, {.alpha = alpha, .percdamp = 0.01}));
+    ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected,
+                         PropagateError(problem.weight, problem.hessian, at::mm(problem.weight, problem.cross), {},
+                                        {.alpha = alpha, .percdamp = 0.01}));
     const double damp = 0.01 * problem.hessian.diagonal().mean().item<double>();
     const at::Tensor expected = PropagateByInverse(problem.weight, problem.hessian, problem.cross, alpha, damp);
     EXPECT_TRUE(at::allclose(corrected.weight.to(at::kDouble), expected, 1e-5, 1e-6)) << "alpha " << alpha;
@@ -46,8 +47,9 @@ TEST(QepTest, EqualsTheNormalEquations) {
 
 TEST(QepTest, FullStrengthMinimisesTheOutputError) {
   const Problem problem = MakeProblem(2);
-  ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected, PropagateError(problem.weight, problem.hessian, problem.cross,
-                                                                       {}, {.alpha = 1.0, .percdamp = 1e-9}));
+  ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected,
+                       PropagateError(problem.weight, problem.hessian, at::mm(problem.weight, problem.cross), {},
+                                      {.alpha = 1.0, .percdamp = 1e-9}));
   const double least = OutputError(problem, corrected.weight);
   EXPECT_LT(least, 0.9 * OutputError(problem, problem.weight));
   for (int64_t seed = 0; seed < 5; ++seed) {
@@ -64,7 +66,7 @@ TEST(QepTest, MakesGoodTheResidualStreamToo) {
       at::mm(problem.quantized, 0.2 * at::randn({kFeatures, 10})) + 0.1 * at::randn({kTokens, 10});
   const at::Tensor residual = Moment(residual_error, problem.quantized).to(at::kFloat);
   ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected,
-                       PropagateError(problem.weight, problem.hessian, problem.cross, residual,
+                       PropagateError(problem.weight, problem.hessian, at::mm(problem.weight, problem.cross), residual,
                                       {.alpha = 1, .residual = 1, .percdamp = 1e-9}));
   const at::Tensor wanted = at::mm(problem.original, problem.weight.t()) + residual_error;
   // The least squares solution by another route.
@@ -76,7 +78,7 @@ TEST(QepTest, MakesGoodTheResidualStreamToo) {
   const double before = (wanted - at::mm(problem.quantized, problem.weight.t())).square().sum().item<double>();
   EXPECT_LT(least, 0.5 * before) << "there was something to make good";
   ASSERT_OK_AND_ASSIGN(const CorrectedWeight half,
-                       PropagateError(problem.weight, problem.hessian, problem.cross, residual,
+                       PropagateError(problem.weight, problem.hessian, at::mm(problem.weight, problem.cross), residual,
                                       {.alpha = 0, .residual = 0.5, .percdamp = 0.01}));
   const double damp = 0.01 * problem.hessian.diagonal().mean().item<double>();
   const at::Tensor inverse = at::inverse(problem.hessian.to(at::kDouble) + damp * at::eye(kFeatures, at::kDouble));
@@ -90,8 +92,9 @@ TEST(QepTest, ErrorFallsSteadilyWithStrength) {
   const Problem problem = MakeProblem(3);
   double previous = std::numeric_limits<double>::infinity();
   for (const double alpha : {0.0, 0.25, 0.5, 0.75, 1.0}) {
-    ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected, PropagateError(problem.weight, problem.hessian, problem.cross,
-                                                                         {}, {.alpha = alpha, .percdamp = 1e-6}));
+    ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected,
+                         PropagateError(problem.weight, problem.hessian, at::mm(problem.weight, problem.cross), {},
+                                        {.alpha = alpha, .percdamp = 1e-6}));
     const double error = OutputError(problem, corrected.weight);
     EXPECT_LT(error, previous);
     previous = error;
@@ -101,8 +104,9 @@ TEST(QepTest, ErrorFallsSteadilyWithStrength) {
 TEST(QepTest, LeavesTheWeightAloneWhenInputsAreUnharmed) {
   Problem problem = MakeProblem(4);
   problem.cross.zero_();
-  ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected, PropagateError(problem.weight, problem.hessian, problem.cross,
-                                                                       {}, {.alpha = 1.0, .percdamp = 0.01}));
+  ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected,
+                       PropagateError(problem.weight, problem.hessian, at::mm(problem.weight, problem.cross), {},
+                                      {.alpha = 1.0, .percdamp = 0.01}));
   EXPECT_TRUE(at::equal(corrected.weight, problem.weight));
   EXPECT_EQ(corrected.relative_change, 0);
 }
@@ -113,16 +117,17 @@ TEST(QepTest, LeavesDeadColumnsAlone) {
     moment->select(0, 3).zero_();
     moment->select(1, 3).zero_();
   }
-  ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected, PropagateError(problem.weight, problem.hessian, problem.cross,
-                                                                       {}, {.alpha = 0.5, .percdamp = 0.01}));
+  ASSERT_OK_AND_ASSIGN(const CorrectedWeight corrected,
+                       PropagateError(problem.weight, problem.hessian, at::mm(problem.weight, problem.cross), {},
+                                      {.alpha = 0.5, .percdamp = 0.01}));
   EXPECT_TRUE(at::equal(corrected.weight.select(1, 3), problem.weight.select(1, 3)));
 }
 
 TEST(QepTest, SaysWhatFailsOnValuesThatAreNotFinite) {
   Problem problem = MakeProblem(6);
   problem.cross[0][0] = std::nanf("");
-  const auto corrected =
-      PropagateError(problem.weight, problem.hessian, problem.cross, {}, {.alpha = 0.5, .percdamp = 0.01});
+  const auto corrected = PropagateError(problem.weight, problem.hessian, at::mm(problem.weight, problem.cross), {},
+                                        {.alpha = 0.5, .percdamp = 0.01});
   EXPECT_THAT(corrected, StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::HasSubstr("damping")));
   EXPECT_EQ(ReasonOf(corrected.status()), "NUMERICAL_FAILURE");
 }

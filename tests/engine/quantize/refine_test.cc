@@ -128,7 +128,7 @@ TEST(RefineSmallTest, ComesCloserToTheOptimumOfProblemsThatCanBeTriedOut) {
     Problem problem{.weight = at::randn({1, kFew}), .scheme = {.bits = 2, .group_size = kFew}};
     problem.hessian = at::eye(kFew) + 0.8;
     problem.grid = *SearchGrid(problem.weight, at::ones({kFew}), problem.scheme,
-                               {.clip = ClipSearch::kHessianDiagonal, .signs = ScaleSigns::kEither});
+                               {.clip = ClipSearch::kConditional, .signs = ScaleSigns::kEither});
     problem.codes = *QuantizeRtn(problem.weight, problem.grid, problem.scheme);
     ASSERT_OK_AND_ASSIGN(const RefinedCodes refined, RefineCodes(problem.weight, problem.codes, problem.grid,
                                                                  problem.hessian, problem.scheme, {.sweeps = 20}));
