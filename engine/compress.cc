@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
 #include <torch/headeronly/version.h>
@@ -22,6 +23,7 @@
 #include "engine/format/output_format.h"
 #include "engine/loadable.h"
 #include "engine/model/folder_tokenizer.h"
+#include "engine/ops/warm_up.h"
 #include "engine/plan/plan.h"
 #include "engine/quantize/layerwise.h"
 #include "engine/report.h"
@@ -62,8 +64,10 @@ class Pipeline {
         pivot_folder_(job.staging_folder + "/" + kPivotDirectory) {}
 
   absl::Status Run() {
+    std::future<void> warm = WarmUp(device_);
     PIVOT_RETURN_IF_ERROR(InspectAndPlan());
     PIVOT_RETURN_IF_ERROR(ReadTexts());
+    if (warm.valid()) warm.get();
     PIVOT_RETURN_IF_ERROR(QuantizeLayers());
     PIVOT_RETURN_IF_ERROR(Assemble());
     PIVOT_RETURN_IF_ERROR(Evaluate());
@@ -124,12 +128,14 @@ class Pipeline {
       hooks_.warning("RESUME_REFUSED",
                      absl::StrCat("earlier work differs in ", refused, "; starting from the first block"));
     }
-    const LayerwiseInput input{.source = reader_.get(),
-                               .spec = &spec_,
-                               .shards = &shards_,
-                               .shard_folder = shard_folder_,
-                               .windows = windows_,
-                               .journal = &journal};
+    const LayerwiseInput input{
+        .source = reader_.get(),
+        .spec = &spec_,
+        .shards = &shards_,
+        .shard_folder = shard_folder_,
+        .windows = windows_,
+        .saves_memory = device_.kind() == DeviceKind::kCuda && plan_.memory.gpu_bytes > device_.memory_bytes,
+        .journal = &journal};
     PIVOT_ASSIGN_OR_RETURN(LayerwiseResult result, RunLayerwise(input, hooks_));
     report_.blocks = std::move(result.blocks);
     if (result.state.defined()) trace_ = {.tokens = windows_.narrow(0, 0, 1), .state = std::move(result.state)};
@@ -143,7 +149,7 @@ class Pipeline {
   absl::Status Assemble() {
     const auto start = Clock::now();
     const std::vector<CodeLayout> layouts = spec_.layouts();
-    PIVOT_RETURN_IF_ERROR(WriteShard(shard_folder_, shards_.back(), {}, {}, source()).status());
+    PIVOT_RETURN_IF_ERROR(WriteShard(shard_folder_, shards_.back(), {}, source()).status());
     PIVOT_RETURN_IF_ERROR(RemoveAll(pivot_folder_));
     const bool keeps_packed = absl::c_linear_search(layouts, CodeLayout::kPackQuantized);
     const std::string packed =

@@ -64,9 +64,10 @@ json GpuFits(const Plan& plan, const json& gpus) {
   for (const json& gpu : gpus) {
     JsonFields fields(gpu, "gpus");
     const int64_t available = fields.OptionalInteger("memory_bytes").value_or(0);
+    const bool has_plenty = plan.memory.gpu_bytes <= available;
     fits.push_back({{"device", fields.OptionalText("name").value_or("cuda")},
-                    {"fits", plan.memory.gpu_bytes <= available},
-                    {"needed_bytes", plan.memory.gpu_bytes},
+                    {"fits", plan.memory.least_gpu_bytes <= available},
+                    {"needed_bytes", has_plenty ? plan.memory.gpu_bytes : plan.memory.least_gpu_bytes},
                     {"available_bytes", available}});
   }
   return fits;

@@ -14,11 +14,7 @@
 #include <cstdint>
 #include <cstring>
 
-#ifdef __CUDACC__
-#define PIVOT_HOST_DEVICE __host__ __device__
-#else
-#define PIVOT_HOST_DEVICE
-#endif
+#include "kernels/host_device.h"
 
 namespace pivot {
 

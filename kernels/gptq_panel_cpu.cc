@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 
@@ -29,15 +30,18 @@ class IntegerGrid {
 template <typename Grid>
 void RunRows(const GptqPanel& panel, const Grid& grid, int64_t first_row, int64_t last_row) {
   for (int64_t row = first_row; row < last_row; ++row) {
-    float* weight = panel.weight + row * panel.weight_stride;
-    const float* scale = panel.scale + row * panel.columns;
+    std::array<float, kMaxPanelColumns> weight;
+    std::copy_n(panel.weight + row * panel.weight_stride, panel.columns, weight.begin());
+    const float* scales = panel.scale + row * panel.scale_stride;
     for (int64_t column = 0; column < panel.columns; ++column) {
       const float* factor = panel.factor + column * panel.factor_stride;
-      const float number = grid.Round(weight[column] / scale[column]);
-      const float error = (weight[column] - number * scale[column]) / factor[column];
-      panel.code[row * panel.columns + column] = static_cast<int8_t>(grid.Encode(number));
-      panel.error[row * panel.columns + column] = error;
-      SubtractScaled(weight, factor, error, column + 1, panel.columns);
+      const float scale = scales[panel.group[column]];
+      const float value = weight[static_cast<size_t>(column)];
+      const float number = grid.Round(value * (1.0F / scale));
+      const float error = (value - number * scale) * (1.0F / factor[column]);
+      panel.code[row * panel.code_stride + column] = static_cast<int8_t>(grid.Encode(number));
+      panel.error[row * panel.error_stride + column] = error;
+      SubtractScaled(weight.data(), factor, error, column + 1, panel.columns);
     }
   }
 }

@@ -4,8 +4,11 @@
 namespace pivot {
 namespace {
 
-// Rows that one thread block takes at once: enough to share each row of the factor, few enough to fill the device.
-constexpr int kRows = 8;
+constexpr int kLanes = 32;
+constexpr int kWarps = 8;
+constexpr int kRows = 2;  // of a warp: they share what is read of the factor
+constexpr int kColumnsPerLane = static_cast<int>(kMaxPanelColumns) / kLanes;
+constexpr unsigned kWholeWarp = 0xFFFFFFFFU;
 
 struct IntegerGrid {
   float lowest;
@@ -14,64 +17,106 @@ struct IntegerGrid {
   __device__ int8_t Encode(float value) const { return static_cast<int8_t>(value); }
 };
 
-/// Thread j holds column j of kRows rows in registers. Column by column its owner rounds, and all threads to its right
-/// take over the error. Two buffers for the errors, so that one barrier a column is enough.
+/// Lane l holds columns l, l + 32, l + 64 and l + 96 of a row.
+struct RowState {
+  float weight[kColumnsPerLane];
+  float scale[kColumnsPerLane];
+  float inverse[kColumnsPerLane];  // of the scale
+  float number[kColumnsPerLane];
+  float error[kColumnsPerLane];
+};
+
+__device__ void LoadRow(const GptqPanel& panel, int64_t row, int lane, RowState& state) {
+#pragma unroll
+  for (int k = 0; k < kColumnsPerLane; ++k) {
+    const int column = k * kLanes + lane;
+    const bool is_inside = column < panel.columns && row < panel.rows;
+    state.weight[k] = is_inside ? panel.weight[row * panel.weight_stride + column] : 0.0F;
+    state.scale[k] = is_inside ? panel.scale[row * panel.scale_stride + panel.group[column]] : 1.0F;
+    state.inverse[k] = 1.0F / state.scale[k];
+  }
+}
+
 template <typename Grid>
-__global__ void __launch_bounds__(kMaxPanelColumns) GptqPanelKernel(GptqPanel panel, Grid grid) {
-  __shared__ float errors[2][kRows];
-  const int column = static_cast<int>(threadIdx.x);
-  const int64_t first_row = static_cast<int64_t>(blockIdx.x) * kRows;
-  const bool has_column = column < panel.columns;
-  float weight[kRows];
+__device__ void StoreRow(const GptqPanel& panel, const Grid& grid, int64_t row, int lane, const RowState& state) {
 #pragma unroll
-  for (int r = 0; r < kRows; ++r) {
-    const bool is_inside = has_column && first_row + r < panel.rows;
-    weight[r] = is_inside ? panel.weight[(first_row + r) * panel.weight_stride + column] : 0.0F;
+  for (int k = 0; k < kColumnsPerLane; ++k) {
+    const int column = k * kLanes + lane;
+    if (column >= panel.columns || row >= panel.rows) break;
+    panel.code[row * panel.code_stride + column] = static_cast<int8_t>(grid.Encode(state.number[k]));
+    panel.error[row * panel.error_stride + column] = state.error[k];
   }
-  for (int current = 0; current < panel.columns; ++current) {
-    const float* factor = panel.factor + current * panel.factor_stride;
-    if (column == current) {
-      const float diagonal = factor[current];
+}
+
+/// Rounds column k * 32 + owner of a row and takes its error over into the columns behind it.
+template <typename Grid>
+__device__ void RoundColumn(const Grid& grid, int k, int owner, int lane, float inverse_diagonal,
+                            const float (&share)[kColumnsPerLane], RowState& state) {
+  const float weight = __shfl_sync(kWholeWarp, state.weight[k], owner);
+  const float scale = __shfl_sync(kWholeWarp, state.scale[k], owner);
+  const float number = grid.Round(weight * __shfl_sync(kWholeWarp, state.inverse[k], owner));
+  const float error = (weight - number * scale) * inverse_diagonal;
+  if (lane == owner) {
+    state.number[k] = number;
+    state.error[k] = error;
+  }
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (first_row + r >= panel.rows) break;
-        const int64_t index = (first_row + r) * panel.columns + column;
-        const float scale = panel.scale[index];
-        const float number = grid.Round(weight[r] / scale);
-        const float error = (weight[r] - number * scale) / diagonal;
-        panel.code[index] = static_cast<int8_t>(grid.Encode(number));
-        panel.error[index] = error;
-        errors[current & 1][r] = error;
+  for (int later = 0; later < kColumnsPerLane; ++later) {
+    if (later > k || (later == k && lane > owner)) state.weight[later] -= error * share[later];
+  }
+}
+
+template <typename Grid>
+__global__ void __launch_bounds__(kLanes* kWarps) GptqPanelKernel(GptqPanel panel, Grid grid) {
+  const int64_t first_row = (static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kLanes) * kRows;
+  if (first_row >= panel.rows) return;  // whole warps leave
+  const int lane = static_cast<int>(threadIdx.x) % kLanes;
+  RowState rows[kRows];
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) LoadRow(panel, first_row + r, lane, rows[r]);
+#pragma unroll
+  for (int k = 0; k < kColumnsPerLane; ++k) {
+    for (int owner = 0; owner < kLanes; ++owner) {
+      const int current = k * kLanes + owner;
+      if (current >= panel.columns) break;
+      const float* factor = panel.factor + current * panel.factor_stride;
+      const float inverse_diagonal = 1.0F / factor[current];
+      float share[kColumnsPerLane];
+#pragma unroll
+      for (int later = 0; later < kColumnsPerLane; ++later) {
+        const int column = later * kLanes + lane;
+        share[later] = later >= k && column < panel.columns ? factor[column] : 0.0F;
       }
-    }
-    __syncthreads();
-    if (has_column && column > current) {
-      const float share = factor[column];
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) weight[r] -= errors[current & 1][r] * share;
+      for (int r = 0; r < kRows; ++r) RoundColumn(grid, k, owner, lane, inverse_diagonal, share, rows[r]);
     }
   }
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) StoreRow(panel, grid, first_row + r, lane, rows[r]);
+}
+
+template <typename Grid>
+cudaError_t Launch(const GptqPanel& panel, const Grid& grid, cudaStream_t stream) {
+  constexpr int kBlockRows = kWarps * kRows;
+  const auto blocks = static_cast<unsigned>((panel.rows + kBlockRows - 1) / kBlockRows);
+  GptqPanelKernel<<<blocks, kLanes * kWarps, 0, stream>>>(panel, grid);
+  return cudaGetLastError();
 }
 
 }  // namespace
 
 cudaError_t LaunchGptqPanel(const GptqPanel& panel, cudaStream_t stream) {
   if (panel.rows == 0) return cudaSuccess;
-  const auto blocks = static_cast<unsigned>((panel.rows + kRows - 1) / kRows);
+  const auto highest = static_cast<float>((1 << (panel.bits - 1)) - 1);
   switch (panel.grid) {
-    case CodeGrid::kInteger: {
-      const auto highest = static_cast<float>((1 << (panel.bits - 1)) - 1);
-      GptqPanelKernel<<<blocks, kMaxPanelColumns, 0, stream>>>(panel, IntegerGrid{-highest - 1, highest});
-      break;
-    }
+    case CodeGrid::kInteger:
+      return Launch(panel, IntegerGrid{-highest - 1, highest}, stream);
     case CodeGrid::kFloat8:
-      GptqPanelKernel<<<blocks, kMaxPanelColumns, 0, stream>>>(panel, Float8Grid());
-      break;
+      return Launch(panel, Float8Grid(), stream);
     case CodeGrid::kFloat4:
-      GptqPanelKernel<<<blocks, kMaxPanelColumns, 0, stream>>>(panel, Float4Grid());
-      break;
+      return Launch(panel, Float4Grid(), stream);
   }
-  return cudaGetLastError();
+  return cudaErrorInvalidValue;
 }
 
 }  // namespace pivot

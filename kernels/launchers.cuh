@@ -11,7 +11,7 @@
 #include "kernels/clip_search.h"
 #include "kernels/gated_silu.h"
 #include "kernels/gptq_panel.h"
-#include "kernels/refine_panel.h"
+#include "kernels/refine_group.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rotary.h"
 
@@ -24,7 +24,7 @@ cudaError_t LaunchPackRows(const uint8_t* codes,  // [rows, columns] u8, row-maj
 
 cudaError_t LaunchGptqPanel(const GptqPanel& panel, cudaStream_t stream);
 
-cudaError_t LaunchRefinePanel(const RefinePanel& panel, cudaStream_t stream);
+cudaError_t LaunchRefineGroup(const RefineGroup& group, cudaStream_t stream);
 
 cudaError_t LaunchClipSearch(const ClipSearchInput& input, cudaStream_t stream);
 

@@ -4,10 +4,14 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
+#include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -47,12 +51,17 @@ class BlockPass {
   }
 
   /// Statistics of a group's input, or nothing when nobody wants them.
-  std::optional<InputStatistics> StatisticsFor(BlockInput input, const GroupSolver* solver) const {
+  std::optional<InputStatistics> StatisticsFor(BlockInput input, const BlockWeights& original,
+                                               const GroupSolver* solver) const {
     if (solver == nullptr) return std::nullopt;
     const LinearGroup& group = GroupAt(input);
-    const int64_t in_features = ShapeOf(config_, group.members.front()).in_features;
+    const LinearRole first = group.members.front();
+    const LinearShape shape = ShapeOf(config_, first);
     const CrossTerm cross = has_original() ? CrossTerm::kGathered : CrossTerm::kNone;
-    return InputStatistics(in_features, cross, streams_.quantized.device());
+    // What a narrow layer makes of the difference is less work than the difference's own moment, half of which counts.
+    const bool is_narrow = group.members.size() == 1 && 2 * shape.out_features < shape.in_features;
+    return InputStatistics(shape.in_features, cross, streams_.quantized.device(),
+                           is_narrow ? original.linear(first).weight : at::Tensor());
   }
 
   static void Gather(std::optional<InputStatistics>& statistics, const at::Tensor& quantized,
@@ -74,7 +83,46 @@ class BlockPass {
     if (solver == nullptr) return absl::OkStatus();
     InputMoments moments = std::move(*statistics).Finish();
     statistics.reset();
+    PIVOT_RETURN_IF_ERROR(CheckFinite(input, moments, quantized));
     return (*solver)(GroupAt(input), std::move(moments), quantized);
+  }
+
+  /// A moment's diagonal has every value that is not finite, whatever feature it is of.
+  static bool IsFinite(const at::Tensor& moment) {
+    return !moment.defined() || at::isfinite(moment.diagonal()).all().item<bool>();
+  }
+
+  /// Values that are not finite are told of with the calibration window that has the first of them.
+  absl::Status CheckFinite(BlockInput input, const InputMoments& moments, const BlockWeights& quantized) const {
+    if (IsFinite(moments.hessian) && IsFinite(moments.difference)) return absl::OkStatus();
+    std::string where = "in the original model";
+    if (!IsFinite(moments.hessian)) where = "or too large to be squared";
+    const int64_t windows = streams_.quantized.size(0);
+    for (int64_t window = 0; window < windows && !IsFinite(moments.hessian); ++window) {
+      if (at::isfinite(QuantizedInput(input, quantized, window, 1)).all().item<bool>()) continue;
+      where = absl::StrCat("first in calibration window ", window);
+      break;
+    }
+    return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                          options_.prefix, config_.architecture->linear(GroupAt(input).members.front()).name,
+                          ": its input holds values that are not finite, ", where)),
+                      "NUMERICAL_FAILURE");
+  }
+
+  /// What the layers of a group read, before the parts behind them have run.
+  at::Tensor QuantizedInput(BlockInput input, const BlockWeights& quantized, int64_t first, int64_t count) const {
+    const at::Tensor stream = streams_.quantized.narrow(0, first, count);
+    switch (input) {
+      case BlockInput::kAttention:
+        return AttentionInput(quantized, stream);
+      case BlockInput::kAttentionOutput:
+        return Attend(config_, quantized, AttentionInput(quantized, stream), rotary_, nullptr);
+      case BlockInput::kMlp:
+        return MlpInput(quantized, stream);
+      case BlockInput::kMlpHidden:
+        return MlpHidden(quantized, MlpInput(quantized, stream));
+    }
+    return {};
   }
 
   at::Tensor AttentionInput(const BlockWeights& weights, const at::Tensor& x) const {
@@ -86,11 +134,11 @@ class BlockPass {
 
   absl::Status ReadAttentionInput(const BlockWeights& original, BlockWeights& quantized,
                                   const GroupSolver* solver) const {
-    auto statistics = StatisticsFor(BlockInput::kAttention, solver);
+    auto statistics = StatisticsFor(BlockInput::kAttention, original, solver);
     if (!statistics.has_value()) return absl::OkStatus();
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
-      const at::Tensor q = AttentionInput(quantized, streams_.quantized.narrow(0, first, count));
+      const at::Tensor q = QuantizedInput(BlockInput::kAttention, quantized, first, count);
       const at::Tensor f =
           has_original() ? AttentionInput(original, streams_.original.narrow(0, first, count)) : at::Tensor();
       Gather(statistics, q, f, {});
@@ -100,13 +148,12 @@ class BlockPass {
 
   /// Runs both streams up to the heads' outputs, the original one through the output projection at once.
   absl::Status RunAttention(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
-    auto statistics = StatisticsFor(BlockInput::kAttentionOutput, solver);
+    auto statistics = StatisticsFor(BlockInput::kAttentionOutput, original, solver);
     const at::Tensor& x = streams_.quantized;
     heads_ = at::empty({x.size(0), x.size(1), config_.num_heads * config_.head_dim}, x.options());
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
-      const at::Tensor q =
-          Attend(config_, quantized, AttentionInput(quantized, x.narrow(0, first, count)), rotary_, nullptr);
+      const at::Tensor q = QuantizedInput(BlockInput::kAttentionOutput, quantized, first, count);
       heads_.narrow(0, first, count).copy_(q);
       at::Tensor f;
       const at::Tensor residual_error = ResidualError(statistics, first, count);
@@ -122,7 +169,7 @@ class BlockPass {
 
   /// Adds the attention to the quantized stream and reads the MLP's input.
   absl::Status LeaveAttention(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
-    auto statistics = StatisticsFor(BlockInput::kMlp, solver);
+    auto statistics = StatisticsFor(BlockInput::kMlp, original, solver);
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
       at::Tensor q = streams_.quantized.narrow(0, first, count);
@@ -138,14 +185,14 @@ class BlockPass {
 
   /// Runs the MLP up to its hidden state; the original stream goes through the rest of the block at once.
   absl::Status RunMlp(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
-    auto statistics = StatisticsFor(BlockInput::kMlpHidden, solver);
+    auto statistics = StatisticsFor(BlockInput::kMlpHidden, original, solver);
     const at::Tensor& x = streams_.quantized;
     const bool keeps_hidden = !options_.recomputes_hidden;
     if (keeps_hidden) hidden_ = at::empty({x.size(0), x.size(1), config_.intermediate_size}, x.options());
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
       at::Tensor q;
-      if (keeps_hidden || statistics.has_value()) q = QuantizedHidden(quantized, first, count);
+      if (keeps_hidden || statistics.has_value()) q = QuantizedInput(BlockInput::kMlpHidden, quantized, first, count);
       if (keeps_hidden) hidden_.narrow(0, first, count).copy_(q);
       at::Tensor f;
       const at::Tensor residual_error = ResidualError(statistics, first, count);
@@ -159,15 +206,11 @@ class BlockPass {
     return Solve(BlockInput::kMlpHidden, statistics, solver, quantized);
   }
 
-  at::Tensor QuantizedHidden(const BlockWeights& quantized, int64_t first, int64_t count) const {
-    return MlpHidden(quantized, MlpInput(quantized, streams_.quantized.narrow(0, first, count)));
-  }
-
   absl::Status LeaveMlp(const BlockWeights& quantized) {
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
-      const at::Tensor hidden =
-          hidden_.defined() ? hidden_.narrow(0, first, count) : QuantizedHidden(quantized, first, count);
+      const at::Tensor hidden = hidden_.defined() ? hidden_.narrow(0, first, count)
+                                                  : QuantizedInput(BlockInput::kMlpHidden, quantized, first, count);
       streams_.quantized.narrow(0, first, count).add_(ApplyLinear(hidden, quantized.linear(LinearRole::kDown)));
     }));
     hidden_.reset();

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -32,6 +33,7 @@ struct BlockPassOptions {
   /// Runs the first half of the MLP again for the quantized stream instead of keeping its hidden state, which is the
   /// largest tensor of a pass. The same bits, more arithmetic.
   bool recomputes_hidden = false;
+  std::string prefix;  // of the layers' names, in messages
   /// Asked between tiles; true ends the pass with kCancelled.
   std::function<bool()> is_cancelled;
 };

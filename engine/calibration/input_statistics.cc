@@ -11,6 +11,8 @@
 namespace pivot {
 namespace {
 
+constexpr int64_t kWideFeatures = 8192;
+
 /// sum += aᵀ b in fp32; `sum` may be a part of a matrix.
 void AddProduct(at::Tensor sum, const at::Tensor& a, const at::Tensor& b) {
   if (a.scalar_type() == at::kFloat) {
@@ -20,9 +22,11 @@ void AddProduct(at::Tensor sum, const at::Tensor& a, const at::Tensor& b) {
   }
 }
 
-/// Columns of a block of a symmetric sum: four blocks a side save three eighths of the arithmetic, narrower ones slow
-/// the products down.
-int64_t BlockColumns(int64_t features) { return std::max<int64_t>(192, (features + 3) / 4); }
+/// Columns of a block of a symmetric sum: four blocks a side save three eighths of the arithmetic, eight a sixteenth
+/// more; narrow ones slow the products down.
+int64_t BlockColumns(int64_t features) {
+  return features >= kWideFeatures ? features / 8 : std::max<int64_t>(192, (features + 3) / 4);
+}
 
 /// sum += aᵀ a, the blocks on and below the diagonal.
 void AddGram(const at::Tensor& sum, const at::Tensor& a) {
@@ -51,12 +55,17 @@ at::Tensor ForProducts(const at::Tensor& tokens) { return tokens.is_cpu() ? toke
 
 }  // namespace
 
-InputStatistics::InputStatistics(int64_t in_features, CrossTerm cross, at::Device device) {
+InputStatistics::InputStatistics(int64_t in_features, CrossTerm cross, at::Device device, at::Tensor drift_weight)
+    : drift_weight_(std::move(drift_weight)) {
   const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
   sums_.hessian = at::zeros({in_features, in_features}, options);
   if (cross == CrossTerm::kNone) return;
   sums_.cross = at::zeros({in_features, in_features}, options);
-  sums_.difference = at::zeros({in_features, in_features}, options);
+  if (drift_weight_.defined()) {
+    sums_.drift = at::zeros({drift_weight_.size(0)}, options);
+  } else {
+    sums_.difference = at::zeros({in_features, in_features}, options);
+  }
 }
 
 void InputStatistics::Add(const at::Tensor& quantized, const at::Tensor& original, const at::Tensor& residual_error) {
@@ -77,7 +86,8 @@ void InputStatistics::Add(const at::Tensor& quantized, const at::Tensor& origina
     const Part part("moments C");
     AddProduct(sums_.cross, difference, q);
     const Part inner("moments D");
-    AddGram(sums_.difference, difference);
+    AddDrift(difference);
+    if (sums_.difference.defined()) AddGram(sums_.difference, difference);
   }
   const Part part("moments R");
   if (residual_error.defined()) AddProduct(sums_.residual, ForProducts(residual_error), q);
@@ -89,11 +99,19 @@ void InputStatistics::AddPacked(const at::Tensor& quantized, const at::Tensor& o
   const PackedTokens q = PackTokenRows(quantized);
   AddTokenProducts(q, q, ProductPart::kLower, sums_.hessian);
   if (sums_.cross.defined()) {
-    const PackedTokens difference = PackTokenRows(original - quantized);
+    const at::Tensor plain = original - quantized;
+    const PackedTokens difference = PackTokenRows(plain);
     AddTokenProducts(difference, q, ProductPart::kAll, sums_.cross);
-    AddTokenProducts(difference, difference, ProductPart::kLower, sums_.difference);
+    AddDrift(plain);
+    if (sums_.difference.defined()) AddTokenProducts(difference, difference, ProductPart::kLower, sums_.difference);
   }
   if (residual_error.defined()) AddTokenProducts(PackTokenRows(residual_error), q, ProductPart::kAll, sums_.residual);
+}
+
+void InputStatistics::AddDrift(const at::Tensor& difference) {
+  if (!sums_.drift.defined()) return;
+  const at::Tensor moved = at::linear(difference, drift_weight_.to(difference.scalar_type()));
+  sums_.drift.add_(at::linalg_vector_norm(moved, 2, {0}, /*keepdim=*/false, at::kFloat).square_());
 }
 
 InputMoments InputStatistics::Finish() && {
@@ -101,7 +119,7 @@ InputMoments InputStatistics::Finish() && {
   for (const at::Tensor& sum : {sums_.hessian, sums_.difference}) {
     if (sum.defined()) Mirror(sum);
   }
-  for (const at::Tensor& sum : {sums_.hessian, sums_.cross, sums_.difference, sums_.residual}) {
+  for (const at::Tensor& sum : {sums_.hessian, sums_.cross, sums_.difference, sums_.drift, sums_.residual}) {
     if (sum.defined()) sum.mul_(factor);
   }
   return std::move(sums_);

@@ -14,7 +14,8 @@ namespace pivot {
 struct InputMoments {
   at::Tensor hessian;     // H = (2/n) sum x̂ x̂ᵀ, [in, in], symmetric
   at::Tensor cross;       // C = (2/n) sum (x - x̂) x̂ᵀ, [in, in]
-  at::Tensor difference;  // D = (2/n) sum (x - x̂) (x - x̂)ᵀ, [in, in], symmetric; with cross
+  at::Tensor difference;  // D = (2/n) sum (x - x̂) (x - x̂)ᵀ, [in, in], symmetric; with cross, or instead:
+  at::Tensor drift;       // (2/n) sum (w · (x - x̂))² of each row w of a weight, [out]: w D wᵀ
   at::Tensor residual;    // R = (2/n) sum (r - r̂) x̂ᵀ, [features of the stream, in]
   int64_t num_tokens = 0;
 };
@@ -29,7 +30,8 @@ enum class CrossTerm { kNone, kGathered };
 /// Tiles are added in the order they come; the same tiles give the same bits on one device.
 class InputStatistics {
  public:
-  InputStatistics(int64_t in_features, CrossTerm cross, at::Device device);
+  /// `drift_weight` [out, in], when it is defined, is the only weight that D is wanted for: then the drift is gathered.
+  InputStatistics(int64_t in_features, CrossTerm cross, at::Device device, at::Tensor drift_weight = {});
 
   /// quantized [tokens, in_features]; original the same, or undefined without a cross term; residual_error r - r̂
   /// [tokens, features of the stream], undefined when the output is not added to a stream: in every call or in none.
@@ -41,7 +43,9 @@ class InputStatistics {
 
  private:
   void AddPacked(const at::Tensor& quantized, const at::Tensor& original, const at::Tensor& residual_error);
+  void AddDrift(const at::Tensor& difference);
 
+  at::Tensor drift_weight_;
   InputMoments sums_;  // without the factor 2/n; of symmetric ones the blocks on and below the diagonal
 };
 

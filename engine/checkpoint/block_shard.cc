@@ -10,6 +10,7 @@
 #include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/mapped_tensor.h"
 #include "engine/ops/call_torch.h"
+#include "engine/ops/to_host.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -65,13 +66,13 @@ absl::StatusOr<QuantizedLinear> ReadStored(const SafetensorsFile& file, const St
 
 /// Of tensors that may both be undefined.
 bool AreEqual(const at::Tensor& read, const at::Tensor& written) {
-  return read.defined() == written.defined() && (!read.defined() || at::equal(read, written.to(at::kCPU)));
+  return read.defined() == written.defined() && (!read.defined() || at::equal(read, written));
 }
 
 /// Codes and all that gives them their meaning, so that weights need not be compared.
-absl::Status CompareCodes(const SafetensorsFile& file, const QuantizedLinears& linears, const StorageForm& form) {
-  for (const auto& [module, linear] : linears) {
-    PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear read, ReadStored(file, Describe(module, linear, form)));
+absl::Status CompareCodes(const SafetensorsFile& file, const EncodedLinears& encoded) {
+  for (const auto& [module, linear] : encoded.linears) {
+    PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear read, ReadStored(file, Describe(module, linear, encoded.form)));
     if (AreEqual(read.codes, linear.codes) && AreEqual(read.scale, linear.scale) &&
         AreEqual(read.zero_point, linear.zero_point) && AreEqual(read.global_scale, linear.global_scale)) {
       continue;
@@ -83,22 +84,31 @@ absl::Status CompareCodes(const SafetensorsFile& file, const QuantizedLinears& l
 
 }  // namespace
 
-absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputShard& shard,
-                                       const QuantizedLinears& linears, const StorageForm& form,
-                                       const ModelFolder& source) {
-  return CallTorch("writing a shard", [&]() -> absl::StatusOr<WrittenFile> {
-    std::map<std::string, at::Tensor> encoded;
-    for (const auto& [module, linear] : linears) {
+absl::StatusOr<EncodedLinears> EncodeLinears(const QuantizedLinears& linears, const StorageForm& form) {
+  return CallTorch("encoding layers", [&]() -> absl::StatusOr<EncodedLinears> {
+    EncodedLinears encoded{.tensors = {}, .linears = linears, .form = form};
+    for (auto& [module, linear] : encoded.linears) {
       PIVOT_ASSIGN_OR_RETURN(auto tensors, EncodeLinear(linear, module, Describe(module, linear, form).storage));
-      encoded.merge(tensors);
+      encoded.tensors.merge(tensors);
+      for (at::Tensor* tensor : {&linear.codes, &linear.scale, &linear.zero_point, &linear.offset,
+                                 &linear.group_of_column, &linear.global_scale}) {
+        if (tensor->defined()) *tensor = ToHost(*tensor);
+      }
     }
+    return encoded;
+  });
+}
+
+absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputShard& shard,
+                                       const EncodedLinears& encoded, const ModelFolder& source) {
+  return CallTorch("writing a shard", [&]() -> absl::StatusOr<WrittenFile> {
     std::vector<TensorContent> kept;
-    PIVOT_ASSIGN_OR_RETURN(const std::vector<TensorBytes> tensors, CollectBytes(shard, encoded, source, kept));
+    PIVOT_ASSIGN_OR_RETURN(const std::vector<TensorBytes> tensors, CollectBytes(shard, encoded.tensors, source, kept));
     const std::string path = folder + "/" + shard.file_name;
     PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteSafetensors(path, tensors));
     PIVOT_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
     PIVOT_RETURN_IF_ERROR(CompareBytes(file, tensors));
-    PIVOT_RETURN_IF_ERROR(CompareCodes(file, linears, form));
+    PIVOT_RETURN_IF_ERROR(CompareCodes(file, encoded));
     return written;
   });
 }

@@ -19,12 +19,21 @@ namespace pivot {
 /// Quantized layers by module name.
 using QuantizedLinears = std::map<std::string, QuantizedLinear>;
 
-/// Encodes `linears`, takes the shard's other tensors from the source as they are, and writes the file below `folder`.
-/// Then reads it back and compares every code, scale and kept byte with memory: kDataLoss names the first tensor that
-/// differs.
+/// Quantized layers as a shard holds them; all on the CPU.
+struct EncodedLinears {
+  std::map<std::string, at::Tensor> tensors;  // name -> bytes
+  QuantizedLinears linears;
+  StorageForm form;
+};
+
+/// Codes are packed where they are.
+absl::StatusOr<EncodedLinears> EncodeLinears(const QuantizedLinears& linears, const StorageForm& form);
+
+/// Takes the shard's other tensors from the source as they are, and writes the file below `folder`. Then reads it back
+/// and compares every code, scale and kept byte with memory: kDataLoss names the first tensor that differs. Uses the
+/// CPU alone.
 absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputShard& shard,
-                                       const QuantizedLinears& linears, const StorageForm& form,
-                                       const ModelFolder& source);
+                                       const EncodedLinears& encoded, const ModelFolder& source);
 
 /// A quantized layer of a shard.
 struct StoredLinear {

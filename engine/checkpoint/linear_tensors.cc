@@ -11,6 +11,7 @@
 #include "engine/checkpoint/gguf_linear.h"
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/ops/kernel_calls.h"
+#include "engine/ops/to_host.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -37,7 +38,7 @@ absl::StatusOr<NamedTensors> EncodePackQuantized(const PackedLinear& linear, con
                          "has columns in the order of their groups (desc_act), which compressed-tensors has not");
   }
   NamedTensors tensors;
-  tensors[module + ".weight_packed"] = linear.words.to(at::kCPU).contiguous();
+  tensors[module + ".weight_packed"] = ToHost(linear.words.contiguous());
   PIVOT_ASSIGN_OR_RETURN(tensors[module + ".weight_scale"],
                          ExactScale(grid.scale.contiguous(), storage.scale_dtype, module));
   tensors[module + ".weight_shape"] = at::tensor({linear.shape.out_features, linear.shape.in_features}, at::kLong);

@@ -48,8 +48,8 @@ int GptqPanelOnDevice(const GptqPanel& panel, void* stream) {
   return LaunchGptqPanel(panel, static_cast<cudaStream_t>(stream));
 }
 
-int RefinePanelOnDevice(const RefinePanel& panel, void* stream) {
-  return LaunchRefinePanel(panel, static_cast<cudaStream_t>(stream));
+int RefineGroupOnDevice(const RefineGroup& group, void* stream) {
+  return LaunchRefineGroup(group, static_cast<cudaStream_t>(stream));
 }
 
 int ClipSearchOnDevice(const ClipSearchInput& input, void* stream) {
@@ -85,7 +85,7 @@ extern "C" __attribute__((visibility("default"))) const pivot::CudaOps* pivot_cu
                                        .device_name = pivot::DeviceName,
                                        .pack_rows = pivot::PackRowsOnDevice,
                                        .gptq_panel = pivot::GptqPanelOnDevice,
-                                       .refine_panel = pivot::RefinePanelOnDevice,
+                                       .refine_group = pivot::RefineGroupOnDevice,
                                        .clip_search = pivot::ClipSearchOnDevice,
                                        .asymmetric_clip = pivot::AsymmetricClipOnDevice,
                                        .rms_norm = pivot::RmsNormOnDevice,

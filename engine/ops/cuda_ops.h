@@ -12,13 +12,13 @@
 #include "kernels/clip_search.h"
 #include "kernels/gated_silu.h"
 #include "kernels/gptq_panel.h"
-#include "kernels/refine_panel.h"
+#include "kernels/refine_group.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rotary.h"
 
 namespace pivot {
 
-inline constexpr int kCudaOpsVersion = 5;
+inline constexpr int kCudaOpsVersion = 6;
 
 struct CudaOps {
   int version;
@@ -33,7 +33,7 @@ struct CudaOps {
   const char* (*device_name)(int device);
   int (*pack_rows)(const uint8_t* codes, int64_t rows, int64_t columns, int bits, uint32_t* words, void* stream);
   int (*gptq_panel)(const GptqPanel& panel, void* stream);
-  int (*refine_panel)(const RefinePanel& panel, void* stream);
+  int (*refine_group)(const RefineGroup& group, void* stream);
   int (*clip_search)(const ClipSearchInput& input, void* stream);
   int (*asymmetric_clip)(const AsymmetricClipInput& input, void* stream);
   int (*rms_norm)(const RmsNormInput& input, void* stream);

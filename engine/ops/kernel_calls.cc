@@ -11,7 +11,7 @@
 #include "kernels/asymmetric_clip.h"
 #include "kernels/gptq_panel.h"
 #include "kernels/pack.h"
-#include "kernels/refine_panel.h"
+#include "kernels/refine_group.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -88,7 +88,8 @@ absl::StatusOr<QuantizationGrid> SearchAsymmetric(const at::Tensor& weight, cons
 
 absl::StatusOr<at::Tensor> PackCodes(const at::Tensor& codes, int bits) {
   return CallTorch("packing codes", [&]() -> absl::StatusOr<at::Tensor> {
-    const at::Tensor in = (codes.to(at::kShort) + FieldOffset(bits)).to(at::kByte).contiguous();
+    // Modulo 256, of which a code is the remainder.
+    const at::Tensor in = codes.contiguous().view(at::kByte) + FieldOffset(bits);
     const int64_t row_words = PackedRowWords(in.size(1), bits);
     at::Tensor words = at::empty({in.size(0), row_words}, in.options().dtype(at::kInt));
     auto* out = reinterpret_cast<uint32_t*>(words.data_ptr<int32_t>());
@@ -113,7 +114,7 @@ absl::StatusOr<at::Tensor> UnpackCodes(const at::Tensor& words, int64_t columns,
     at::parallel_for(0, in.size(0), kRowGrain, [&](int64_t first, int64_t last) {
       UnpackRows(data + first * in.size(1), last - first, columns, bits, codes.data_ptr<uint8_t>() + first * columns);
     });
-    return (codes.to(at::kShort) - FieldOffset(bits)).to(at::kChar);
+    return codes.sub_(FieldOffset(bits)).view(at::kChar);
   });
 }
 
@@ -121,33 +122,34 @@ at::Tensor EffectiveScale(const QuantizationGrid& grid) {
   return grid.global_scale.defined() ? grid.scale / grid.global_scale : grid.scale;
 }
 
-absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Tensor& factor, const at::Tensor& scale,
-                                          const WeightScheme& scheme) {
-  return CallTorch("a GPTQ panel", [&]() -> absl::StatusOr<PanelResult> {
+absl::Status QuantizePanel(const PanelTensors& tensors, const WeightScheme& scheme) {
+  return CallTorchStatus("a GPTQ panel", [&]() -> absl::Status {
+    const at::Tensor& weight = tensors.weight;
     // Factorizations give their result column by column unless asked otherwise.
-    if (factor.stride(1) != 1 || weight.stride(1) != 1)
-      return absl::InvalidArgumentError("rows of a panel are not contiguous");
-    const at::Tensor scales = scale.contiguous();
-    PanelResult result{.codes = at::empty(weight.sizes(), weight.options().dtype(at::kChar)),
-                       .errors = at::empty(weight.sizes(), weight.options())};
+    for (const at::Tensor& matrix : {weight, tensors.factor, tensors.scale, tensors.codes, tensors.errors}) {
+      if (matrix.stride(1) != 1) return absl::InvalidArgumentError("rows of a panel are not contiguous");
+    }
     const GptqPanel panel{.rows = weight.size(0),
                           .columns = weight.size(1),
                           .grid = GridOf(scheme.type),
                           .bits = scheme.bits,
-                          .weight = weight.data_ptr<float>(),
+                          .weight = weight.const_data_ptr<float>(),
                           .weight_stride = weight.stride(0),
-                          .factor = factor.const_data_ptr<float>(),
-                          .factor_stride = factor.stride(0),
-                          .scale = scales.const_data_ptr<float>(),
-                          .code = result.codes.data_ptr<int8_t>(),
-                          .error = result.errors.data_ptr<float>()};
+                          .factor = tensors.factor.const_data_ptr<float>(),
+                          .factor_stride = tensors.factor.stride(0),
+                          .scale = tensors.scale.const_data_ptr<float>(),
+                          .scale_stride = tensors.scale.stride(0),
+                          .group = tensors.group.const_data_ptr<int32_t>(),
+                          .code = tensors.codes.data_ptr<int8_t>(),
+                          .code_stride = tensors.codes.stride(0),
+                          .error = tensors.errors.data_ptr<float>(),
+                          .error_stride = tensors.errors.stride(0)};
     if (weight.is_cuda()) {
       const int error = LoadedCudaOps()->gptq_panel(panel, StreamOf(weight));
-      if (error != 0) return StatusFromCuda(error, Describe("GPTQ panel", weight, scheme.bits));
-      return result;
+      return StatusFromCuda(error, Describe("GPTQ panel", weight, scheme.bits));
     }
     at::parallel_for(0, panel.rows, kRowGrain, [&](int64_t first, int64_t last) { RunGptqPanel(panel, first, last); });
-    return result;
+    return absl::OkStatus();
   });
 }
 
@@ -160,30 +162,35 @@ at::Tensor StorableScales(const at::Tensor& scale, int significant_bits) {
   return at::where(stored.abs() < kSmallestHalf, at::copysign(smallest, scale), stored);
 }
 
-absl::StatusOr<at::Tensor> RefinePanelCodes(const at::Tensor& hessian, const at::Tensor& scale, int bits,
-                                            at::Tensor& gradient, at::Tensor& codes) {
-  return CallTorch("refining a panel", [&]() -> absl::StatusOr<at::Tensor> {
-    if (hessian.stride(1) != 1 || !gradient.is_contiguous() || !codes.is_contiguous())
-      return absl::InvalidArgumentError("rows of a panel are not contiguous");
-    const at::Tensor scales = scale.contiguous();
-    at::Tensor change = at::empty(gradient.sizes(), gradient.options());
-    const RefinePanel panel{.rows = gradient.size(0),
-                            .columns = gradient.size(1),
-                            .bits = bits,
-                            .hessian = hessian.const_data_ptr<float>(),
-                            .hessian_stride = hessian.stride(0),
-                            .gradient = gradient.data_ptr<float>(),
-                            .scale = scales.const_data_ptr<float>(),
-                            .code = codes.data_ptr<int8_t>(),
-                            .change = change.data_ptr<float>()};
-    if (gradient.is_cuda()) {
-      const int error = LoadedCudaOps()->refine_panel(panel, StreamOf(gradient));
-      if (error != 0) return StatusFromCuda(error, Describe("refining a panel", gradient, bits));
-      return change;
+absl::Status RefineGroupCodes(const GroupTensors& tensors, int bits, int scale_digits) {
+  return CallTorch("refining a group", [&]() -> absl::Status {
+    for (const at::Tensor& matrix : {tensors.hessian, tensors.gradient, tensors.codes, tensors.change}) {
+      if (matrix.stride(1) != 1) return absl::InvalidArgumentError("rows of a group are not contiguous");
     }
-    at::parallel_for(0, panel.rows, kRowGrain,
-                     [&](int64_t first, int64_t last) { RunRefinePanel(panel, first, last); });
-    return change;
+    const bool has_zero_point = tensors.zero_point.defined();
+    const RefineGroup group{.rows = tensors.codes.size(0),
+                            .columns = tensors.codes.size(1),
+                            .bits = bits,
+                            .scale_digits = scale_digits,
+                            .hessian = tensors.hessian.const_data_ptr<float>(),
+                            .hessian_stride = tensors.hessian.stride(0),
+                            .gradient = tensors.gradient.const_data_ptr<float>(),
+                            .gradient_stride = tensors.gradient.stride(0),
+                            .scale = tensors.scale.data_ptr<float>(),
+                            .scale_stride = tensors.scale.stride(0),
+                            .zero_point = has_zero_point ? tensors.zero_point.const_data_ptr<int8_t>() : nullptr,
+                            .zero_point_stride = has_zero_point ? tensors.zero_point.stride(0) : 0,
+                            .code = tensors.codes.data_ptr<int8_t>(),
+                            .code_stride = tensors.codes.stride(0),
+                            .change = tensors.change.data_ptr<float>(),
+                            .change_stride = tensors.change.stride(0)};
+    if (tensors.codes.is_cuda()) {
+      const int error = LoadedCudaOps()->refine_group(group, StreamOf(tensors.codes));
+      return error == 0 ? absl::OkStatus() : StatusFromCuda(error, Describe("refining a group", tensors.codes, bits));
+    }
+    at::parallel_for(0, group.rows, kRowGrain,
+                     [&](int64_t first, int64_t last) { RunRefineGroup(group, first, last); });
+    return absl::OkStatus();
   });
 }
 

@@ -21,15 +21,17 @@ absl::StatusOr<at::Tensor> PackCodes(const at::Tensor& codes, int bits);
 /// The reverse. words i32 on the CPU; result [rows, columns] i8.
 absl::StatusOr<at::Tensor> UnpackCodes(const at::Tensor& words, int64_t columns, int bits);
 
-struct PanelResult {
-  at::Tensor codes;   // [rows, columns] i8
-  at::Tensor errors;  // [rows, columns] f32
+/// Parts of matrices, each with contiguous rows.
+struct PanelTensors {
+  at::Tensor weight;  // [rows, columns] f32
+  at::Tensor factor;  // [columns, columns] f32
+  at::Tensor scale;   // [rows, groups] f32
+  at::Tensor group;   // [columns] i32: the group of each column
+  at::Tensor codes;   // [rows, columns] i8, written
+  at::Tensor errors;  // [rows, columns] f32, written
 };
-
-/// One panel of GPTQ (kernels/gptq_panel.h). weight [rows, columns] f32, a copy that may be destroyed; factor [columns,
-/// columns] f32 with contiguous rows; scale [rows, columns] f32. Of the scheme, bits and type of codes count.
-absl::StatusOr<PanelResult> QuantizePanel(const at::Tensor& weight, const at::Tensor& factor, const at::Tensor& scale,
-                                          const WeightScheme& scheme);
+/// One panel of GPTQ (kernels/gptq_panel.h). Of the scheme, bits and type of codes count.
+absl::Status QuantizePanel(const PanelTensors& panel, const WeightScheme& scheme);
 
 /// What codes mean: w = scale * (q - zero_point).
 struct QuantizationGrid {
@@ -56,11 +58,18 @@ absl::StatusOr<QuantizationGrid> SearchGrid(const at::Tensor& weight, const at::
 /// to 8). [rows, groups] f32. May throw what ATen throws.
 at::Tensor StorableScales(const at::Tensor& scale, int significant_bits);
 
-/// One sweep of coordinate descent over a panel (kernels/refine_panel.h). gradient [rows, columns] f32, contiguous, and
-/// codes i8 are changed in place; hessian [columns, columns] f32 with contiguous rows; scale [rows] f32. Returns what
-/// the sweep added to the weight, [rows, columns] f32.
-absl::StatusOr<at::Tensor> RefinePanelCodes(const at::Tensor& hessian, const at::Tensor& scale, int bits,
-                                            at::Tensor& gradient, at::Tensor& codes);
+/// What kernels/refine_group.h reads and writes, each wherever it lies in a larger tensor with contiguous rows.
+struct GroupTensors {
+  at::Tensor hessian;     // [columns, columns] f32
+  at::Tensor gradient;    // [rows, columns] f32
+  at::Tensor scale;       // [rows] f32, in and out
+  at::Tensor zero_point;  // [rows] i8; undefined: 0
+  at::Tensor codes;       // [rows, columns] i8, in and out
+  at::Tensor change;      // [rows, columns] f32, out
+};
+
+/// Moves the scale of a group, unless `scale_digits` is 0, and then its codes.
+absl::Status RefineGroupCodes(const GroupTensors& tensors, int bits, int scale_digits);
 
 }  // namespace pivot
 

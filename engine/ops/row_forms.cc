@@ -2,29 +2,47 @@
 #include "engine/ops/row_forms.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Context.h>
 #include <algorithm>
 #include <vector>
+
+#include "engine/ops/fast_products.h"
 
 namespace pivot {
 namespace {
 
 // Rows of a product that are in memory at once.
 constexpr int64_t kRows = 4096;
-
-/// Products of fp32 matrices on a GPU use TF32 while it lives.
-class FastProducts {
- public:
-  FastProducts() { at::globalContext().setAllowTF32CuBLAS(true); }
-  ~FastProducts() { at::globalContext().setAllowTF32CuBLAS(false); }
-  FastProducts(const FastProducts&) = delete;
-  FastProducts& operator=(const FastProducts&) = delete;
-};
+constexpr int32_t kTf32Bits = static_cast<int32_t>(0xFFFFE000U);
+// Columns of a strip of a symmetric form.
+constexpr int64_t kColumns = 1024;
 
 }  // namespace
 
+at::Tensor ExactProduct(const at::Tensor& left, Digits left_digits, const at::Tensor& moment) {
+  if (left_digits == Digits::kAny || !left.is_cuda()) return at::mm(left, moment);
+  // The thirteen bits that TF32 has not are zero in the first part; the second has as many digits again.
+  const at::Tensor high = moment.view(at::kInt).bitwise_and(kTf32Bits).view(at::kFloat);
+  const at::Tensor low = moment - high;
+  const FastProducts fast;
+  return at::mm(left, high).addmm_(left, low);
+}
+
 at::Tensor RowProducts(const at::Tensor& left, const at::Tensor& right) {
   return (left * right).sum(1, /*keepdim=*/false, at::kDouble);
+}
+
+at::Tensor SymmetricForms(const at::Tensor& rows, const at::Tensor& moment) {
+  at::Tensor forms = at::zeros({rows.size(0)}, rows.options().dtype(at::kDouble));
+  for (int64_t begin = 0; begin < rows.size(1); begin += kColumns) {
+    const int64_t columns = std::min(kColumns, rows.size(1) - begin);
+    const at::Tensor own = rows.narrow(1, begin, columns);
+    const at::Tensor strip = moment.narrow(1, begin, columns);
+    at::Tensor product = at::mm(own, strip.narrow(0, begin, columns));
+    // What lies above the strip's own block lies to its left as well.
+    if (begin > 0) product.addmm_(rows.narrow(1, 0, begin), strip.narrow(0, 0, begin), /*beta=*/1, /*alpha=*/2);
+    forms += RowProducts(product, own);
+  }
+  return forms;
 }
 
 at::Tensor RowForms(const at::Tensor& left, const at::Tensor& moment, const at::Tensor& right) {

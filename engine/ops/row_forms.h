@@ -2,7 +2,7 @@
 #ifndef PIVOT_ENGINE_OPS_ROW_FORMS_H_
 #define PIVOT_ENGINE_OPS_ROW_FORMS_H_
 
-// Bilinear forms of rows, for what is reported.
+// Products of rows with second moments.
 
 #include <ATen/core/Tensor.h>
 
@@ -12,6 +12,16 @@ namespace pivot {
 /// product with the moment rounds its factors to TF32 (10 bits of fraction), so a form is right to about a thousandth.
 /// May throw what ATen throws.
 at::Tensor RowForms(const at::Tensor& left, const at::Tensor& moment, const at::Tensor& right);
+
+enum class Digits { kShort, kAny };
+/// left · moment with the digits of fp32, [rows, in] f32. On a GPU a `left` that came from a type of at most 11
+/// significant bits (bf16, fp16), which TF32 holds exactly, is multiplied with two TF32 parts of the moment, in half
+/// the time of a product in fp32. May throw what ATen throws.
+at::Tensor ExactProduct(const at::Tensor& left, Digits left_digits, const at::Tensor& moment);
+
+/// row_i · moment · row_i of each row: [rows] f64. The moment is symmetric, so about half of it is read. In fp32 on
+/// every device. May throw what ATen throws.
+at::Tensor SymmetricForms(const at::Tensor& rows, const at::Tensor& moment);
 
 /// left_i · right_i of each row: [rows] f64. May throw what ATen throws.
 at::Tensor RowProducts(const at::Tensor& left, const at::Tensor& right);

@@ -29,7 +29,37 @@ int64_t GroupInFeatures(const ModelConfig& config, const LinearGroup& group) {
   return ShapeOf(config, group.members.front()).in_features;
 }
 
+/// What a pass through a block keeps of its streams, but for the MLP's hidden state.
+int64_t StreamBytes(const ModelConfig& config, const CompressSpec& spec, int64_t element) {
+  const int64_t streams = spec.quantize.propagates() ? 2 : 1;
+  return spec.calibration.num_tokens() * element * (streams * config.hidden_size + config.num_heads * config.head_dim);
+}
+
+/// What a step of a pass takes: gate, up and hidden state of both streams and what they differ by, and their normalized
+/// input; H, C and R of the MLP's hidden state in fp32.
+int64_t StepBytes(const ModelConfig& config, const CompressSpec& spec, DeviceKind device, int64_t element) {
+  const int64_t step =
+      std::min(spec.calibration.num_tokens(), std::max(TileTokens(device), spec.calibration.sequence_length));
+  return step * element * (5 * config.intermediate_size + 2 * config.hidden_size) +
+         config.intermediate_size * (2 * config.intermediate_size + config.hidden_size) * kFloatBytes;
+}
+
+/// What the widest group of layers takes while it is solved: H and its factor in fp32, the factorization in fp64 with
+/// room for its products, and the group's weights as they were, corrected, left over and dequantized.
+int64_t SolveBytes(const ModelConfig& config, bool calibrates) {
+  int64_t most = 0;
+  for (const LinearGroup& group : config.architecture->groups) {
+    const int64_t in = GroupInFeatures(config, group);
+    int64_t out = 0;
+    for (const LinearRole role : group.members) out += ShapeOf(config, role).out_features;
+    most = std::max(most, (calibrates ? in * in * (2 * 4 + 3 * 8) : 0) + 4 * out * in * kFloatBytes);
+  }
+  return most;
+}
+
 }  // namespace
+
+int64_t TileTokens(DeviceKind device) { return device == DeviceKind::kCuda ? 32768 : 4096; }
 
 int64_t EvaluationTokens(const EvaluationSpec& spec) {
   if (spec.skip) return 0;
@@ -56,17 +86,18 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
         streams * blocks * BlockForwardFlops(config, spec.calibration.num_tokens(), spec.calibration.sequence_length);
     for (const LinearGroup& group : config.architecture->groups) {
       const auto in = static_cast<double>(GroupInFeatures(config, group));
-      // H; with both streams C and D too, and R where the output is added to the residual stream.
-      const double products = propagates ? 3 : 1;
+      // H; with both streams C and D too, and R where the output is added to the residual stream. Of H and D, which are
+      // symmetric, five eighths.
+      const double products = propagates ? 0.625 + 1 + 0.625 : 0.625;
       work.statistics += products * blocks * 2.0 * tokens * in * in;
       const bool joins_stream = group.input == BlockInput::kAttentionOutput || group.input == BlockInput::kMlpHidden;
       if (propagates && joins_stream)
         work.statistics += blocks * 2.0 * tokens * in * static_cast<double>(config.hidden_size);
       double out = 0;
       for (const LinearRole role : group.members) out += static_cast<double>(ShapeOf(config, role).out_features);
-      // Cholesky, inverse and Cholesky (4/3 n^3 together), error feedback (n^2 per row), correction (two products and
-      // two solves).
-      work.solve += blocks * (4.0 / 3.0 * in * in * in + out * in * in);
+      // Cholesky and triangular inverse (n^3 together), error feedback (n^2 per row), correction (two products and two
+      // solves).
+      work.solve += blocks * (in * in * in + out * in * in);
       // A sweep is one product over the whole Hessian, and one over the groups' own blocks.
       if (spec.scheme.is_integer())
         work.solve += blocks * 2.0 * static_cast<double>(spec.quantize.refine_sweeps) * out * in * in;
@@ -82,34 +113,28 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
 
 CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device) {
   const int64_t element = spec.dtype == ComputeDtype::kBfloat16 || device == DeviceKind::kCuda ? 2 : 4;
+  // One block of weights as read and as quantized.
+  const int64_t weights = static_cast<int64_t>(BlockParameters(config)) * 2 * element;
   const bool calibrates = spec.quantize.method == Method::kGptq;
-  const int64_t streams = spec.quantize.propagates() ? 2 : 1;
-  int64_t widest_input = 0;
-  for (const LinearGroup& group : config.architecture->groups)
-    widest_input = std::max(widest_input, GroupInFeatures(config, group));
-
-  int64_t work_bytes = 0;
-  if (calibrates) {
-    const int64_t tokens = spec.calibration.num_tokens();
-    const int64_t attention_width = config.num_heads * config.head_dim;
-    // The residual streams, the heads' outputs of both, and the quantized stream's hidden state.
-    work_bytes += tokens * element * (streams * (config.hidden_size + attention_width) + config.intermediate_size);
-    // H, C and D in fp32, their fp64 copies and factors.
-    work_bytes += widest_input * widest_input * (3 * 4 + 4 * 8);
-  }
-  // One block of weights as read, as computed with, and corrected in fp32.
-  work_bytes += static_cast<int64_t>(BlockParameters(config)) * (2 * element + 3 * kFloatBytes);
+  const int64_t hidden = calibrates ? spec.calibration.num_tokens() * config.intermediate_size * element : 0;
+  const int64_t streams = calibrates ? StreamBytes(config, spec, element) : 0;
+  const int64_t step = calibrates ? StepBytes(config, spec, device, element) : 0;
+  const int64_t least = weights + streams + std::max(step, SolveBytes(config, calibrates));
+  int64_t evaluation = 0;
   if (!spec.evaluation.skip) {
-    const int64_t evaluation = 2 * EvaluationTokens(spec.evaluation) * config.hidden_size * element +
-                               config.vocab_size * (kLogitCopies * kLogitTokens * 4 + config.hidden_size * element);
-    work_bytes = std::max(work_bytes, evaluation);
+    evaluation = 2 * EvaluationTokens(spec.evaluation) * config.hidden_size * element +
+                 config.vocab_size * (kLogitCopies * kLogitTokens * 4 + config.hidden_size * element);
   }
+  const int64_t kept_work = std::max(least + hidden, evaluation);
   // The source's pages are mapped and can be dropped, but count as resident while they are there: two blocks and the
   // embedding.
   const auto mapped =
       static_cast<int64_t>(2 * BlockParameters(config) * 2) + config.vocab_size * config.hidden_size * 2;
-  if (device == DeviceKind::kCpu) return {.host_bytes = kWorkerBytes + mapped + work_bytes, .gpu_bytes = 0};
-  return {.host_bytes = 2 * kWorkerBytes + mapped, .gpu_bytes = kCudaContextBytes + work_bytes + work_bytes / 10};
+  if (device == DeviceKind::kCpu) return {.host_bytes = kWorkerBytes + mapped + kept_work};
+  const auto with_reserve = [](int64_t bytes) { return kCudaContextBytes + bytes + bytes / 10; };
+  return {.host_bytes = 2 * kWorkerBytes + mapped,
+          .gpu_bytes = with_reserve(kept_work),
+          .least_gpu_bytes = with_reserve(std::max(least, evaluation))};
 }
 
 }  // namespace pivot

@@ -30,9 +30,14 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
 /// One residual stream through one block: linear layers and causal attention over windows of `sequence_length`.
 double BlockForwardFlops(const ModelConfig& config, int64_t num_tokens, int64_t sequence_length);
 
+/// Tokens of one step of a pass through a block: what keeps a processor's caches, or a GPU, busy.
+int64_t TileTokens(DeviceKind device);
+
 struct CompressMemory {
   int64_t host_bytes = 0;
   int64_t gpu_bytes = 0;
+  /// The same with the MLP's hidden state computed twice instead of kept, for GPUs that have no more.
+  int64_t least_gpu_bytes = 0;
 };
 
 /// Upper estimates of the peaks. On the CPU everything is host memory.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/quantize/block_writer.h"
 
-#include <ATen/ATen.h>
 #include <cassert>
 #include <chrono>
 #include <utility>
@@ -13,22 +12,11 @@ namespace pivot {
 
 using nlohmann::json;
 
-QuantizedLinears ToHost(const QuantizedLinears& linears) {
-  QuantizedLinears host = linears;
-  for (auto& [module, linear] : host) {
-    for (at::Tensor* tensor : {&linear.codes, &linear.scale, &linear.zero_point, &linear.offset,
-                               &linear.group_of_column, &linear.global_scale}) {
-      if (tensor->defined()) *tensor = tensor->to(at::kCPU);
-    }
-  }
-  return host;
-}
-
 BlockWriter::~BlockWriter() {
   if (work_.valid()) work_.wait();
 }
 
-void BlockWriter::Begin(int block, const std::string& stage, const OutputShard& shard, QuantizedLinears linears,
+void BlockWriter::Begin(int block, const std::string& stage, const OutputShard& shard, EncodedLinears linears,
                         json record) {
   assert(!is_busy());
   work_ = std::async(std::launch::async, [this, block, stage, &shard, linears = std::move(linears),
@@ -38,9 +26,9 @@ void BlockWriter::Begin(int block, const std::string& stage, const OutputShard& 
 }
 
 absl::StatusOr<json> BlockWriter::Write(int block, const std::string& stage, const OutputShard& shard,
-                                        const QuantizedLinears& linears, json record) const {
+                                        const EncodedLinears& linears, json record) const {
   const auto start = std::chrono::steady_clock::now();
-  PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteShard(shard_folder_, shard, linears, {}, source_));
+  PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteShard(shard_folder_, shard, linears, source_));
   record["write_seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   PIVOT_RETURN_IF_ERROR(journal_.Append({.stage = stage,
                                          .block = block,

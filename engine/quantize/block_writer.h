@@ -16,9 +16,6 @@
 
 namespace pivot {
 
-/// Copies on the CPU: a writer's thread shall not use the device.
-QuantizedLinears ToHost(const QuantizedLinears& linears);
-
 /// One block at a time. What it borrows must outlive it.
 class BlockWriter {
  public:
@@ -30,8 +27,8 @@ class BlockWriter {
   BlockWriter& operator=(const BlockWriter&) = delete;
 
   /// Begins to write the block's shard, on a thread of its own, and enters it in the journal when it is on disk.
-  /// `linears` on the CPU. Nothing may be in work.
-  void Begin(int block, const std::string& stage, const OutputShard& shard, QuantizedLinears linears,
+  /// Nothing may be in work.
+  void Begin(int block, const std::string& stage, const OutputShard& shard, EncodedLinears linears,
              nlohmann::json record);
 
   bool is_busy() const { return work_.valid(); }
@@ -40,7 +37,7 @@ class BlockWriter {
 
  private:
   absl::StatusOr<nlohmann::json> Write(int block, const std::string& stage, const OutputShard& shard,
-                                       const QuantizedLinears& linears, nlohmann::json record) const;
+                                       const EncodedLinears& linears, nlohmann::json record) const;
 
   std::string shard_folder_;
   const ModelFolder& source_;

@@ -19,6 +19,7 @@ namespace {
 constexpr int kMaxDampingSteps = 5;
 // Below it a triangle is inverted by substitution.
 constexpr int64_t kLeafColumns = 512;
+constexpr int64_t kSuperColumns = 4 * kMaxPanelColumns;
 
 absl::Status NumericalFailure(absl::string_view problem) {
   return WithReason(absl::FailedPreconditionError(problem), "NUMERICAL_FAILURE");
@@ -69,6 +70,66 @@ at::Tensor Shifted(const at::Tensor& weight, const QuantizationGrid& grid) {
   return (weight.reshape({weight.size(0), grid.scale.size(1), -1}) + shift).view(weight.sizes());
 }
 
+/// GPTQ's loop over columns in the order of the factor. Errors go into the columns of a super-panel after each panel,
+/// and into the rest of the row after each super-panel: the same sums, with fewer passes over the weight.
+class ColumnLoop {
+ public:
+  ColumnLoop(const at::Tensor& weight, const QuantizationGrid& grid, const HessianFactor& factor,
+             const WeightScheme& scheme)
+      : upper_(factor.upper), order_(factor.order), scheme_(scheme), scale_(EffectiveScale(grid).contiguous()) {
+    const int64_t group_size = weight.size(1) / scale_.size(1);
+    group_ = at::floor_divide(order_, group_size).to(at::kInt);
+    remaining_ = Shifted(weight.masked_fill(factor.dead, 0.0), grid).index_select(1, order_);
+    codes_ = at::empty(weight.sizes(), weight.options().dtype(at::kChar));
+    errors_ = at::empty({weight.size(0), std::min(kSuperColumns, weight.size(1))}, weight.options());
+  }
+
+  absl::Status QuantizeSuperPanel(int64_t begin) {
+    const int64_t in_features = remaining_.size(1);
+    const int64_t end = std::min(begin + kSuperColumns, in_features);
+    for (int64_t first = begin; first < end; first += kMaxPanelColumns) {
+      const int64_t last = std::min(first + kMaxPanelColumns, end);
+      const at::Tensor errors = errors_.slice(1, first - begin, last - begin);
+      PIVOT_RETURN_IF_ERROR(QuantizePanelAt(first, last, errors));
+      Subtract(errors, first, last, last, end);
+    }
+    Subtract(errors_.slice(1, 0, end - begin), begin, end, end, in_features);
+    return absl::OkStatus();
+  }
+
+  /// In the order of the weight's columns.
+  at::Tensor Codes() const { return at::empty_like(codes_).index_copy_(1, order_, codes_); }
+
+ private:
+  absl::Status QuantizePanelAt(int64_t first, int64_t last, const at::Tensor& errors) {
+    const Part part("panel");
+    return QuantizePanel({.weight = remaining_.slice(1, first, last),
+                          .factor = upper_.slice(0, first, last).slice(1, first, last),
+                          .scale = scale_,
+                          .group = group_.slice(0, first, last),
+                          .codes = codes_.slice(1, first, last),
+                          .errors = errors},
+                         scheme_);
+  }
+
+  /// Takes the errors of columns [first, last) over into columns [begin, end).
+  void Subtract(const at::Tensor& errors, int64_t first, int64_t last, int64_t begin, int64_t end) {
+    if (begin == end) return;
+    const Part part("trailing update");
+    remaining_.slice(1, begin, end)
+        .addmm_(errors, upper_.slice(0, first, last).slice(1, begin, end), /*beta=*/1, /*alpha=*/-1);
+  }
+
+  const at::Tensor& upper_;
+  const at::Tensor& order_;
+  const WeightScheme& scheme_;
+  at::Tensor scale_;      // [out, groups]
+  at::Tensor group_;      // [in] i32, of the column visited at each step
+  at::Tensor remaining_;  // [out, in], columns in visiting order
+  at::Tensor codes_;      // [out, in], columns in visiting order
+  at::Tensor errors_;     // [out, kSuperColumns]
+};
+
 }  // namespace
 
 at::Tensor RegularizeHessian(const at::Tensor& hessian, double strength) {
@@ -115,29 +176,11 @@ absl::StatusOr<at::Tensor> QuantizeGptq(const at::Tensor& weight, const Quantiza
                                         const HessianFactor& factor, const WeightScheme& scheme) {
   PIVOT_RETURN_IF_ERROR(CheckShapes(weight, grid.scale));
   return CallTorch("GPTQ", [&]() -> absl::StatusOr<at::Tensor> {
-    const Part other("error feedback");
-    const int64_t in_features = weight.size(1);
-    const int64_t group_size = in_features / grid.scale.size(1);
-    const at::Tensor scale = EffectiveScale(grid);
-    const at::Tensor group_of_step = at::floor_divide(factor.order, group_size);
-    at::Tensor remaining = Shifted(weight.masked_fill(factor.dead, 0.0), grid).index_select(1, factor.order);
-    at::Tensor codes = at::empty(weight.sizes(), weight.options().dtype(at::kChar));
-    for (int64_t first = 0; first < in_features; first += kMaxPanelColumns) {
-      const int64_t last = std::min(first + kMaxPanelColumns, in_features);
-      const at::Tensor panel_scale = scale.index_select(1, group_of_step.slice(0, first, last));
-      const Part part("panel");
-      PIVOT_ASSIGN_OR_RETURN(
-          PanelResult panel,
-          QuantizePanel(remaining.slice(1, first, last).clone(at::MemoryFormat::Contiguous),
-                        factor.upper.slice(0, first, last).slice(1, first, last), panel_scale, scheme));
-      codes.index_copy_(1, factor.order.slice(0, first, last), panel.codes);
-      if (last < in_features) {
-        const Part trailing("trailing update");
-        at::Tensor later = remaining.slice(1, last);
-        later.addmm_(panel.errors, factor.upper.slice(0, first, last).slice(1, last), /*beta=*/1, /*alpha=*/-1);
-      }
-    }
-    return codes;
+    const Part part("error feedback");
+    ColumnLoop loop(weight, grid, factor, scheme);
+    for (int64_t first = 0; first < weight.size(1); first += kSuperColumns)
+      PIVOT_RETURN_IF_ERROR(loop.QuantizeSuperPanel(first));
+    return loop.Codes();
   });
 }
 

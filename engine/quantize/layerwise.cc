@@ -12,6 +12,7 @@
 #include "engine/forward/block_reader.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
+#include "engine/plan/work.h"
 #include "engine/quantize/block_writer.h"
 #include "engine/quantize/solve_group.h"
 #include "proto/files/sha256.h"
@@ -24,9 +25,6 @@ using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
 constexpr char kStage[] = "layerwise";
-// Tokens of one step: what keeps a processor's caches, or a GPU, busy.
-constexpr int64_t kCpuTileTokens = 4096;
-constexpr int64_t kGpuTileTokens = 32768;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -82,8 +80,9 @@ class LayerwiseStage {
     const int64_t length = input_.windows.size(1);
     options_.is_cancelled = hooks_.is_cancelled;
     options_.gathers_residual = input_.spec->quantize.qep_residual > 0;
-    options_.tile_windows =
-        TileWindows(input_.source->device().is_cuda() ? DeviceKind::kCuda : DeviceKind::kCpu, length);
+    options_.recomputes_hidden = input_.saves_memory;
+    const DeviceKind kind = input_.source->device().is_cuda() ? DeviceKind::kCuda : DeviceKind::kCpu;
+    options_.tile_windows = std::max<int64_t>(1, TileTokens(kind) / length);
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor embedding, input_.source->ReadEmbedding());
     return CallTorchStatus("embedding the calibration windows", [&] {
       rotary_ = MakeRotaryTable(config_, length, input_.source->dtype(), input_.source->device());
@@ -150,9 +149,9 @@ class LayerwiseStage {
                 {"relative_error", relative_error},
                 {"stream_distance", StreamDistance(streams_, options_.tile_windows)},
                 {"linears", std::move(result.reports)}};
-    PIVOT_RETURN_IF_ERROR(FinishWriting());
-    const Part part("write");
-    QuantizedLinears linears = ToHost(result.linears);
+    PIVOT_RETURN_IF_ERROR(FinishWriting());  // before the copies to the host are made, whose memory it has
+    const Part part("pack");
+    PIVOT_ASSIGN_OR_RETURN(EncodedLinears linears, EncodeLinears(result.linears, {}));
     record["seconds"] = SecondsSince(start);
     written_ = {.stage = kStage,
                 .block = block,
@@ -215,6 +214,7 @@ class LayerwiseStage {
   }
 
   absl::Status QuantizeCalibrated(int block, BlockResult& result) {
+    options_.prefix = BlockPrefix(*config_.architecture, block);
     PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, reader_.Read(block));
     const auto solver = [&](const LinearGroup& group, InputMoments moments, BlockWeights& quantized) {
       ReportProgress(block, group);
@@ -279,11 +279,6 @@ class LayerwiseStage {
 };
 
 }  // namespace
-
-int64_t TileWindows(DeviceKind device, int64_t sequence_length) {
-  const int64_t tokens = device == DeviceKind::kCuda ? kGpuTileTokens : kCpuTileTokens;
-  return std::max<int64_t>(1, tokens / sequence_length);
-}
 
 absl::StatusOr<LayerwiseResult> RunLayerwise(const LayerwiseInput& input, const JobHooks& hooks) {
   return CallTorch("the layer-wise stage", [&] { return LayerwiseStage(input, hooks).Run(); });

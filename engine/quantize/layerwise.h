@@ -24,11 +24,10 @@ struct LayerwiseInput {
   const std::vector<OutputShard>* shards = nullptr;  // one for each block, in order, and the rest
   std::string shard_folder;
   at::Tensor windows;  // [count, length] int64; undefined for Method::kRtn
+  /// BlockPassOptions::recomputes_hidden: the same bytes in less memory.
+  bool saves_memory = false;
   Journal* journal = nullptr;
 };
-
-/// Windows that one step takes, by the kind of device: part of what decides the bytes.
-int64_t TileWindows(DeviceKind device, int64_t sequence_length);
 
 struct LayerwiseResult {
   std::vector<nlohmann::json> blocks;  // entries of the report

@@ -16,7 +16,7 @@ namespace pivot {
 
 struct LinearReport {
   double loss = 0;        // tr((W-Q) H (W-Q)ᵀ), W after the correction
-  double energy = 0;      // tr(W H Wᵀ)
+  double energy = 0;      // tr(W H Wᵀ), W before the correction
   double correction = 0;  // relative change by error propagation
   /// ||W Xᵀ - Q X̂ᵀ||^2 / ||W Xᵀ||^2: the layer's output in the quantized model beside the original's. Known where both
   /// streams are.

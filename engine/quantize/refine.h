@@ -27,13 +27,16 @@ struct RefinedCodes {
 ///
 /// Equation: loss = (w - v) H (w - v)ᵀ, v = s (q - z). A sweep takes the groups of columns in order: first the group's
 ///           scale by least squares, s' = s + (a g_t) / (a H_tt a), a = q - z, g = (w - v) H, taken in its storage type
-///           and only when the loss falls; then its codes one by one (kernels/refine_panel.h). Rows that end no better
+///           and only when the loss falls; then its codes one by one (kernels/refine_group.h). Rows that end no better
 ///           than they began stay as they were.
 /// Source:   JointQ of OneComp for codes and scales in turn on the Gram matrix; QuantEase, arXiv:2309.01885, for the
 ///           descent over codes. Differs: starts from GPTQ, moves codes cyclically, keeps zero points.
 /// Shapes:   weight, codes [out, in]; hessian [in, in], positive definite; grid.scale [out, in/group_size].
 /// Dtypes:   weight, hessian, scale fp32; codes int8. Integer schemes only.
 /// Errors:   kInvalidArgument if shapes disagree.
+/// Numbers:  on a GPU, products that move gradients round their factors to TF32; the losses that decide whether a row
+/// is
+///           taken are in fp32.
 /// Cost:     O(out*in^2) time a sweep, about half of GPTQ's; 20*out*in bytes.
 /// Threads:  pure.  Bit-equal for equal inputs on one device.
 absl::StatusOr<RefinedCodes> RefineCodes(const at::Tensor& weight, const at::Tensor& codes,

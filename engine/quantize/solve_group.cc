@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+
 #include "engine/ops/call_torch.h"
 #include "engine/ops/kernel_calls.h"
 #include "engine/ops/part_seconds.h"
@@ -25,12 +27,20 @@ struct StackedSolution {
   LinearReport report;
 };
 
+Digits DigitsOf(absl::Span<const at::Tensor> weights) {
+  const bool are_short = absl::c_all_of(weights, [](const at::Tensor& weight) {
+    return weight.scalar_type() == at::kBFloat16 || weight.scalar_type() == at::kHalf;
+  });
+  return are_short ? Digits::kShort : Digits::kAny;
+}
+
 /// What the output error of each row is made of before anything is quantized. With d = x - x̂ and E = W - Q,
 /// W x - Q x̂ = W d + E x̂, and W x = W d + W x̂.
 struct OutputTerms {
   at::Tensor moved;    // W C, [out, in] fp32
   at::Tensor drift;    // ||W d||^2, [out] f64
   at::Tensor outputs;  // ||W x||^2, [out] f64
+  at::Tensor energy;   // ||W x̂||^2, [out] f64
 };
 
 constexpr int kBf16Digits = 8;
@@ -49,12 +59,15 @@ absl::StatusOr<QuantizationGrid> GridOf(const at::Tensor& weight, const at::Tens
 }
 
 /// Takes from the moments what is needed of C and D, and lets go of both.
-OutputTerms TermsOf(const at::Tensor& weight, InputMoments& moments) {
+OutputTerms TermsOf(const at::Tensor& weight, Digits digits, InputMoments& moments) {
   const Part part("report");
-  OutputTerms terms{.moved = at::mm(weight, moments.cross), .drift = RowForms(weight, moments.difference, weight)};
+  OutputTerms terms{
+      .moved = ExactProduct(weight, digits, moments.cross),
+      .drift = moments.drift.defined() ? moments.drift.to(at::kDouble) : RowForms(weight, moments.difference, weight)};
   moments.cross.reset();
   moments.difference.reset();
-  terms.outputs = terms.drift + 2 * RowProducts(terms.moved, weight) + RowForms(weight, moments.hessian, weight);
+  terms.energy = RowForms(weight, moments.hessian, weight);
+  terms.outputs = terms.drift + 2 * RowProducts(terms.moved, weight) + terms.energy;
   return terms;
 }
 
@@ -131,7 +144,8 @@ at::Tensor FormsOf(const at::Tensor& rows, const at::Tensor& hessian) {
 RowLosses MeasureLosses(const at::Tensor& original, const at::Tensor& quantized, const StackedSolution& solution,
                         const at::Tensor& hessian, const OutputTerms& terms) {
   const Part part("report");
-  RowLosses losses{.loss = FormsOf(solution.weight - quantized, hessian), .energy = FormsOf(solution.weight, hessian)};
+  RowLosses losses{.loss = FormsOf(solution.weight - quantized, hessian),
+                   .energy = terms.energy.defined() ? terms.energy : FormsOf(original, hessian)};
   if (!terms.moved.defined()) return losses;
   const at::Tensor error = original - quantized;
   losses.output_error = terms.drift + 2 * RowProducts(terms.moved, error) + FormsOf(error, hessian);
@@ -161,7 +175,7 @@ absl::StatusOr<std::vector<SolvedLinear>> SolveGroup(absl::Span<const at::Tensor
     if (!moments.hessian.defined()) {
       PIVOT_RETURN_IF_ERROR(SolveByRounding(resolved, options, solution));
     } else {
-      if (moments.cross.defined()) terms = TermsOf(stacked, moments);
+      if (moments.cross.defined()) terms = TermsOf(stacked, DigitsOf(weights), moments);
       if (terms.moved.defined() && options.propagates())
         PIVOT_RETURN_IF_ERROR(Correct(moments, terms, options, solution));
       moments.residual.reset();

@@ -23,6 +23,7 @@
 #include "engine/ops/call_torch.h"
 #include "engine/ops/device.h"
 #include "engine/ops/part_seconds.h"
+#include "engine/ops/warm_up.h"
 #include "engine/plan/output_layout.h"
 #include "engine/plan/work.h"
 #include "engine/quantize/layerwise.h"
@@ -114,33 +115,33 @@ nlohmann::json TaskOf(const Settings& settings, const std::string& folder) {
           {"calibration", {{"num_samples", settings.samples}, {"sequence_length", settings.sequence_length}}}};
 }
 
-/// Runs the stage into an empty folder; seconds of each block.
+/// Runs the stage into an empty folder; seconds of each block, but for its write, which goes on behind the next one.
 absl::StatusOr<std::vector<double>> RunStage(const WeightReader& reader, const CompressSpec& spec,
-                                             const at::Tensor& windows) {
+                                             const at::Tensor& windows, bool saves_memory) {
   const TemporaryFolder staging;
   const std::string shard_folder = absl::StrCat(staging.path(), "/shards");
   PIVOT_RETURN_IF_ERROR(MakeFolders(shard_folder));
   const auto shards = OutputShards(reader.folder().model, ModelSchemes::Uniform(reader.config(), spec.scheme));
   std::string refused;
   PIVOT_ASSIGN_OR_RETURN(Journal journal, Journal::Open(absl::StrCat(staging.path(), "/journal.jsonl"), {}, &refused));
-  std::vector<double> seconds;
-  auto last = Clock::now();
   JobHooks hooks;
-  hooks.block_done = [&](const BlockProgress&) {
-    seconds.push_back(SecondsSince(last));
-    last = Clock::now();
-  };
   hooks.warning = [](const std::string& reason, const std::string& message) {
     std::cerr << reason << ": " << message << "\n";
   };
-  PIVOT_RETURN_IF_ERROR(RunLayerwise({.source = &reader,
-                                      .spec = &spec,
-                                      .shards = &shards,
-                                      .shard_folder = shard_folder,
-                                      .windows = windows,
-                                      .journal = &journal},
-                                     hooks)
-                            .status());
+  PIVOT_ASSIGN_OR_RETURN(const LayerwiseResult result, RunLayerwise({.source = &reader,
+                                                                     .spec = &spec,
+                                                                     .shards = &shards,
+                                                                     .shard_folder = shard_folder,
+                                                                     .windows = windows,
+                                                                     .saves_memory = saves_memory,
+                                                                     .journal = &journal},
+                                                                    hooks));
+  std::vector<double> seconds;
+  for (const nlohmann::json& block : result.blocks) seconds.push_back(block["seconds"]);
+  for (const nlohmann::json& block : result.blocks)
+    std::printf("block %s: solved in %.3f s of %.3f, written in %.3f, output error of down_proj %.6f\n",
+                block["block"].dump().c_str(), block["solve_seconds"].get<double>(), block["seconds"].get<double>(),
+                block["write_seconds"].get<double>(), block["linears"].back().value("output_error", 0.0));
   return seconds;
 }
 
@@ -154,6 +155,10 @@ void PrintParts(const std::map<std::string, double>& parts, double blocks) {
 
 absl::Status Run(const Settings& settings) {
   PIVOT_ASSIGN_OR_RETURN(const ComputeDevice device, OpenDevice(settings.device, 0));
+  // A job does this while it reads its texts.
+  const auto warm_start = Clock::now();
+  if (auto warm = WarmUp(device); warm.valid()) warm.get();
+  std::printf("libraries loaded in %.3f s\n", SecondsSince(warm_start));
   const TemporaryFolder temporary;
   const std::string folder = settings.folder.empty() ? absl::StrCat(temporary.path(), "/model") : settings.folder;
   if (!std::filesystem::exists(folder + "/config.json"))
@@ -165,8 +170,10 @@ absl::Status Run(const Settings& settings) {
   at::manual_seed(1);
   const at::Tensor windows = at::randint(source.model.config().vocab_size, {settings.samples, settings.sequence_length},
                                          at::TensorOptions().dtype(at::kLong));
+  const CompressMemory needed = MemoryOf(source.model.config(), spec, device.kind());
+  const bool saves_memory = device.kind() == DeviceKind::kCuda && needed.gpu_bytes > device.memory_bytes;
   const auto start = Clock::now();
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<double> seconds, RunStage(reader, spec, windows));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<double> seconds, RunStage(reader, spec, windows, saves_memory));
   const double wall = SecondsSince(start);
   const MemoryUse memory = MeasureMemory(device);
   std::printf("%s, %lld blocks, %d x %d tokens, %d bits, groups of %d, on %s\n", settings.shape.c_str(),
@@ -174,7 +181,6 @@ absl::Status Run(const Settings& settings) {
               settings.group_size, device.name.c_str());
   double steady = 0;
   for (size_t i = 0; i < seconds.size(); ++i) {
-    std::printf("block %2zu %8.3f s\n", i, seconds[i]);
     if (i > 0) steady += seconds[i] / static_cast<double>(seconds.size() - 1);
   }
   const CompressWork work = WorkOf(source.model.config(), spec, 0);
@@ -183,12 +189,14 @@ absl::Status Run(const Settings& settings) {
               wall + steady * static_cast<double>(32 - settings.blocks));
   std::printf("forward %.1f, moments %.1f, solving %.1f TFLOP; %.1f TFLOP/s\n", work.forward / 1e12,
               work.statistics / 1e12, work.solve / 1e12, flops / wall / 1e12);
-  std::printf("peak GPU memory %.2f GB, host %.2f GB\n", static_cast<double>(memory.peak_gpu_bytes) / 1e9,
-              static_cast<double>(memory.peak_host_bytes) / 1e9);
+  std::printf("peak GPU memory %.2f GB (planned %.2f%s), host %.2f GB\n",
+              static_cast<double>(memory.peak_gpu_bytes) / 1e9,
+              static_cast<double>(saves_memory ? needed.least_gpu_bytes : needed.gpu_bytes) / 1e9,
+              saves_memory ? ", hidden state computed twice" : "", static_cast<double>(memory.peak_host_bytes) / 1e9);
   std::fflush(stdout);
   if (settings.skips_parts) return absl::OkStatus();
   PartSeconds parts(device.device);
-  PIVOT_RETURN_IF_ERROR(RunStage(reader, spec, windows).status());
+  PIVOT_RETURN_IF_ERROR(RunStage(reader, spec, windows, saves_memory).status());
   PrintParts(parts.seconds(), static_cast<double>(settings.blocks));
   return absl::OkStatus();
 }

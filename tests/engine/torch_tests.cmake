@@ -17,6 +17,7 @@ pivot_test(
     evaluate/quality_test.cc
     evaluate/reload_check_test.cc
     forward/block_test.cc
+    ops/row_forms_test.cc
     pipeline/compress_test.cc
     pipeline/convert_floats_test.cc
     pipeline/convert_test.cc
@@ -32,3 +33,17 @@ pivot_test(
 )
 set_target_properties(engine_test PROPERTIES PIVOT_STATIC_ABSL ON)
 target_precompile_headers(engine_test PRIVATE <ATen/ATen.h> <gmock/gmock.h> <nlohmann/json.hpp>)
+
+if(TARGET pivot_cuda)
+  # Loads libpivot_cuda.so as the worker does, from ../lib.
+  pivot_test(
+    engine_cuda_test
+    SOURCES gpu/gpu_agreement_test.cc
+    LIBRARIES pivot::engine pivot_reference
+    LABEL gpu
+  )
+  set_target_properties(engine_cuda_test PROPERTIES PIVOT_STATIC_ABSL ON)
+  target_precompile_headers(engine_cuda_test REUSE_FROM engine_test)
+  add_dependencies(engine_cuda_test pivot_cuda)
+  add_dependencies(native_checks engine_cuda_test)
+endif()

@@ -12,6 +12,8 @@
 namespace pivot {
 namespace {
 
+constexpr int64_t kGroups = 5;
+
 struct PanelCase {
   TestDevice device;
   int64_t rows;
@@ -58,6 +60,7 @@ double NumberOf(int8_t code, const PanelCase& shape) {
 
 struct PanelInput {
   std::vector<float> weight, factor, scale;
+  std::vector<int32_t> groups;
 };
 
 /// Weights with an outlier of twenty times the usual size and a row of zeros; a factor as Hessians of correlated inputs
@@ -75,7 +78,9 @@ PanelInput MakeInput(const PanelCase& shape, unsigned seed) {
       input.factor.push_back(c == r ? 0.5F + std::abs(normal(generator)) : off_diagonal);
     }
   }
-  for (int64_t i = 0; i < shape.rows * shape.columns; ++i) {
+  // Neighbours in a panel may be of any groups.
+  for (int64_t c = 0; c < shape.columns; ++c) input.groups.push_back(static_cast<int32_t>(c * 7 % kGroups));
+  for (int64_t i = 0; i < shape.rows * kGroups; ++i) {
     input.scale.push_back(3.0F / static_cast<float>(1 << (shape.bits - 1)) *
                           (1.0F + 0.1F * std::abs(normal(generator))));
   }
@@ -93,7 +98,7 @@ Expected RunInDouble(const PanelCase& shape, const PanelInput& input) {
   for (int64_t row = 0; row < shape.rows; ++row) {
     std::vector<double> w(input.weight.begin() + row * shape.columns, input.weight.begin() + (row + 1) * shape.columns);
     for (int64_t i = 0; i < shape.columns; ++i) {
-      const double scale = input.scale[static_cast<size_t>(row * shape.columns + i)];
+      const double scale = input.scale[static_cast<size_t>(row * kGroups + input.groups[static_cast<size_t>(i)])];
       const Rounded rounded = RoundInDouble(w[static_cast<size_t>(i)] / scale, shape);
       const double diagonal = input.factor[static_cast<size_t>(i * shape.columns + i)];
       const double error = (w[static_cast<size_t>(i)] - rounded.number * scale) / diagonal;
@@ -116,7 +121,7 @@ class GptqPanelTest : public ::testing::TestWithParam<PanelCase> {
   static PanelOutput Run(const PanelInput& input) {
     const PanelCase& shape = GetParam();
     return PanelOn(shape.device, {.rows = shape.rows, .columns = shape.columns, .grid = shape.grid, .bits = shape.bits},
-                   input.weight, input.factor, input.scale);
+                   input.weight, input.factor, input.scale, input.groups);
   }
 };
 
@@ -191,9 +196,10 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GptqPanelTest, ::testing::ValuesIn(Cases()), []
 });
 
 TEST(GptqPanelRangeTest, DoesOnlyTheRowsItIsAskedFor) {
-  std::vector<float> weight(6, 1.0F);
+  const std::vector<float> weight(6, 1.0F);
   const std::vector<float> factor = {1, 0, 0, 1};
-  const std::vector<float> scale(6, 0.5F);
+  const std::vector<float> scale(3, 0.5F);
+  const std::vector<int32_t> groups(2, 0);
   std::vector<int8_t> code(6, 99);
   std::vector<float> error(6);
   const GptqPanel panel{.rows = 3,
@@ -204,8 +210,12 @@ TEST(GptqPanelRangeTest, DoesOnlyTheRowsItIsAskedFor) {
                         .factor = factor.data(),
                         .factor_stride = 2,
                         .scale = scale.data(),
+                        .scale_stride = 1,
+                        .group = groups.data(),
                         .code = code.data(),
-                        .error = error.data()};
+                        .code_stride = 2,
+                        .error = error.data(),
+                        .error_stride = 2};
   RunGptqPanel(panel, 1, 2);
   EXPECT_THAT(code, ::testing::ElementsAre(99, 99, 2, 2, 99, 99));
 }

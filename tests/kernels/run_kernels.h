@@ -13,7 +13,7 @@
 #include "kernels/clip_search.h"
 #include "kernels/gated_silu.h"
 #include "kernels/gptq_panel.h"
-#include "kernels/refine_panel.h"
+#include "kernels/refine_group.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rotary.h"
 
@@ -36,18 +36,22 @@ struct PanelOutput {
   std::vector<int8_t> codes;
   std::vector<float> errors;
 };
-/// Fills pointers and strides of `shape` (rows, columns, bits) from the vectors; strides as wide as the panel.
-PanelOutput PanelOn(TestDevice device, GptqPanel shape, std::vector<float> weight, const std::vector<float>& factor,
-                    const std::vector<float>& scale);
+/// Fills pointers and strides of `shape` (rows, columns, bits) from the vectors, whose rows follow each other.
+PanelOutput PanelOn(TestDevice device, GptqPanel shape, const std::vector<float>& weight,
+                    const std::vector<float>& factor, const std::vector<float>& scale,
+                    const std::vector<int32_t>& groups);
 
-struct RefineOutput {
-  std::vector<int8_t> codes;
+/// What kernels/refine_group.h reads and writes, as it lies in memory; `change` as the codes.
+struct RefineVectors {
+  std::vector<float> hessian;
   std::vector<float> gradient;
+  std::vector<float> scale;
+  std::vector<int8_t> zero_point;  // empty: none
+  std::vector<int8_t> codes;
   std::vector<float> change;
 };
-/// Fills the pointers of `shape`; the Hessian's rows are as wide as the panel.
-RefineOutput RefineOn(TestDevice device, RefinePanel shape, const std::vector<float>& hessian,
-                      std::vector<float> gradient, const std::vector<float>& scale, std::vector<int8_t> codes);
+/// Fills the pointers of `shape` and returns what the vectors are afterwards.
+RefineVectors RefineOn(TestDevice device, RefineGroup shape, RefineVectors vectors);
 
 /// Fills the pointers of `shape`.
 std::vector<float> ClipSearchOn(TestDevice device, ClipSearchInput shape, const std::vector<float>& weight,

@@ -16,32 +16,34 @@ std::vector<uint32_t> PackOn(TestDevice, const std::vector<uint8_t>& codes, int6
   return words;
 }
 
-PanelOutput PanelOn(TestDevice, GptqPanel shape, std::vector<float> weight, const std::vector<float>& factor,
-                    const std::vector<float>& scale) {
+PanelOutput PanelOn(TestDevice, GptqPanel shape, const std::vector<float>& weight, const std::vector<float>& factor,
+                    const std::vector<float>& scale, const std::vector<int32_t>& groups) {
   PanelOutput output{.codes = std::vector<int8_t>(weight.size()), .errors = std::vector<float>(weight.size())};
   shape.weight = weight.data();
   shape.weight_stride = shape.columns;
   shape.factor = factor.data();
   shape.factor_stride = shape.columns;
   shape.scale = scale.data();
+  shape.scale_stride = static_cast<int64_t>(scale.size()) / shape.rows;
+  shape.group = groups.data();
   shape.code = output.codes.data();
+  shape.code_stride = shape.columns;
   shape.error = output.errors.data();
+  shape.error_stride = shape.columns;
   RunGptqPanel(shape, 0, shape.rows);
   return output;
 }
 
-RefineOutput RefineOn(TestDevice, RefinePanel shape, const std::vector<float>& hessian, std::vector<float> gradient,
-                      const std::vector<float>& scale, std::vector<int8_t> codes) {
-  RefineOutput output{.codes = std::move(codes), .gradient = std::move(gradient), .change = {}};
-  output.change.resize(output.gradient.size());
-  shape.hessian = hessian.data();
-  shape.hessian_stride = shape.columns;
-  shape.gradient = output.gradient.data();
-  shape.scale = scale.data();
-  shape.code = output.codes.data();
-  shape.change = output.change.data();
-  RunRefinePanel(shape, 0, shape.rows);
-  return output;
+RefineVectors RefineOn(TestDevice, RefineGroup shape, RefineVectors vectors) {
+  vectors.change.resize(vectors.codes.size());
+  shape.hessian = vectors.hessian.data();
+  shape.gradient = vectors.gradient.data();
+  shape.scale = vectors.scale.data();
+  shape.zero_point = vectors.zero_point.empty() ? nullptr : vectors.zero_point.data();
+  shape.code = vectors.codes.data();
+  shape.change = vectors.change.data();
+  RunRefineGroup(shape, 0, shape.rows);
+  return vectors;
 }
 
 std::vector<float> ClipSearchOn(TestDevice, ClipSearchInput shape, const std::vector<float>& weight,

@@ -66,11 +66,12 @@ std::vector<uint32_t> PackOn(TestDevice, const std::vector<uint8_t>& codes, int6
   return words.ToHost();
 }
 
-PanelOutput PanelOn(TestDevice, GptqPanel shape, std::vector<float> weight, const std::vector<float>& factor,
-                    const std::vector<float>& scale) {
+PanelOutput PanelOn(TestDevice, GptqPanel shape, const std::vector<float>& weight, const std::vector<float>& factor,
+                    const std::vector<float>& scale, const std::vector<int32_t>& groups) {
   DeviceVector<float> weights(weight);
   DeviceVector<float> factors(factor);
   DeviceVector<float> scales(scale);
+  DeviceVector<int32_t> group(groups);
   DeviceVector<int8_t> codes(std::vector<int8_t>(weight.size()));
   DeviceVector<float> errors(std::vector<float>(weight.size()));
   shape.weight = weights.data();
@@ -78,27 +79,34 @@ PanelOutput PanelOn(TestDevice, GptqPanel shape, std::vector<float> weight, cons
   shape.factor = factors.data();
   shape.factor_stride = shape.columns;
   shape.scale = scales.data();
+  shape.scale_stride = static_cast<int64_t>(scale.size()) / shape.rows;
+  shape.group = group.data();
   shape.code = codes.data();
+  shape.code_stride = shape.columns;
   shape.error = errors.data();
+  shape.error_stride = shape.columns;
   Check(LaunchGptqPanel(shape, nullptr));
   return {codes.ToHost(), errors.ToHost()};
 }
 
-RefineOutput RefineOn(TestDevice, RefinePanel shape, const std::vector<float>& hessian, std::vector<float> gradient,
-                      const std::vector<float>& scale, std::vector<int8_t> codes) {
-  DeviceVector<float> hessians(hessian);
-  DeviceVector<float> gradients(gradient);
-  DeviceVector<float> scales(scale);
-  DeviceVector<int8_t> code(codes);
-  DeviceVector<float> change(std::vector<float>(gradient.size()));
-  shape.hessian = hessians.data();
-  shape.hessian_stride = shape.columns;
-  shape.gradient = gradients.data();
-  shape.scale = scales.data();
-  shape.code = code.data();
+RefineVectors RefineOn(TestDevice, RefineGroup shape, RefineVectors vectors) {
+  DeviceVector<float> hessian(vectors.hessian);
+  DeviceVector<float> gradient(vectors.gradient);
+  DeviceVector<float> scale(vectors.scale);
+  DeviceVector<int8_t> zero_point(vectors.zero_point);
+  DeviceVector<int8_t> codes(vectors.codes);
+  DeviceVector<float> change(std::vector<float>(vectors.codes.size()));
+  shape.hessian = hessian.data();
+  shape.gradient = gradient.data();
+  shape.scale = scale.data();
+  shape.zero_point = vectors.zero_point.empty() ? nullptr : zero_point.data();
+  shape.code = codes.data();
   shape.change = change.data();
-  Check(LaunchRefinePanel(shape, nullptr));
-  return {code.ToHost(), gradients.ToHost(), change.ToHost()};
+  Check(LaunchRefineGroup(shape, nullptr));
+  vectors.scale = scale.ToHost();
+  vectors.codes = codes.ToHost();
+  vectors.change = change.ToHost();
+  return vectors;
 }
 
 std::vector<float> ClipSearchOn(TestDevice, ClipSearchInput shape, const std::vector<float>& weight,

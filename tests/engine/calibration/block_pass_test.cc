@@ -2,8 +2,10 @@
 #include "engine/calibration/block_pass.h"
 
 #include <ATen/ATen.h>
+#include <cmath>
 #include <map>
 
+#include "proto/status/reason.h"
 #include "tests/engine/quantize/reference.h"
 #include "tests/engine/support/random_block.h"
 #include "tests/support/status_matchers.h"
@@ -145,6 +147,54 @@ TEST(BlockPassTest, WorksWithoutAnOriginalStream) {
   };
   ASSERT_OK(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, solver, setting.streams));
   EXPECT_FALSE(setting.streams.original.defined());
+}
+
+TEST(BlockPassTest, ComputingTheHiddenStateTwiceGivesTheSameBits) {
+  Setting kept;
+  Setting recomputed;
+  const auto solver = [&](const LinearGroup& group, const InputMoments&, BlockWeights& weights) {
+    Disturb(kept.config, group, weights);
+    return absl::OkStatus();
+  };
+  ASSERT_OK(CalibrateBlock(kept.config, kept.original, kept.rotary, {.tile_windows = 2}, solver, kept.streams));
+  ASSERT_OK(CalibrateBlock(recomputed.config, recomputed.original, recomputed.rotary,
+                           {.tile_windows = 2, .recomputes_hidden = true}, solver, recomputed.streams));
+  EXPECT_TRUE(at::equal(kept.streams.quantized, recomputed.streams.quantized));
+  EXPECT_TRUE(at::equal(kept.streams.original, recomputed.streams.original));
+}
+
+TEST(BlockPassTest, GathersTheStreamsErrorWhereOutputsJoinTheStreamAndItIsAskedFor) {
+  for (const bool is_asked_for : {true, false}) {
+    Setting setting;
+    const auto solver = [&](const LinearGroup& group, const InputMoments& moments, BlockWeights&) {
+      const bool joins = group.input == BlockInput::kAttentionOutput || group.input == BlockInput::kMlpHidden;
+      EXPECT_EQ(moments.residual.defined(), joins && is_asked_for);
+      return absl::OkStatus();
+    };
+    ASSERT_OK(CalibrateBlock(setting.config, setting.original, setting.rotary, {.gathers_residual = is_asked_for},
+                             solver, setting.streams));
+  }
+}
+
+TEST(BlockPassTest, NamesLayerAndWindowOfAnInputThatIsNotFinite) {
+  Setting setting;
+  setting.streams.quantized[3][2][1] = INFINITY;
+  const auto solver = [](const LinearGroup&, const InputMoments&, BlockWeights&) { return absl::OkStatus(); };
+  const absl::Status status = CalibrateBlock(setting.config, setting.original, setting.rotary,
+                                             {.tile_windows = 2, .prefix = "model.layers.7."}, solver, setting.streams);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
+                               ::testing::AllOf(::testing::HasSubstr("model.layers.7.self_attn.q_proj"),
+                                                ::testing::HasSubstr("calibration window 3"))));
+  EXPECT_EQ(ReasonOf(status), "NUMERICAL_FAILURE");
+}
+
+TEST(BlockPassTest, StreamDistanceIsRelativeToTheOriginal) {
+  Setting setting;
+  const at::Tensor error = setting.streams.quantized - setting.streams.original;
+  const double expected = (error.square().sum() / setting.streams.original.square().sum()).item<double>();
+  EXPECT_NEAR(StreamDistance(setting.streams, 2), expected, 1e-5 * expected);
+  setting.streams.original.reset();
+  EXPECT_EQ(StreamDistance(setting.streams, 2), 0);
 }
 
 TEST(BlockPassTest, StopsBetweenTilesWhenCancelled) {

@@ -40,6 +40,21 @@ TEST_P(InputStatisticsTest, AreTheMomentsOfAllTilesTogether) {
   EXPECT_TRUE(at::equal(moments.hessian, moments.hessian.t()));
 }
 
+TEST_P(InputStatisticsTest, DriftIsWhatTheWeightMakesOfTheDifference) {
+  const int64_t features = GetParam();
+  const at::Tensor original = CorrelatedInputs(300, features, 1);
+  const at::Tensor quantized = original + 0.1 * CorrelatedInputs(300, features, 2);
+  const at::Tensor weight = CorrelatedInputs(5, features, 3);
+  InputStatistics statistics(features, CrossTerm::kGathered, at::kCPU, weight);
+  statistics.Add(quantized.narrow(0, 0, 100), original.narrow(0, 0, 100), {});
+  statistics.Add(quantized.narrow(0, 100, 200), original.narrow(0, 100, 200), {});
+  const InputMoments moments = std::move(statistics).Finish();
+  EXPECT_FALSE(moments.difference.defined());
+  const at::Tensor exact = weight.to(at::kDouble);
+  const at::Tensor difference = Moment(original - quantized, original - quantized);
+  EXPECT_LT(Distance(moments.drift, (at::mm(exact, difference) * exact).sum(1)), 4e-5);
+}
+
 TEST_P(InputStatisticsTest, NoticeOneTokenMore) {
   const int64_t features = GetParam();
   const at::Tensor inputs = CorrelatedInputs(50, features, 3);

@@ -67,8 +67,8 @@ TEST_P(BlockShardTest, ReadsBackWhatWasWritten) {
   ASSERT_OK_AND_ASSIGN(const ModelFolder source, ModelFolder::Open(folder_ / "model"));
   const QuantizedLinears linears = Quantize(source);
   const OutputShard shard = Shards(source, GetParam().scheme, GetParam().form)[0];
-  ASSERT_OK_AND_ASSIGN(const WrittenFile written,
-                       WriteShard(folder_ / "shards", shard, linears, GetParam().form, source));
+  ASSERT_OK_AND_ASSIGN(const EncodedLinears encoded, EncodeLinears(linears, GetParam().form));
+  ASSERT_OK_AND_ASSIGN(const WrittenFile written, WriteShard(folder_ / "shards", shard, encoded, source));
   EXPECT_EQ(written.size, static_cast<int64_t>(std::filesystem::file_size(folder_ / "shards/" + shard.file_name)));
   ASSERT_OK_AND_ASSIGN(const auto weights, ReadShardWeights(folder_ / "shards/" + shard.file_name, Stored(source)));
   ASSERT_EQ(weights.size(), 7U);
@@ -80,11 +80,23 @@ TEST_P(BlockShardTest, ReadsBackWhatWasWritten) {
 TEST_P(BlockShardTest, KeepsTheOtherTensorsOfTheBlock) {
   ASSERT_OK_AND_ASSIGN(const ModelFolder source, ModelFolder::Open(folder_ / "model"));
   const OutputShard shard = Shards(source, GetParam().scheme, GetParam().form)[0];
-  ASSERT_OK(WriteShard(folder_ / "shards", shard, Quantize(source), GetParam().form, source));
+  ASSERT_OK_AND_ASSIGN(const EncodedLinears encoded, EncodeLinears(Quantize(source), GetParam().form));
+  ASSERT_OK(WriteShard(folder_ / "shards", shard, encoded, source));
   ASSERT_OK_AND_ASSIGN(const SafetensorsFile file, SafetensorsFile::Open(folder_ / "shards/" + shard.file_name));
   const TensorInfo* norm = file.Find("model.layers.0.input_layernorm.weight");
   ASSERT_NE(norm, nullptr);
   EXPECT_EQ(file.Bytes(*norm), source.Bytes(norm->name));
+}
+
+TEST_P(BlockShardTest, NamesTheLayerWhoseCodesAreOthersThanInMemory) {
+  ASSERT_OK_AND_ASSIGN(const ModelFolder source, ModelFolder::Open(folder_ / "model"));
+  const OutputShard shard = Shards(source, GetParam().scheme, GetParam().form)[0];
+  ASSERT_OK_AND_ASSIGN(EncodedLinears encoded, EncodeLinears(Quantize(source), GetParam().form));
+  QuantizedLinear& changed = encoded.linears.at("model.layers.0.mlp.up_proj");
+  changed.codes = changed.codes.clone();
+  changed.codes[3][5].neg_().sub_(1);
+  EXPECT_THAT(WriteShard(folder_ / "shards", shard, encoded, source),
+              StatusIs(absl::StatusCode::kDataLoss, ::testing::HasSubstr("model.layers.0.mlp.up_proj reads back")));
 }
 
 constexpr StorageForm kPacked{.layout = CodeLayout::kPackQuantized};
@@ -127,7 +139,7 @@ TEST(BlockShardErrorTest, RefusesAScaleThatBf16DoesNotHold) {
         .scale = at::full({shape.out_features, shape.in_features / 32}, 1.001F),
         .scheme = scheme};
   }
-  EXPECT_THAT(WriteShard(folder.path(), Shards(source, scheme)[0], linears, {}, source),
+  EXPECT_THAT(EncodeLinears(linears, {}),
               StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::HasSubstr("not exact in BFloat16")));
 }
 

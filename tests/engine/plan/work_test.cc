@@ -37,9 +37,8 @@ TEST(WorkTest, CountsTheProductsOfABlock) {
 TEST(WorkTest, CountsOneStreamWithoutErrorPropagation) {
   const CompressWork work = WorkOf(Tiny(), Spec(), 0);
   EXPECT_DOUBLE_EQ(work.forward, 2 * 256 * (2 * kWeights + 2 * 64 * 32));
-  EXPECT_DOUBLE_EQ(work.statistics, 2 * 2.0 * 256 * (3 * 64 * 64 + 128 * 128));
-  EXPECT_DOUBLE_EQ(work.solve,
-                   2 * (4.0 / 3 * (3 * kCubed64 + kCubed128) + (128 + 64 + 256) * 64.0 * 64 + 64 * 128.0 * 128));
+  EXPECT_DOUBLE_EQ(work.statistics, 0.625 * 2 * 2.0 * 256 * (3 * 64 * 64 + 128 * 128));
+  EXPECT_DOUBLE_EQ(work.solve, 2 * (3 * kCubed64 + kCubed128 + (128 + 64 + 256) * 64.0 * 64 + 64 * 128.0 * 128));
   EXPECT_DOUBLE_EQ(work.evaluation, 0);
   EXPECT_DOUBLE_EQ(work.total(), work.forward + work.statistics + work.solve);
 }
@@ -51,7 +50,7 @@ TEST(WorkTest, CountsTwoStreamsAndTheirCorrectionWithErrorPropagation) {
   const CompressWork work = WorkOf(Tiny(), spec, 0);
   EXPECT_DOUBLE_EQ(work.forward, 2 * plain.forward);
   // C and D beside H, and what o_proj and down_proj see of the residual stream.
-  EXPECT_DOUBLE_EQ(work.statistics, 3 * plain.statistics + 2 * 2.0 * 256 * 64 * (64 + 128));
+  EXPECT_DOUBLE_EQ(work.statistics, 3.6 * plain.statistics + 2 * 2.0 * 256 * 64 * (64 + 128));
   EXPECT_DOUBLE_EQ(work.solve, plain.solve + 2 * ((3 * kCubed64 + kCubed128) / 3 +
                                                   4 * ((128 + 64 + 256) * 64.0 * 64 + 64 * 128.0 * 128)));
 }
@@ -90,11 +89,14 @@ TEST(MemoryTest, AddsUpOnTheCpu) {
   spec.quantize.qep_alpha = 0.5;
   spec.evaluation.skip = true;
   const CompressMemory memory = MemoryOf(Tiny(), spec, DeviceKind::kCpu);
-  const int64_t activations = int64_t{256} * 4 * (2 * (64 + 64) + 128);
-  const int64_t statistics = int64_t{128} * 128 * 44;
-  const int64_t weights = int64_t{36864} * (2 * 4 + 12);
+  // Both streams, the heads and the hidden state of all tokens; a step, which takes them all at once.
+  const int64_t activations = int64_t{256} * 4 * (2 * 64 + 64 + 128);
+  const int64_t step = int64_t{256} * 4 * (5 * 128 + 2 * 64) + int64_t{128} * (2 * 128 + 64) * 4;
+  const int64_t solve = int64_t{128} * 128 * 32 + int64_t{4} * 64 * 128 * 4;
+  ASSERT_GT(step, solve);
+  const int64_t weights = int64_t{36864} * 2 * 4;
   const int64_t mapped = int64_t{2} * 36864 * 2 + int64_t{320} * 64 * 2;
-  EXPECT_EQ(memory.host_bytes, 700 * kMib + mapped + activations + statistics + weights);
+  EXPECT_EQ(memory.host_bytes, 700 * kMib + mapped + activations + step + weights);
   EXPECT_EQ(memory.gpu_bytes, 0);
 }
 
@@ -102,17 +104,23 @@ TEST(MemoryTest, MovesTheWorkToTheGpu) {
   CompressSpec spec = Spec();
   spec.evaluation.skip = true;
   const CompressMemory memory = MemoryOf(Tiny(), spec, DeviceKind::kCuda);
-  const int64_t work = int64_t{256} * 2 * (64 + 64 + 128) + int64_t{128} * 128 * 44 + int64_t{36864} * (2 * 2 + 12);
-  EXPECT_EQ(memory.gpu_bytes, 900 * kMib + work + work / 10);
+  const int64_t solve = int64_t{128} * 128 * 32 + int64_t{4} * 64 * 128 * 4;
+  const int64_t least = int64_t{256} * 2 * (64 + 64) + solve + int64_t{36864} * 2 * 2;
+  const int64_t hidden = int64_t{256} * 2 * 128;
+  EXPECT_EQ(memory.gpu_bytes, 900 * kMib + least + hidden + (least + hidden) / 10);
+  EXPECT_EQ(memory.least_gpu_bytes, 900 * kMib + least + least / 10);
   EXPECT_EQ(memory.host_bytes, 1400 * kMib + int64_t{2} * 36864 * 2 + int64_t{320} * 64 * 2);
 }
 
 TEST(MemoryTest, HalvesActivationsInBfloat16) {
   CompressSpec spec = Spec();
   spec.evaluation.skip = true;
+  spec.calibration.num_samples *= 8;  // enough for a step to take more than a solution
+  const int64_t tokens = spec.calibration.num_tokens();
   const int64_t wide = MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes;
   spec.dtype = ComputeDtype::kBfloat16;
-  EXPECT_EQ(wide - MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes, 256 * 2 * (64 + 64 + 128) + 36864 * 2 * 2);
+  EXPECT_EQ(wide - MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes,
+            tokens * 2 * (64 + 64 + 128) + tokens * 2 * (5 * 128 + 2 * 64) + 36864 * 2 * 2);
 }
 
 TEST(MemoryTest, CountsTheEvaluationWhenItIsTheLarger) {

@@ -43,9 +43,14 @@ TEST_P(FloatGridTest, RoundsAsTheKernelDoes) {
   ASSERT_OK_AND_ASSIGN(const QuantizationGrid grid,
                        SearchFloatGrid(weight, at::ones({kColumns}), scheme, ClipSearch::kNone));
   ASSERT_OK_AND_ASSIGN(const at::Tensor codes, RoundToFloats(weight, grid, scheme.type));
-  const at::Tensor scale = EffectiveScale(grid).repeat_interleave(scheme.group_size, 1).contiguous();
   // With the identity for a factor nothing is passed on: what is left is rounding.
-  ASSERT_OK_AND_ASSIGN(const PanelResult panel, QuantizePanel(weight.clone(), at::eye(kColumns), scale, scheme));
+  const PanelTensors panel{.weight = weight,
+                           .factor = at::eye(kColumns),
+                           .scale = EffectiveScale(grid),
+                           .group = at::floor_divide(at::arange(kColumns), scheme.group_size).to(at::kInt),
+                           .codes = at::empty_like(codes),
+                           .errors = at::empty_like(weight)};
+  ASSERT_OK(QuantizePanel(panel, scheme));
   EXPECT_TRUE(at::equal(DecodeFloats(panel.codes, scheme.type), DecodeFloats(codes, scheme.type)));
 }
 

@@ -74,19 +74,23 @@ TEST_P(RefineTest, KeepsWhatFilesCanHold) {
   EXPECT_EQ(refined.grid.zero_point.defined(), problem.grid.zero_point.defined());
 }
 
-TEST_P(RefineTest, EndsWhereNoSingleMoveHelps) {
-  const Problem problem = MakeProblem(GetParam(), 320, 3);
-  ASSERT_OK_AND_ASSIGN(const RefinedCodes refined, RefineCodes(problem.weight, problem.codes, problem.grid,
-                                                               problem.hessian, problem.scheme, {.sweeps = 60}));
+void ExpectNoSingleMoveHelps(const Problem& problem, const RefinedCodes& refined) {
   const at::Tensor losses = Losses(problem, refined.codes, refined.grid);
-  const int limit = 1 << (GetParam().bits - 1);
-  for (int64_t column = 0; column < 320; column += 7) {
+  const int limit = 1 << (problem.scheme.bits - 1);
+  for (int64_t column = 0; column < refined.codes.size(1); column += 7) {
     for (const int step : {-1, 1}) {
       at::Tensor moved = refined.codes.clone();
       moved.select(1, column).add_(step).clamp_(-limit, limit - 1);
       EXPECT_TRUE(Losses(problem, moved, refined.grid).ge(losses * (1 - 1e-5)).all().item<bool>()) << column;
     }
   }
+}
+
+TEST_P(RefineTest, EndsWhereNoSingleMoveHelps) {
+  const Problem problem = MakeProblem(GetParam(), 320, 3);
+  ASSERT_OK_AND_ASSIGN(const RefinedCodes refined, RefineCodes(problem.weight, problem.codes, problem.grid,
+                                                               problem.hessian, problem.scheme, {.sweeps = 60}));
+  ExpectNoSingleMoveHelps(problem, refined);
 }
 
 INSTANTIATE_TEST_SUITE_P(Schemes, RefineTest,
@@ -100,6 +104,26 @@ INSTANTIATE_TEST_SUITE_P(Schemes, RefineTest,
                                   std::to_string(test.param.group_size) +
                                   (test.param.symmetry == Symmetry::kAsymmetric ? "_zero_points" : "");
                          });
+
+TEST(RefineStripsTest, TellEachOtherWhatTheyChangedAlsoWhenTheLastIsShorter) {
+  const Problem problem = MakeProblem({3, 32, Symmetry::kSymmetric}, 288, 5);  // nine groups, strips of two
+  ASSERT_OK_AND_ASSIGN(const RefinedCodes refined, RefineCodes(problem.weight, problem.codes, problem.grid,
+                                                               problem.hessian, problem.scheme, {.sweeps = 60}));
+  ExpectNoSingleMoveHelps(problem, refined);
+}
+
+TEST(RefineStripsTest, CorrectAnErrorThatAllGroupsShareOnce) {
+  Problem problem = MakeProblem({3, 16, Symmetry::kSymmetric}, 256, 7);  // sixteen groups, strips of four
+  problem.hessian = 0.05 * at::eye(256) + 1;
+  // Each group alone could make good what all of them are off by.
+  problem.weight = Dequantize({.codes = problem.codes, .scale = problem.grid.scale, .scheme = problem.scheme}) +
+                   0.4 * problem.grid.scale.repeat_interleave(16, 1);
+  ASSERT_OK_AND_ASSIGN(const RefinedCodes refined, RefineCodes(problem.weight, problem.codes, problem.grid,
+                                                               problem.hessian, problem.scheme, {.sweeps = 1}));
+  const at::Tensor before = Losses(problem, problem.codes, problem.grid);
+  const at::Tensor after = Losses(problem, refined.codes, refined.grid);
+  EXPECT_LT(after.sum().item<double>(), 0.2 * before.sum().item<double>());
+}
 
 constexpr int64_t kFew = 4;
 

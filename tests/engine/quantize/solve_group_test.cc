@@ -2,10 +2,13 @@
 #include "engine/quantize/solve_group.h"
 
 #include <ATen/ATen.h>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "engine/ops/kernel_calls.h"
+#include "kernels/storable_scale.h"
 #include "tests/engine/quantize/reference.h"
 #include "tests/support/status_matchers.h"
 
@@ -138,6 +141,27 @@ TEST(KernelCallsTest, StorableScalesAreExactInBothTypesAndKeepTheirSign) {
     EXPECT_TRUE(at::equal(stored.to(at::kBFloat16).to(at::kFloat), stored));
     EXPECT_TRUE(at::equal(stored.sign(), scale.sign()));
     EXPECT_LE(((stored - scale) / scale).abs().select(1, 0).item<float>(), std::exp2(-digits));
+  }
+}
+
+TEST(KernelCallsTest, StorableScalesAreTheKernelsBitForBit) {
+  // Numbers of any exponent and sign, ties, and what is no number.
+  at::Tensor bits =
+      at::randint(std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(), {2, 100000}, at::kLong)
+          .to(at::kInt);
+  bits.select(0, 0).bitwise_and_(-0x8000);
+  at::Tensor scale = bits.view(at::kFloat);
+  const std::vector<float> special = {0.0F, -0.0F, 1e-45F, 0x1p-126F, 65408.0F, -65519.0F, 65536.0F, INFINITY, NAN};
+  scale = at::cat({scale.flatten(), at::rand({100000}).mul(44).sub(26).exp2(), at::tensor(special)});
+  for (int digits = 1; digits <= 8; ++digits) {
+    const at::Tensor stored = StorableScales(scale, digits);
+    const float* in = scale.const_data_ptr<float>();
+    const float* out = stored.const_data_ptr<float>();
+    for (int64_t i = 0; i < scale.numel(); ++i) {
+      const float expected = StorableScale(in[i], digits);
+      if (std::isnan(expected) && std::isnan(out[i])) continue;
+      ASSERT_EQ(std::bit_cast<int32_t>(out[i]), std::bit_cast<int32_t>(expected)) << in[i] << " " << digits;
+    }
   }
 }
 
