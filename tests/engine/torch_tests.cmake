@@ -36,12 +36,7 @@ target_precompile_headers(engine_test PRIVATE <ATen/ATen.h> <gmock/gmock.h> <nlo
 
 if(TARGET pivot_cuda)
   # Loads libpivot_cuda.so as the worker does, from ../lib.
-  pivot_test(
-    engine_cuda_test
-    SOURCES gpu/gpu_agreement_test.cc
-    LIBRARIES pivot::engine pivot_reference
-    LABEL gpu
-  )
+  pivot_test(engine_cuda_test SOURCES gpu/gpu_agreement_test.cc LIBRARIES pivot::engine pivot_reference LABEL gpu)
   set_target_properties(engine_cuda_test PROPERTIES PIVOT_STATIC_ABSL ON)
   target_precompile_headers(engine_cuda_test REUSE_FROM engine_test)
   add_dependencies(engine_cuda_test pivot_cuda)
