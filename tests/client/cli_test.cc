@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongUsage{"method", {"plan", "MODEL", "--method", "awq"}, "--method is \"awq\"; allowed: gptq, rtn"},
         WrongUsage{"percdamp", {"plan", "MODEL", "--percdamp", "0"}, "--percdamp is 0; allowed: above 0 up to 1"},
         WrongUsage{"qep", {"plan", "MODEL", "--qep", "1.5"}, "--qep is 1.5; allowed: 0 to 1"},
-        WrongUsage{"clip", {"plan", "MODEL", "--clip", "mse"}, "allowed: none, conditional, hessian-diagonal, power"},
+        WrongUsage{"clip", {"plan", "MODEL", "--clip", "mse"}, "allowed: none, conditional"},
         WrongUsage{
             "signs", {"plan", "MODEL", "--scale-signs", "any"}, "--scale-signs is \"any\"; allowed: positive, either"},
         WrongUsage{"regularization",
