@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/calibration/tile_products.h"
 #include "engine/ops/activation_calls.h"
 #include "engine/ops/part_seconds.h"
 
@@ -93,19 +94,40 @@ void InputStatistics::Add(const at::Tensor& quantized, const at::Tensor& origina
   if (residual_error.defined()) AddProduct(sums_.residual, ForProducts(residual_error), q);
 }
 
+namespace {
+
+/// Tokens in the forms that products on the CPU take them in: as a left side and as a right side.
+struct BothSides {
+  explicit BothSides(const at::Tensor& tokens) : right(PackTokenRows(tokens)) {
+    if (HasTileProducts()) rows = ByFeature(tokens);
+  }
+  /// sum += thisᵀ other.
+  void AddTo(const at::Tensor& sum, const BothSides& other, ProductPart part) const {
+    if (rows.defined()) {
+      AddTileProducts(rows, other.right, part, sum);
+    } else {
+      AddTokenProducts(right, other.right, part, sum);
+    }
+  }
+  at::Tensor rows;  // undefined without AMX
+  PackedTokens right;
+};
+
+}  // namespace
+
 void InputStatistics::AddPacked(const at::Tensor& quantized, const at::Tensor& original,
                                 const at::Tensor& residual_error) {
   const Part part("moments");
-  const PackedTokens q = PackTokenRows(quantized);
-  AddTokenProducts(q, q, ProductPart::kLower, sums_.hessian);
+  const BothSides q(quantized);
+  q.AddTo(sums_.hessian, q, ProductPart::kLower);
   if (sums_.cross.defined()) {
     const at::Tensor plain = original - quantized;
-    const PackedTokens difference = PackTokenRows(plain);
-    AddTokenProducts(difference, q, ProductPart::kAll, sums_.cross);
+    const BothSides difference(plain);
+    difference.AddTo(sums_.cross, q, ProductPart::kAll);
     AddDrift(plain);
-    if (sums_.difference.defined()) AddTokenProducts(difference, difference, ProductPart::kLower, sums_.difference);
+    if (sums_.difference.defined()) difference.AddTo(sums_.difference, difference, ProductPart::kLower);
   }
-  if (residual_error.defined()) AddTokenProducts(PackTokenRows(residual_error), q, ProductPart::kAll, sums_.residual);
+  if (residual_error.defined()) BothSides(residual_error).AddTo(sums_.residual, q, ProductPart::kAll);
 }
 
 void InputStatistics::AddDrift(const at::Tensor& difference) {

@@ -73,6 +73,29 @@ TEST_P(InputStatisticsTest, NoticeOneTokenMore) {
 INSTANTIATE_TEST_SUITE_P(Widths, InputStatisticsTest, ::testing::Values(1, 64, 192, 193, 576, 1000),
                          [](const auto& test) { return "features" + std::to_string(test.param); });
 
+TEST_P(InputStatisticsTest, AreTheMomentsOfBf16TokensToo) {
+  const int64_t features = GetParam();
+  const at::Tensor original = CorrelatedInputs(2101, features, 1).to(at::kBFloat16);
+  const at::Tensor quantized = (original + 0.1 * CorrelatedInputs(2101, features, 2)).to(at::kBFloat16);
+  const at::Tensor difference = original - quantized;
+  const at::Tensor residual_error = CorrelatedInputs(2101, 70, 9).to(at::kBFloat16);
+  InputStatistics statistics(features, CrossTerm::kGathered, at::kCPU);
+  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 1500}, {1500, 1}, {1501, 600}}) {
+    statistics.Add(quantized.narrow(0, first, count), original.narrow(0, first, count),
+                   residual_error.narrow(0, first, count));
+  }
+  const InputMoments moments = std::move(statistics).Finish();
+  const auto moment = [](const at::Tensor& x, const at::Tensor& y) {
+    return Moment(x.to(at::kFloat), y.to(at::kFloat));
+  };
+  // Sums of 2101 products in float, each exact where differences are rounded to bf16 first and right to 2^-9 where not.
+  EXPECT_LT(Distance(moments.hessian, moment(quantized, quantized)), 2101 * 6e-8);
+  EXPECT_LT(Distance(moments.cross, moment(difference, quantized)), 4e-3);
+  EXPECT_LT(Distance(moments.difference, moment(difference, difference)), 4e-3);
+  EXPECT_LT(Distance(moments.residual, moment(residual_error, quantized)), 2101 * 6e-8);
+  EXPECT_TRUE(at::equal(moments.hessian, moments.hessian.t()));
+}
+
 TEST(InputStatisticsTest, Bf16ProductsAreExact) {
   const at::Tensor inputs = CorrelatedInputs(100, 40, 4).to(at::kBFloat16);
   InputStatistics statistics(40, CrossTerm::kGathered, at::kCPU);
