@@ -87,14 +87,15 @@ class BlockPass {
     return (*solver)(GroupAt(input), std::move(moments), quantized);
   }
 
-  /// A moment's diagonal has every value that is not finite, whatever feature it is of.
+  /// A moment's diagonal, and a drift, have every value that is not finite, whatever feature it is of.
   static bool IsFinite(const at::Tensor& moment) {
-    return !moment.defined() || at::isfinite(moment.diagonal()).all().item<bool>();
+    if (!moment.defined()) return true;
+    return at::isfinite(moment.dim() == 2 ? moment.diagonal() : moment).all().item<bool>();
   }
 
   /// Values that are not finite are told of with the calibration window that has the first of them.
   absl::Status CheckFinite(BlockInput input, const InputMoments& moments, const BlockWeights& quantized) const {
-    if (IsFinite(moments.hessian) && IsFinite(moments.difference)) return absl::OkStatus();
+    if (IsFinite(moments.hessian) && IsFinite(moments.difference) && IsFinite(moments.drift)) return absl::OkStatus();
     std::string where = "in the original model";
     if (!IsFinite(moments.hessian)) where = "or too large to be squared";
     const int64_t windows = streams_.quantized.size(0);

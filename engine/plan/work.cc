@@ -8,6 +8,8 @@ namespace {
 
 // Beside tensors: the program with libtorch's code and workspaces, and a CUDA context with cuBLAS's.
 constexpr int64_t kWorkerBytes = int64_t{700} << 20;
+constexpr int64_t kGpuWorkerBytes = 4 * kWorkerBytes;  // with the code of CUDA's libraries
+constexpr int64_t kWrittenBytes = 4;                   // of a weight
 constexpr int64_t kCudaContextBytes = int64_t{900} << 20;
 // Tokens whose logits are in memory at once during evaluation, and tensors of them: both models', and intermediates.
 constexpr int64_t kLogitTokens = 512;
@@ -113,8 +115,11 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
 
 CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device) {
   const int64_t element = spec.dtype == ComputeDtype::kBfloat16 || device == DeviceKind::kCuda ? 2 : 4;
+  const auto parameters = static_cast<int64_t>(BlockParameters(config));
   // One block of weights as read and as quantized.
-  const int64_t weights = static_cast<int64_t>(BlockParameters(config)) * 2 * element;
+  const int64_t weights = parameters * 2 * element;
+  // On the host: the block that is read ahead, and codes, words and room to compare them of the one being written.
+  const int64_t beside = parameters * (element + kWrittenBytes);
   const bool calibrates = spec.quantize.method == Method::kGptq;
   const int64_t hidden = calibrates ? spec.calibration.num_tokens() * config.intermediate_size * element : 0;
   const int64_t streams = calibrates ? StreamBytes(config, spec, element) : 0;
@@ -128,11 +133,11 @@ CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, Dev
   const int64_t kept_work = std::max(least + hidden, evaluation);
   // The source's pages are mapped and can be dropped, but count as resident while they are there: two blocks and the
   // embedding.
-  const auto mapped =
-      static_cast<int64_t>(2 * BlockParameters(config) * 2) + config.vocab_size * config.hidden_size * 2;
-  if (device == DeviceKind::kCpu) return {.host_bytes = kWorkerBytes + mapped + kept_work};
+  const int64_t mapped = 2 * parameters * 2 + config.vocab_size * config.hidden_size * 2;
+  if (device == DeviceKind::kCpu) return {.host_bytes = kWorkerBytes + mapped + beside + kept_work};
   const auto with_reserve = [](int64_t bytes) { return kCudaContextBytes + bytes + bytes / 10; };
-  return {.host_bytes = 2 * kWorkerBytes + mapped,
+  // A block that was uploaded leaves its page-locked memory to the one after the next.
+  return {.host_bytes = kGpuWorkerBytes + mapped + beside + parameters * element,
           .gpu_bytes = with_reserve(kept_work),
           .least_gpu_bytes = with_reserve(std::max(least, evaluation))};
 }

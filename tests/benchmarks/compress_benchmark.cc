@@ -9,17 +9,14 @@
 #include <ATen/Parallel.h>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
-
 #include "engine/compress.h"
-#include "engine/ops/call_torch.h"
 #include "engine/plan/work.h"
 #include "kernels/token_products.h"
 #include "proto/files/durable_file.h"
+#include "tests/benchmarks/run_benchmark.h"
 #include "tests/support/temporary_folder.h"
 
 namespace pivot {
@@ -159,18 +156,13 @@ int Main(int argc, char** argv) {
   app.add_option("--group-size", settings.group_size);
   app.add_option("--format", settings.format);
   app.add_flag("--asymmetric", settings.asymmetric);
-  app.add_option("--quantize", settings.quantize, "JSON, as \"quantize\" of a task")
-      ->check(
-          [](const std::string& text) { return nlohmann::json::accept(text) ? std::string() : "not JSON: " + text; });
+  app.add_option("--quantize", settings.quantize, "JSON, as \"quantize\" of a task")->check(CheckJson);
   app.add_option("--samples", settings.samples);
   app.add_option("--seq-len", settings.sequence_length);
   app.add_option("--eval-tokens", settings.evaluation_tokens);
   app.add_option("--bits", settings.bits);
   app.add_option("--dtype", settings.dtype);
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = CallTorch("the benchmark", [&] { return Run(settings); });
-  if (!status.ok()) std::cerr << status.message() << "\n";
-  return status.ok() ? 0 : 1;
+  return RunBenchmark(app, argc, argv, [&] { return Run(settings); });
 }
 
 }  // namespace

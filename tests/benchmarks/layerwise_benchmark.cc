@@ -16,11 +16,9 @@
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
-#include "engine/ops/call_torch.h"
 #include "engine/ops/device.h"
 #include "engine/ops/part_seconds.h"
 #include "engine/ops/warm_up.h"
@@ -29,6 +27,7 @@
 #include "engine/quantize/layerwise.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
+#include "tests/benchmarks/run_benchmark.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -214,14 +213,9 @@ int Main(int argc, char** argv) {
   app.add_option("--seq-len", settings.sequence_length);
   app.add_option("--bits", settings.bits);
   app.add_option("--group-size", settings.group_size);
-  app.add_option("--quantize", settings.quantize, "JSON, as \"quantize\" of a task")
-      ->check(
-          [](const std::string& text) { return nlohmann::json::accept(text) ? std::string() : "not JSON: " + text; });
+  app.add_option("--quantize", settings.quantize, "JSON, as \"quantize\" of a task")->check(CheckJson);
   app.add_flag("--no-parts", settings.skips_parts, "without the second run");
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = CallTorch("the benchmark", [&] { return Run(settings); });
-  if (!status.ok()) std::cerr << status.message() << "\n";
-  return status.ok() ? 0 : 1;
+  return RunBenchmark(app, argc, argv, [&] { return Run(settings); });
 }
 
 }  // namespace

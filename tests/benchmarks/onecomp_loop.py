@@ -10,6 +10,7 @@ from the largest magnitude when a group begins. BUILD is a build folder with bin
 """
 
 import argparse
+import os
 import re
 import subprocess
 import time
@@ -155,6 +156,10 @@ def main():
     parser.add_argument("--seq-len", type=int, default=512)
     parser.add_argument("--blocks", type=int, default=3)
     options = parser.parse_args()
+    if not os.access(f"{options.build}/bin/layerwise_benchmark", os.X_OK):
+        parser.error(f"{options.build}/bin/layerwise_benchmark is not there: build the dev preset")
+    if options.blocks < 2:
+        parser.error("--blocks must be at least 2: the first is not counted")
     bf16 = onecomp_seconds(options, torch.bfloat16)
     fp32 = onecomp_seconds(options, torch.float32)
     print(f"{options.shape}, {options.samples} x {options.seq_len} tokens, {torch.get_num_threads()} threads, seconds a block behind the first")

@@ -10,17 +10,14 @@
 #include <ATen/ATen.h>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <string>
 
-#include "CLI/CLI.hpp"
-
 #include "engine/checkpoint/quantized_linear.h"
-#include "engine/ops/call_torch.h"
 #include "engine/ops/device.h"
 #include "engine/quantize/gptq.h"
 #include "engine/quantize/refine.h"
 #include "proto/status/status_macros.h"
+#include "tests/benchmarks/run_benchmark.h"
 
 namespace pivot {
 namespace {
@@ -108,10 +105,7 @@ int Main(int argc, char** argv) {
   app.add_option("--bits", settings.bits);
   app.add_option("--group-size", settings.group_size);
   app.add_option("--sweeps", settings.sweeps);
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = CallTorch("the benchmark", [&] { return Run(settings); });
-  if (!status.ok()) std::cerr << status.message() << "\n";
-  return status.ok() ? 0 : 1;
+  return RunBenchmark(app, argc, argv, [&] { return Run(settings); });
 }
 
 }  // namespace

@@ -188,6 +188,16 @@ TEST(BlockPassTest, NamesLayerAndWindowOfAnInputThatIsNotFinite) {
   EXPECT_EQ(ReasonOf(status), "NUMERICAL_FAILURE");
 }
 
+TEST(BlockPassTest, TellsAnOriginalThatIsNotFiniteFromAQuantizedOne) {
+  Setting setting;
+  setting.streams.original[3][2][1] = INFINITY;
+  const auto solver = [](const LinearGroup&, const InputMoments&, BlockWeights&) { return absl::OkStatus(); };
+  EXPECT_THAT(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, solver, setting.streams),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       ::testing::AllOf(::testing::HasSubstr("in the original model"),
+                                        ::testing::Not(::testing::HasSubstr("window")))));
+}
+
 TEST(BlockPassTest, StreamDistanceIsRelativeToTheOriginal) {
   Setting setting;
   const at::Tensor error = setting.streams.quantized - setting.streams.original;
