@@ -122,7 +122,7 @@ TEST(MemoryTest, HalvesActivationsInBfloat16) {
   const int64_t wide = MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes;
   spec.dtype = ComputeDtype::kBfloat16;
   EXPECT_EQ(wide - MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes,
-            tokens * 2 * (64 + 64 + 128) + tokens * 2 * (5 * 128 + 2 * 64) + 36864 * 3 * 2);
+            tokens * 2 * (64 + 64 + 128) + tokens * 2 * (5 * 128 + 2 * 64) + int64_t{36864} * 3 * 2);
 }
 
 TEST(MemoryTest, CountsTheEvaluationWhenItIsTheLarger) {
