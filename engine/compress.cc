@@ -134,7 +134,9 @@ class Pipeline {
         .shards = &shards_,
         .shard_folder = shard_folder_,
         .windows = windows_,
-        .saves_memory = device_.kind() == DeviceKind::kCuda && plan_.memory.gpu_bytes > device_.memory_bytes,
+        .placement = device_.kind() == DeviceKind::kCuda
+                         ? PlaceActivations(source().config(), spec_, device_.memory_bytes)
+                         : ActivationPlacement{},
         .journal = &journal};
     PIVOT_ASSIGN_OR_RETURN(LayerwiseResult result, RunLayerwise(input, hooks_));
     report_.blocks = std::move(result.blocks);

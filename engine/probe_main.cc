@@ -59,18 +59,22 @@ DeviceKind KindOf(const json& spec, const json& gpus) {
   return device != "cpu" && !gpus.empty() ? DeviceKind::kCuda : DeviceKind::kCpu;
 }
 
-json GpuFits(const Plan& plan, const json& gpus) {
-  json fits = json::array();
+/// What each GPU would be asked for. Adds to the plan's host memory what the smallest of them that can do it leaves
+/// there.
+void AddGpuFits(const ModelFolder& source, const CompressSpec& spec, const json& gpus, json& plan) {
+  int64_t spilled_bytes = 0;
   for (const json& gpu : gpus) {
     JsonFields fields(gpu, "gpus");
     const int64_t available = fields.OptionalInteger("memory_bytes").value_or(0);
-    const bool has_plenty = plan.memory.gpu_bytes <= available;
-    fits.push_back({{"device", fields.OptionalText("name").value_or("cuda")},
-                    {"fits", plan.memory.least_gpu_bytes <= available},
-                    {"needed_bytes", has_plenty ? plan.memory.gpu_bytes : plan.memory.least_gpu_bytes},
-                    {"available_bytes", available}});
+    const ActivationPlacement placement = PlaceActivations(source.config(), spec, available);
+    const bool fits = placement.gpu_bytes <= available;
+    if (fits) spilled_bytes = std::max(spilled_bytes, placement.host_bytes);
+    plan["devices"].push_back({{"device", fields.OptionalText("name").value_or("cuda")},
+                               {"fits", fits},
+                               {"needed_bytes", placement.gpu_bytes},
+                               {"available_bytes", available}});
   }
-  return fits;
+  plan["peak_host_bytes"] = plan["peak_host_bytes"].get<int64_t>() + spilled_bytes;
 }
 
 absl::StatusOr<json> ProbeCompress(const json& spec, const json& gpus) {
@@ -82,9 +86,7 @@ absl::StatusOr<json> ProbeCompress(const json& spec, const json& gpus) {
   PIVOT_ASSIGN_OR_RETURN(const CompressSpec resolved, ResolveCompressSpec(task, folder.model, device));
   PIVOT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(folder.model, resolved, device));
   json answer = PlanToJson(plan, folder.model, resolved, device);
-  for (json& fit : GpuFits(plan, gpus)) {
-    if (device == DeviceKind::kCuda) answer["devices"].push_back(std::move(fit));
-  }
+  if (device == DeviceKind::kCuda) AddGpuFits(folder.model, resolved, gpus, answer);
   return json{{"plan", std::move(answer)}};
 }
 

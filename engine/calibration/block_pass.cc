@@ -36,7 +36,7 @@ class BlockPass {
 
   /// Calls `body` with the range of windows of each tile.
   absl::Status ForEachTile(absl::FunctionRef<void(int64_t first, int64_t count)> body) const {
-    const int64_t windows = streams_.quantized.size(0);
+    const int64_t windows = streams_.quantized.windows();
     for (int64_t first = 0; first < windows; first += options_.tile_windows) {
       if (options_.is_cancelled && options_.is_cancelled()) return absl::CancelledError("the job was cancelled");
       body(first, std::min(options_.tile_windows, windows - first));
@@ -73,9 +73,15 @@ class BlockPass {
   }
 
   /// What the residual streams differ by; undefined without both or without somebody who wants it.
-  at::Tensor ResidualError(const std::optional<InputStatistics>& statistics, int64_t first, int64_t count) const {
-    if (!statistics.has_value() || !has_original() || !options_.gathers_residual) return {};
-    return streams_.original.narrow(0, first, count) - streams_.quantized.narrow(0, first, count);
+  at::Tensor ResidualError(const std::optional<InputStatistics>& statistics, const at::Tensor& quantized,
+                           const at::Tensor& original) const {
+    if (!statistics.has_value() || !original.defined() || !options_.gathers_residual) return {};
+    return original - quantized;
+  }
+
+  /// A tile of the original stream; undefined when there is none.
+  at::Tensor Original(int64_t first, int64_t count) const {
+    return has_original() ? streams_.original.Read(first, count) : at::Tensor();
   }
 
   absl::Status Solve(BlockInput input, std::optional<InputStatistics>& statistics, const GroupSolver* solver,
@@ -97,12 +103,9 @@ class BlockPass {
   absl::Status CheckFinite(BlockInput input, const InputMoments& moments, const BlockWeights& quantized) const {
     if (IsFinite(moments.hessian) && IsFinite(moments.difference) && IsFinite(moments.drift)) return absl::OkStatus();
     std::string where = "in the original model";
-    if (!IsFinite(moments.hessian)) where = "or too large to be squared";
-    const int64_t windows = streams_.quantized.size(0);
-    for (int64_t window = 0; window < windows && !IsFinite(moments.hessian); ++window) {
-      if (at::isfinite(QuantizedInput(input, quantized, window, 1)).all().item<bool>()) continue;
-      where = absl::StrCat("first in calibration window ", window);
-      break;
+    if (!IsFinite(moments.hessian)) {
+      const std::optional<int64_t> window = FirstBadWindow(input, quantized);
+      where = window.has_value() ? absl::StrCat("first in calibration window ", *window) : "or too large to be squared";
     }
     return WithReason(absl::FailedPreconditionError(absl::StrCat(
                           options_.prefix, config_.architecture->linear(GroupAt(input).members.front()).name,
@@ -110,9 +113,19 @@ class BlockPass {
                       "NUMERICAL_FAILURE");
   }
 
-  /// What the layers of a group read, before the parts behind them have run.
-  at::Tensor QuantizedInput(BlockInput input, const BlockWeights& quantized, int64_t first, int64_t count) const {
-    const at::Tensor stream = streams_.quantized.narrow(0, first, count);
+  /// The first window where what the group reads is not finite.
+  std::optional<int64_t> FirstBadWindow(BlockInput input, const BlockWeights& quantized) const {
+    const int64_t windows = streams_.quantized.windows();
+    for (int64_t first = 0; first < windows; first += options_.tile_windows) {
+      const at::Tensor stream = streams_.quantized.Read(first, std::min(options_.tile_windows, windows - first));
+      const at::Tensor is_finite = at::isfinite(QuantizedInput(input, quantized, stream)).flatten(1).all(1);
+      if (!is_finite.all().item<bool>()) return first + is_finite.logical_not().to(at::kByte).argmax().item<int64_t>();
+    }
+    return std::nullopt;
+  }
+
+  /// What the layers of a group read where the residual stream is this, before the parts behind them have run.
+  at::Tensor QuantizedInput(BlockInput input, const BlockWeights& quantized, const at::Tensor& stream) const {
     switch (input) {
       case BlockInput::kAttention:
         return AttentionInput(quantized, stream);
@@ -139,10 +152,9 @@ class BlockPass {
     if (!statistics.has_value()) return absl::OkStatus();
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
-      const at::Tensor q = QuantizedInput(BlockInput::kAttention, quantized, first, count);
-      const at::Tensor f =
-          has_original() ? AttentionInput(original, streams_.original.narrow(0, first, count)) : at::Tensor();
-      Gather(statistics, q, f, {});
+      const at::Tensor q = QuantizedInput(BlockInput::kAttention, quantized, streams_.quantized.Read(first, count));
+      const at::Tensor stream = Original(first, count);
+      Gather(statistics, q, stream.defined() ? AttentionInput(original, stream) : stream, {});
     }));
     return Solve(BlockInput::kAttention, statistics, solver, quantized);
   }
@@ -150,18 +162,20 @@ class BlockPass {
   /// Runs both streams up to the heads' outputs, the original one through the output projection at once.
   absl::Status RunAttention(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
     auto statistics = StatisticsFor(BlockInput::kAttentionOutput, original, solver);
-    const at::Tensor& x = streams_.quantized;
-    heads_ = at::empty({x.size(0), x.size(1), config_.num_heads * config_.head_dim}, x.options());
+    heads_ = streams_.quantized.Like(config_.num_heads * config_.head_dim);
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
-      const at::Tensor q = QuantizedInput(BlockInput::kAttentionOutput, quantized, first, count);
-      heads_.narrow(0, first, count).copy_(q);
+      const at::Tensor quantized_stream = streams_.quantized.Read(first, count);
+      at::Tensor stream = Original(first, count);
+      const at::Tensor q = heads_.Fill(first, count);
+      q.copy_(QuantizedInput(BlockInput::kAttentionOutput, quantized, quantized_stream));
+      heads_.Keep(first, count);
       at::Tensor f;
-      const at::Tensor residual_error = ResidualError(statistics, first, count);
-      if (has_original()) {
-        at::Tensor stream = streams_.original.narrow(0, first, count);
+      const at::Tensor residual_error = ResidualError(statistics, quantized_stream, stream);
+      if (stream.defined()) {
         f = Attend(config_, original, AttentionInput(original, stream), rotary_, nullptr);
-        stream.add_(ApplyLinear(f, original.linear(LinearRole::kAttentionOutput)));
+        AddLinear(stream, f, original.linear(LinearRole::kAttentionOutput));
+        streams_.original.Keep(first, count);
       }
       Gather(statistics, q, f, residual_error);
     }));
@@ -173,34 +187,40 @@ class BlockPass {
     auto statistics = StatisticsFor(BlockInput::kMlp, original, solver);
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
-      at::Tensor q = streams_.quantized.narrow(0, first, count);
-      q.add_(ApplyLinear(heads_.narrow(0, first, count), quantized.linear(LinearRole::kAttentionOutput)));
+      at::Tensor stream = streams_.quantized.Read(first, count);
+      AddLinear(stream, heads_.Read(first, count), quantized.linear(LinearRole::kAttentionOutput));
+      streams_.quantized.Keep(first, count);
       if (!statistics.has_value()) return;
-      const at::Tensor f =
-          has_original() ? MlpInput(original, streams_.original.narrow(0, first, count)) : at::Tensor();
-      Gather(statistics, MlpInput(quantized, q), f, {});
+      const at::Tensor original_stream = Original(first, count);
+      const at::Tensor f = original_stream.defined() ? MlpInput(original, original_stream) : at::Tensor();
+      Gather(statistics, MlpInput(quantized, stream), f, {});
     }));
-    heads_.reset();
+    heads_ = {};
     return Solve(BlockInput::kMlp, statistics, solver, quantized);
   }
 
   /// Runs the MLP up to its hidden state; the original stream goes through the rest of the block at once.
   absl::Status RunMlp(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
     auto statistics = StatisticsFor(BlockInput::kMlpHidden, original, solver);
-    const at::Tensor& x = streams_.quantized;
     const bool keeps_hidden = !options_.recomputes_hidden;
-    if (keeps_hidden) hidden_ = at::empty({x.size(0), x.size(1), config_.intermediate_size}, x.options());
+    if (keeps_hidden) hidden_ = streams_.quantized.Like(config_.intermediate_size);
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
+      const at::Tensor quantized_stream = streams_.quantized.Read(first, count);
+      at::Tensor stream = Original(first, count);
       at::Tensor q;
-      if (keeps_hidden || statistics.has_value()) q = QuantizedInput(BlockInput::kMlpHidden, quantized, first, count);
-      if (keeps_hidden) hidden_.narrow(0, first, count).copy_(q);
+      if (keeps_hidden || statistics.has_value())
+        q = QuantizedInput(BlockInput::kMlpHidden, quantized, quantized_stream);
+      if (keeps_hidden) {
+        hidden_.Fill(first, count).copy_(q);
+        hidden_.Keep(first, count);
+      }
       at::Tensor f;
-      const at::Tensor residual_error = ResidualError(statistics, first, count);
-      if (has_original()) {
-        at::Tensor stream = streams_.original.narrow(0, first, count);
+      const at::Tensor residual_error = ResidualError(statistics, quantized_stream, stream);
+      if (stream.defined()) {
         f = MlpHidden(original, MlpInput(original, stream));
-        stream.add_(ApplyLinear(f, original.linear(LinearRole::kDown)));
+        AddLinear(stream, f, original.linear(LinearRole::kDown));
+        streams_.original.Keep(first, count);
       }
       Gather(statistics, q, f, residual_error);
     }));
@@ -210,11 +230,13 @@ class BlockPass {
   absl::Status LeaveMlp(const BlockWeights& quantized) {
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
-      const at::Tensor hidden = hidden_.defined() ? hidden_.narrow(0, first, count)
-                                                  : QuantizedInput(BlockInput::kMlpHidden, quantized, first, count);
-      streams_.quantized.narrow(0, first, count).add_(ApplyLinear(hidden, quantized.linear(LinearRole::kDown)));
+      at::Tensor stream = streams_.quantized.Read(first, count);
+      const at::Tensor hidden =
+          hidden_.defined() ? hidden_.Read(first, count) : QuantizedInput(BlockInput::kMlpHidden, quantized, stream);
+      AddLinear(stream, hidden, quantized.linear(LinearRole::kDown));
+      streams_.quantized.Keep(first, count);
     }));
-    hidden_.reset();
+    hidden_ = {};
     return absl::OkStatus();
   }
 
@@ -223,8 +245,8 @@ class BlockPass {
   const BlockPassOptions& options_;
   Streams& streams_;
   // Of the quantized stream:
-  at::Tensor heads_;   // [windows, length, heads*head_dim]
-  at::Tensor hidden_;  // [windows, length, intermediate]; undefined when it is recomputed
+  WindowTensor heads_;   // [windows, length, heads*head_dim]
+  WindowTensor hidden_;  // [windows, length, intermediate]; undefined when it is recomputed
 };
 
 }  // namespace
@@ -248,11 +270,12 @@ absl::Status AdvanceBlock(const ModelConfig& config, const BlockWeights& origina
 double StreamDistance(const Streams& streams, int64_t tile_windows) {
   if (!streams.original.defined()) return 0;
   const Part part("report");
-  at::Tensor squares = at::zeros({2}, streams.original.options().dtype(at::kDouble));
-  for (int64_t first = 0; first < streams.original.size(0); first += tile_windows) {
-    const int64_t count = std::min(tile_windows, streams.original.size(0) - first);
-    const at::Tensor original = streams.original.narrow(0, first, count);
-    const at::Tensor error = streams.quantized.narrow(0, first, count) - original;
+  at::Tensor squares = at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(streams.original.device()));
+  const int64_t windows = streams.original.windows();
+  for (int64_t first = 0; first < windows; first += tile_windows) {
+    const int64_t count = std::min(tile_windows, windows - first);
+    const at::Tensor original = streams.original.Read(first, count);
+    const at::Tensor error = streams.quantized.Read(first, count) - original;
     const auto square = [](const at::Tensor& x) {
       return at::linalg_vector_norm(x, 2, {}, false, at::kFloat).square();
     };

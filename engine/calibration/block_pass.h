@@ -5,7 +5,6 @@
 // Takes the calibration windows through one decoder block, gathers statistics at the inputs of its linear layers, and
 // has each group of layers quantized before the parts that read its output run. Every part runs once.
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -14,14 +13,15 @@
 #include "absl/status/status.h"
 
 #include "engine/calibration/input_statistics.h"
+#include "engine/calibration/window_tensor.h"
 #include "engine/forward/block.h"
 
 namespace pivot {
 
 /// The residual streams at the block's border, [windows, length, hidden] in the compute dtype.
 struct Streams {
-  at::Tensor quantized;  // through the blocks quantized so far
-  at::Tensor original;   // through the original blocks; undefined when errors are not propagated
+  WindowTensor quantized;  // through the blocks quantized so far
+  WindowTensor original;   // through the original blocks; undefined when errors are not propagated
 };
 
 struct BlockPassOptions {

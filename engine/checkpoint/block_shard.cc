@@ -2,6 +2,8 @@
 #include "engine/checkpoint/block_shard.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -70,15 +72,24 @@ bool AreEqual(const at::Tensor& read, const at::Tensor& written) {
 }
 
 /// Codes and all that gives them their meaning, so that weights need not be compared.
-absl::Status CompareCodes(const SafetensorsFile& file, const EncodedLinears& encoded) {
-  for (const auto& [module, linear] : encoded.linears) {
-    PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear read, ReadStored(file, Describe(module, linear, encoded.form)));
-    if (AreEqual(read.codes, linear.codes) && AreEqual(read.scale, linear.scale) &&
-        AreEqual(read.zero_point, linear.zero_point) && AreEqual(read.global_scale, linear.global_scale)) {
-      continue;
-    }
-    return absl::DataLossError(absl::StrCat(file.path(), ": ", module, " reads back with other codes than in memory"));
+absl::Status CompareLinear(const SafetensorsFile& file, const std::string& module, const QuantizedLinear& linear,
+                           const StorageForm& form) {
+  PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear read, ReadStored(file, Describe(module, linear, form)));
+  if (AreEqual(read.codes, linear.codes) && AreEqual(read.scale, linear.scale) &&
+      AreEqual(read.zero_point, linear.zero_point) && AreEqual(read.global_scale, linear.global_scale)) {
+    return absl::OkStatus();
   }
+  return absl::DataLossError(absl::StrCat(file.path(), ": ", module, " reads back with other codes than in memory"));
+}
+
+absl::Status CompareCodes(const SafetensorsFile& file, const EncodedLinears& encoded) {
+  std::vector<absl::Status> statuses(encoded.linears.size());
+  at::parallel_for(0, static_cast<int64_t>(statuses.size()), 1, [&](int64_t begin, int64_t end) {
+    auto entry = std::next(encoded.linears.begin(), begin);
+    for (int64_t i = begin; i < end; ++i, ++entry)
+      statuses[static_cast<size_t>(i)] = CompareLinear(file, entry->first, entry->second, encoded.form);
+  });
+  for (absl::Status& status : statuses) PIVOT_RETURN_IF_ERROR(status);
   return absl::OkStatus();
 }
 

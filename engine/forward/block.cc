@@ -78,6 +78,14 @@ at::Tensor ApplyLinear(const at::Tensor& x, const Linear& linear) {
   return linear.bias.defined() ? at::linear(x, linear.weight, linear.bias) : at::linear(x, linear.weight);
 }
 
+void AddLinear(at::Tensor& stream, const at::Tensor& x, const Linear& linear) {
+  if (!stream.is_cuda() || linear.bias.defined()) {
+    stream.add_(ApplyLinear(x, linear));
+    return;
+  }
+  stream.view({-1, stream.size(-1)}).addmm_(x.reshape({-1, x.size(-1)}), linear.weight.t());
+}
+
 at::Tensor Attend(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& normalized,
                   const RotaryTable& rotary, KeyValueCache* cache) {
   const at::Tensor query =
@@ -106,9 +114,11 @@ at::Tensor ForwardBlock(const ModelConfig& config, const BlockWeights& weights, 
                         const RotaryTable& rotary, KeyValueCache* cache) {
   const at::Tensor heads =
       Attend(config, weights, RmsNorm(x, weights.attention_norm, config.rms_norm_eps), rotary, cache);
-  const at::Tensor after_attention = x + ApplyLinear(heads, weights.linear(LinearRole::kAttentionOutput));
-  const at::Tensor hidden = MlpHidden(weights, RmsNorm(after_attention, weights.mlp_norm, config.rms_norm_eps));
-  return after_attention + ApplyLinear(hidden, weights.linear(LinearRole::kDown));
+  at::Tensor stream = x.contiguous().clone();
+  AddLinear(stream, heads, weights.linear(LinearRole::kAttentionOutput));
+  AddLinear(stream, MlpHidden(weights, RmsNorm(stream, weights.mlp_norm, config.rms_norm_eps)),
+            weights.linear(LinearRole::kDown));
+  return stream;
 }
 
 }  // namespace pivot

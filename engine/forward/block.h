@@ -30,6 +30,9 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon
 
 at::Tensor ApplyLinear(const at::Tensor& x, const Linear& linear);
 
+/// stream += linear(x), in place. On a GPU one product, whose sum is rounded once.
+void AddLinear(at::Tensor& stream, const at::Tensor& x, const Linear& linear);
+
 /// Keys and values of the tokens seen so far, [batch, kv_heads, length, head_dim]; undefined at first.
 struct KeyValueCache {
   at::Tensor keys;

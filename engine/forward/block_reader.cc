@@ -7,15 +7,17 @@
 
 namespace pivot {
 
+void BlockReader::Begin(int block) {
+  fetched_block_ = block;
+  fetched_ = std::async(std::launch::async, [this, block] { return reader_.FetchBlock(block); });
+}
+
 absl::StatusOr<BlockWeights> BlockReader::Read(int block) {
   absl::StatusOr<BlockWeights> fetched = absl::UnknownError("not read");
   if (fetched_.valid()) fetched = fetched_.get();
   if (std::exchange(fetched_block_, -1) != block) fetched = reader_.FetchBlock(block);
   PIVOT_RETURN_IF_ERROR(fetched.status());
-  if (const int next = block + 1; next < reader_.config().num_blocks) {
-    fetched_block_ = next;
-    fetched_ = std::async(std::launch::async, [this, next] { return reader_.FetchBlock(next); });
-  }
+  if (block + 1 < reader_.config().num_blocks) Begin(block + 1);
   return reader_.PlaceBlock(block, *fetched);
 }
 

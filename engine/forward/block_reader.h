@@ -17,6 +17,9 @@ class BlockReader {
  public:
   explicit BlockReader(const WeightReader& reader) : reader_(reader) {}
 
+  /// Another thread begins to read the block, which the first call of Read should be for.
+  void Begin(int block);
+
   /// The weights of a block on the device. Another thread begins to read the block behind it, if there is one: the next
   /// call should be for that. Destruction waits for the thread.
   absl::StatusOr<BlockWeights> Read(int block);

@@ -2,6 +2,7 @@
 #include "engine/plan/work.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace pivot {
 namespace {
@@ -31,10 +32,10 @@ int64_t GroupInFeatures(const ModelConfig& config, const LinearGroup& group) {
   return ShapeOf(config, group.members.front()).in_features;
 }
 
-/// What a pass through a block keeps of its streams, but for the MLP's hidden state.
-int64_t StreamBytes(const ModelConfig& config, const CompressSpec& spec, int64_t element) {
+/// Features of a token that a pass through a block keeps in its streams and heads, but for the MLP's hidden state.
+int64_t KeptFeatures(const ModelConfig& config, const CompressSpec& spec) {
   const int64_t streams = spec.quantize.propagates() ? 2 : 1;
-  return spec.calibration.num_tokens() * element * (streams * config.hidden_size + config.num_heads * config.head_dim);
+  return streams * config.hidden_size + config.num_heads * config.head_dim;
 }
 
 /// What a step of a pass takes: gate, up and hidden state of both streams and what they differ by, and their normalized
@@ -59,7 +60,56 @@ int64_t SolveBytes(const ModelConfig& config, bool calibrates) {
   return most;
 }
 
+/// Bytes on the computing device, but for its context.
+struct PassBytes {
+  int64_t element = 0;  // of an activation
+  int64_t fixed = 0;    // weights, and the larger of a step and a solution
+  int64_t streams = 0;  // residual streams and heads of all windows
+  int64_t hidden = 0;   // the MLP's hidden state of all windows
+  int64_t buffers = 0;  // through which streams and heads pass that are not resident
+  int64_t evaluation = 0;
+};
+
+PassBytes PassBytesOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device) {
+  PassBytes pass;
+  pass.element = spec.dtype == ComputeDtype::kBfloat16 || device == DeviceKind::kCuda ? 2 : 4;
+  // One block of weights as read and as quantized.
+  const int64_t weights = static_cast<int64_t>(BlockParameters(config)) * 2 * pass.element;
+  const bool calibrates = spec.quantize.method == Method::kGptq;
+  const int64_t step = calibrates ? StepBytes(config, spec, device, pass.element) : 0;
+  pass.fixed = weights + std::max(step, SolveBytes(config, calibrates));
+  if (calibrates) {
+    const int64_t tokens = spec.calibration.num_tokens();
+    const int64_t tile = TileWindows(device, spec.calibration.sequence_length) * spec.calibration.sequence_length;
+    pass.streams = tokens * pass.element * KeptFeatures(config, spec);
+    pass.hidden = tokens * pass.element * config.intermediate_size;
+    pass.buffers = 2 * tile * pass.element * KeptFeatures(config, spec);
+  }
+  if (!spec.evaluation.skip) {
+    pass.evaluation = 2 * EvaluationTokens(spec.evaluation) * config.hidden_size * pass.element +
+                      config.vocab_size * (kLogitCopies * kLogitTokens * 4 + config.hidden_size * pass.element);
+  }
+  return pass;
+}
+
+int64_t WithReserve(int64_t bytes) { return kCudaContextBytes + bytes + bytes / 10; }
+
+/// Of streams and heads of one tile of windows. ATen takes page-locked memory by powers of two.
+int64_t PageLockedTileBytes(const ModelConfig& config, const CompressSpec& spec, int64_t element) {
+  const int64_t length = spec.calibration.sequence_length;
+  const int64_t tokens = TileWindows(DeviceKind::kCuda, length) * length;
+  const auto rounded = [&](int64_t features) {
+    return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(tokens * element * features)));
+  };
+  return (spec.quantize.propagates() ? 2 : 1) * rounded(config.hidden_size) +
+         rounded(config.num_heads * config.head_dim);
+}
+
 }  // namespace
+
+int64_t TileWindows(DeviceKind device, int64_t sequence_length) {
+  return std::max<int64_t>(1, TileTokens(device) / std::max<int64_t>(1, sequence_length));
+}
 
 int64_t TileTokens(DeviceKind device) { return device == DeviceKind::kCuda ? 32768 : 4096; }
 
@@ -114,32 +164,41 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
 }
 
 CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device) {
-  const int64_t element = spec.dtype == ComputeDtype::kBfloat16 || device == DeviceKind::kCuda ? 2 : 4;
+  const PassBytes pass = PassBytesOf(config, spec, device);
   const auto parameters = static_cast<int64_t>(BlockParameters(config));
-  // One block of weights as read and as quantized.
-  const int64_t weights = parameters * 2 * element;
   // On the host: the block that is read ahead, and codes, words and room to compare them of the one being written.
-  const int64_t beside = parameters * (element + kWrittenBytes);
-  const bool calibrates = spec.quantize.method == Method::kGptq;
-  const int64_t hidden = calibrates ? spec.calibration.num_tokens() * config.intermediate_size * element : 0;
-  const int64_t streams = calibrates ? StreamBytes(config, spec, element) : 0;
-  const int64_t step = calibrates ? StepBytes(config, spec, device, element) : 0;
-  const int64_t least = weights + streams + std::max(step, SolveBytes(config, calibrates));
-  int64_t evaluation = 0;
-  if (!spec.evaluation.skip) {
-    evaluation = 2 * EvaluationTokens(spec.evaluation) * config.hidden_size * element +
-                 config.vocab_size * (kLogitCopies * kLogitTokens * 4 + config.hidden_size * element);
-  }
-  const int64_t kept_work = std::max(least + hidden, evaluation);
+  const int64_t beside = parameters * (pass.element + kWrittenBytes);
   // The source's pages are mapped and can be dropped, but count as resident while they are there: two blocks and the
   // embedding.
   const int64_t mapped = 2 * parameters * 2 + config.vocab_size * config.hidden_size * 2;
+  const int64_t kept_work = std::max(pass.fixed + pass.streams + pass.hidden, pass.evaluation);
   if (device == DeviceKind::kCpu) return {.host_bytes = kWorkerBytes + mapped + beside + kept_work};
-  const auto with_reserve = [](int64_t bytes) { return kCudaContextBytes + bytes + bytes / 10; };
   // A block that was uploaded leaves its page-locked memory to the one after the next.
-  return {.host_bytes = kGpuWorkerBytes + mapped + beside + parameters * element,
-          .gpu_bytes = with_reserve(kept_work),
-          .least_gpu_bytes = with_reserve(std::max(least, evaluation))};
+  return {.host_bytes = kGpuWorkerBytes + mapped + beside + parameters * pass.element,
+          .gpu_bytes = WithReserve(kept_work),
+          .least_gpu_bytes = WithReserve(std::max(pass.fixed + std::min(pass.streams, pass.buffers), pass.evaluation))};
+}
+
+ActivationPlacement PlaceActivations(const ModelConfig& config, const CompressSpec& spec, int64_t gpu_memory_bytes) {
+  const PassBytes pass = PassBytesOf(config, spec, DeviceKind::kCuda);
+  const auto placed = [&](bool recomputes_hidden, int64_t resident_windows, int64_t streams) {
+    const int64_t hidden = recomputes_hidden ? 0 : pass.hidden;
+    return ActivationPlacement{.recomputes_hidden = recomputes_hidden,
+                               .resident_windows = resident_windows,
+                               .gpu_bytes = WithReserve(std::max(pass.fixed + streams + hidden, pass.evaluation))};
+  };
+  const int64_t samples = spec.calibration.num_samples;
+  for (const bool recomputes_hidden : {false, true}) {
+    const ActivationPlacement placement = placed(recomputes_hidden, samples, pass.streams);
+    if (placement.gpu_bytes <= gpu_memory_bytes || pass.streams == 0) return placement;
+  }
+  const int64_t tile = TileWindows(DeviceKind::kCuda, spec.calibration.sequence_length);
+  const int64_t room = (gpu_memory_bytes - kCudaContextBytes) / 11 * 10 - pass.fixed - pass.buffers;
+  const int64_t window = pass.streams / samples;
+  const int64_t resident = std::clamp<int64_t>(room / window, 0, samples) / tile * tile;
+  ActivationPlacement placement = placed(true, resident, pass.buffers + resident * window);
+  placement.host_bytes = (samples - resident + tile - 1) / tile * PageLockedTileBytes(config, spec, pass.element);
+  return placement;
 }
 
 }  // namespace pivot

@@ -5,6 +5,7 @@
 // Arithmetic and memory that a compress job needs, from shapes alone.
 
 #include <cstdint>
+#include <limits>
 
 #include "engine/model/model_config.h"
 #include "engine/plan/compress_spec.h"
@@ -33,15 +34,33 @@ double BlockForwardFlops(const ModelConfig& config, int64_t num_tokens, int64_t 
 /// Tokens of one step of a pass through a block: what keeps a processor's caches, or a GPU, busy.
 int64_t TileTokens(DeviceKind device);
 
+/// Windows of such a step.
+int64_t TileWindows(DeviceKind device, int64_t sequence_length);
+
 struct CompressMemory {
   int64_t host_bytes = 0;
   int64_t gpu_bytes = 0;
-  /// The same with the MLP's hidden state computed twice instead of kept, for GPUs that have no more.
+  /// The same with everything outside that can be (ActivationPlacement), for GPUs that have no more.
   int64_t least_gpu_bytes = 0;
 };
 
 /// Upper estimates of the peaks. On the CPU everything is host memory.
 CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device);
+
+/// Where a pass through a decoder block has what it keeps of every window. Decides how long it takes, and no bit of its
+/// results.
+struct ActivationPlacement {
+  /// The MLP's hidden state is computed twice instead of kept.
+  bool recomputes_hidden = false;
+  /// Windows whose residual streams and heads stay on the GPU; those of the others are in host memory and come by.
+  int64_t resident_windows = std::numeric_limits<int64_t>::max();
+  /// Upper estimates: of the GPU in all, and of page-locked host memory beside CompressMemory::host_bytes.
+  int64_t gpu_bytes = 0;
+  int64_t host_bytes = 0;
+};
+
+/// The fastest placement for a GPU of this memory. One with nothing resident may need more memory than there is.
+ActivationPlacement PlaceActivations(const ModelConfig& config, const CompressSpec& spec, int64_t gpu_memory_bytes);
 
 }  // namespace pivot
 

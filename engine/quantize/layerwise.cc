@@ -53,7 +53,10 @@ class LayerwiseStage {
     for (int block = 0; block < total_; ++block)
       PIVOT_RETURN_IF_ERROR(block < num_finished ? TakeOver(block) : Quantize(block));
     PIVOT_RETURN_IF_ERROR(FinishWriting());
-    if (calibrates()) result_.state = streams_.quantized.narrow(0, 0, 1).clone();
+    if (calibrates())
+      result_.state = streams_.quantized.Read(0, std::min(options_.tile_windows, streams_.quantized.windows()))
+                          .narrow(0, 0, 1)
+                          .clone();
     return std::move(result_);
   }
 
@@ -77,19 +80,37 @@ class LayerwiseStage {
 
   absl::Status BeginStreams() {
     if (!calibrates()) return absl::OkStatus();
+    reader_.Begin(0);
     const int64_t length = input_.windows.size(1);
     options_.is_cancelled = hooks_.is_cancelled;
     options_.gathers_residual = input_.spec->quantize.qep_residual > 0;
-    options_.recomputes_hidden = input_.saves_memory;
+    options_.recomputes_hidden = input_.placement.recomputes_hidden;
     const DeviceKind kind = input_.source->device().is_cuda() ? DeviceKind::kCuda : DeviceKind::kCpu;
-    options_.tile_windows = std::max<int64_t>(1, TileTokens(kind) / length);
+    options_.tile_windows = TileWindows(kind, length);
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor embedding, input_.source->ReadEmbedding());
     return CallTorchStatus("embedding the calibration windows", [&] {
       rotary_ = MakeRotaryTable(config_, length, input_.source->dtype(), input_.source->device());
-      streams_.quantized = at::embedding(embedding, input_.windows.to(input_.source->device()));
-      if (input_.spec->quantize.propagates()) streams_.original = streams_.quantized.clone();
+      streams_.quantized = Embed(embedding);
+      if (input_.spec->quantize.propagates()) streams_.original = Embed(embedding);
       return absl::OkStatus();
     });
+  }
+
+  WindowTensor Embed(const at::Tensor& embedding) const {
+    const int64_t windows = input_.windows.size(0);
+    WindowTensor stream({.windows = windows,
+                         .length = input_.windows.size(1),
+                         .features = config_.hidden_size,
+                         .tile_windows = options_.tile_windows,
+                         .resident_windows = input_.placement.resident_windows},
+                        embedding.options());
+    for (int64_t first = 0; first < windows; first += options_.tile_windows) {
+      const int64_t count = std::min(options_.tile_windows, windows - first);
+      const at::Tensor tokens = input_.windows.narrow(0, first, count).to(embedding.device());
+      stream.Fill(first, count).copy_(at::embedding(embedding, tokens));
+      stream.Keep(first, count);
+    }
+    return stream;
   }
 
   /// A block that an earlier attempt finished: only the streams have to pass it.

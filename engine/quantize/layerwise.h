@@ -15,6 +15,7 @@
 #include "engine/checkpoint/journal.h"
 #include "engine/job_hooks.h"
 #include "engine/plan/output_layout.h"
+#include "engine/plan/work.h"
 
 namespace pivot {
 
@@ -23,9 +24,8 @@ struct LayerwiseInput {
   const CompressSpec* spec = nullptr;
   const std::vector<OutputShard>* shards = nullptr;  // one for each block, in order, and the rest
   std::string shard_folder;
-  at::Tensor windows;  // [count, length] int64; undefined for Method::kRtn
-  /// BlockPassOptions::recomputes_hidden: the same bytes in less memory.
-  bool saves_memory = false;
+  at::Tensor windows;             // [count, length] int64; undefined for Method::kRtn
+  ActivationPlacement placement;  // decides no byte of what is written
   Journal* journal = nullptr;
 };
 

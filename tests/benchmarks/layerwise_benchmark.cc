@@ -48,6 +48,7 @@ struct Settings {
   int bits = 4;
   int group_size = 128;
   std::string quantize = "{}";
+  double memory_limit = 0;  // GB; 0: what the GPU has
   bool skips_parts = false;
 };
 
@@ -116,7 +117,7 @@ nlohmann::json TaskOf(const Settings& settings, const std::string& folder) {
 
 /// Runs the stage into an empty folder; seconds of each block, but for its write, which goes on behind the next one.
 absl::StatusOr<std::vector<double>> RunStage(const WeightReader& reader, const CompressSpec& spec,
-                                             const at::Tensor& windows, bool saves_memory) {
+                                             const at::Tensor& windows, const ActivationPlacement& placement) {
   const TemporaryFolder staging;
   const std::string shard_folder = absl::StrCat(staging.path(), "/shards");
   PIVOT_RETURN_IF_ERROR(MakeFolders(shard_folder));
@@ -132,7 +133,7 @@ absl::StatusOr<std::vector<double>> RunStage(const WeightReader& reader, const C
                                                                      .shards = &shards,
                                                                      .shard_folder = shard_folder,
                                                                      .windows = windows,
-                                                                     .saves_memory = saves_memory,
+                                                                     .placement = placement,
                                                                      .journal = &journal},
                                                                     hooks));
   std::vector<double> seconds;
@@ -152,6 +153,52 @@ void PrintParts(const std::map<std::string, double>& parts, double blocks) {
   std::printf("  %-24s %8.4f s a block\n", "all parts", total / blocks);
 }
 
+/// Floating-point operations a second of a large product of matrices in the compute dtype: what the device really has.
+double MeasureProductRate(const ComputeDevice& device) {
+  const int64_t size = device.kind() == DeviceKind::kCuda ? 8192 : 2048;
+  const at::Tensor a = at::randn({size, size}, at::TensorOptions().dtype(at::kFloat).device(device.device))
+                           .to(ToScalarType(ResolveDtype(device, ComputeDtype::kAutomatic)));
+  const auto multiply = [&](int times) {
+    const auto start = Clock::now();
+    at::Tensor product;
+    for (int i = 0; i < times; ++i) product = at::mm(a, a);
+    product[0][0].item<double>();  // waits for the device
+    return SecondsSince(start);
+  };
+  multiply(3);
+  constexpr int kTimes = 20;
+  return kTimes * 2.0 * static_cast<double>(size * size * size) / multiply(kTimes);
+}
+
+void PrintSpeed(const Settings& settings, double wall, const std::vector<double>& seconds, const CompressWork& work,
+                double product_rate) {
+  double steady = 0;
+  for (size_t i = 1; i < seconds.size(); ++i) steady += seconds[i] / static_cast<double>(seconds.size() - 1);
+  const double flops = work.forward + work.statistics + work.solve;
+  const auto blocks = static_cast<double>(settings.blocks);
+  std::printf("wall %.3f s; a block behind the first %.3f s; 32 blocks %.1f s\n", wall, steady,
+              wall + steady * (32 - blocks));
+  std::printf("forward %.1f, moments %.1f, solving %.1f TFLOP a block; %.3f s at the rate of a large product\n",
+              work.forward / blocks / 1e12, work.statistics / blocks / 1e12, work.solve / blocks / 1e12,
+              flops / blocks / product_rate);
+  if (steady > 0)
+    std::printf("%.1f TFLOP/s, %.1f %% of the %.1f of a large product\n", flops / blocks / steady / 1e12,
+                100 * flops / blocks / steady / product_rate, product_rate / 1e12);
+}
+
+void PrintMemory(const MemoryUse& used, const ActivationPlacement& placement, const CompressMemory& planned,
+                 int samples) {
+  std::printf("peak GPU memory %.2f GB (planned %.2f), host %.2f GB (planned %.2f)\n",
+              static_cast<double>(used.peak_gpu_bytes) / 1e9, static_cast<double>(placement.gpu_bytes) / 1e9,
+              static_cast<double>(used.peak_host_bytes) / 1e9,
+              static_cast<double>(planned.host_bytes + placement.host_bytes) / 1e9);
+  if (placement.recomputes_hidden) std::printf("the hidden state computed twice\n");
+  if (placement.resident_windows < samples)
+    std::printf("%lld of %d windows on the GPU, the others in %.2f GB of host memory\n",
+                static_cast<long long>(placement.resident_windows), samples,
+                static_cast<double>(placement.host_bytes) / 1e9);
+}
+
 absl::Status Run(const Settings& settings) {
   PIVOT_ASSIGN_OR_RETURN(const ComputeDevice device, OpenDevice(settings.device, 0));
   // A job does this while it reads its texts.
@@ -169,33 +216,24 @@ absl::Status Run(const Settings& settings) {
   at::manual_seed(1);
   const at::Tensor windows = at::randint(source.model.config().vocab_size, {settings.samples, settings.sequence_length},
                                          at::TensorOptions().dtype(at::kLong));
-  const CompressMemory needed = MemoryOf(source.model.config(), spec, device.kind());
-  const bool saves_memory = device.kind() == DeviceKind::kCuda && needed.gpu_bytes > device.memory_bytes;
+  ActivationPlacement placement;
+  if (device.kind() == DeviceKind::kCuda) {
+    const auto limit = static_cast<int64_t>(settings.memory_limit * 1e9);
+    placement = PlaceActivations(source.model.config(), spec, limit > 0 ? limit : device.memory_bytes);
+  }
   const auto start = Clock::now();
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<double> seconds, RunStage(reader, spec, windows, saves_memory));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<double> seconds, RunStage(reader, spec, windows, placement));
   const double wall = SecondsSince(start);
   const MemoryUse memory = MeasureMemory(device);
   std::printf("%s, %lld blocks, %d x %d tokens, %d bits, groups of %d, on %s\n", settings.shape.c_str(),
               static_cast<long long>(settings.blocks), settings.samples, settings.sequence_length, settings.bits,
               settings.group_size, device.name.c_str());
-  double steady = 0;
-  for (size_t i = 0; i < seconds.size(); ++i) {
-    if (i > 0) steady += seconds[i] / static_cast<double>(seconds.size() - 1);
-  }
-  const CompressWork work = WorkOf(source.model.config(), spec, 0);
-  const double flops = work.forward + work.statistics + work.solve;
-  std::printf("wall %.3f s; a block behind the first %.3f s; 32 blocks %.1f s\n", wall, steady,
-              wall + steady * static_cast<double>(32 - settings.blocks));
-  std::printf("forward %.1f, moments %.1f, solving %.1f TFLOP; %.1f TFLOP/s\n", work.forward / 1e12,
-              work.statistics / 1e12, work.solve / 1e12, flops / wall / 1e12);
-  std::printf("peak GPU memory %.2f GB (planned %.2f%s), host %.2f GB\n",
-              static_cast<double>(memory.peak_gpu_bytes) / 1e9,
-              static_cast<double>(saves_memory ? needed.least_gpu_bytes : needed.gpu_bytes) / 1e9,
-              saves_memory ? ", hidden state computed twice" : "", static_cast<double>(memory.peak_host_bytes) / 1e9);
+  PrintSpeed(settings, wall, seconds, WorkOf(source.model.config(), spec, 0), MeasureProductRate(device));
+  PrintMemory(memory, placement, MemoryOf(source.model.config(), spec, device.kind()), settings.samples);
   std::fflush(stdout);
   if (settings.skips_parts) return absl::OkStatus();
   PartSeconds parts(device.device);
-  PIVOT_RETURN_IF_ERROR(RunStage(reader, spec, windows, saves_memory).status());
+  PIVOT_RETURN_IF_ERROR(RunStage(reader, spec, windows, placement).status());
   PrintParts(parts.seconds(), static_cast<double>(settings.blocks));
   return absl::OkStatus();
 }
@@ -214,6 +252,7 @@ int Main(int argc, char** argv) {
   app.add_option("--bits", settings.bits);
   app.add_option("--group-size", settings.group_size);
   app.add_option("--quantize", settings.quantize, "JSON, as \"quantize\" of a task")->check(CheckJson);
+  app.add_option("--memory-limit", settings.memory_limit, "GB that the GPU is taken to have");
   app.add_flag("--no-parts", settings.skips_parts, "without the second run");
   return RunBenchmark(app, argc, argv, [&] { return Run(settings); });
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of what computes with ATen. One program: linking libtorch is what takes time.
-add_library(pivot_reference STATIC quantize/reference.cc support/random_block.cc)
+add_library(pivot_reference STATIC quantize/reference.cc support/placed_windows.cc support/random_block.cc)
 target_link_libraries(pivot_reference PUBLIC pivot::engine PRIVATE pivot_warnings)
 target_precompile_headers(pivot_reference REUSE_FROM pivot_engine)
 
@@ -10,6 +10,7 @@ pivot_test(
     calibration/block_pass_test.cc
     calibration/input_statistics_test.cc
     calibration/text_windows_test.cc
+    calibration/window_tensor_test.cc
     checkpoint/block_shard_test.cc
     checkpoint/float_tensors_test.cc
     checkpoint/journal_test.cc

@@ -4,9 +4,11 @@
 #include <ATen/ATen.h>
 #include <cmath>
 #include <map>
+#include <vector>
 
 #include "proto/status/reason.h"
 #include "tests/engine/quantize/reference.h"
+#include "tests/engine/support/placed_windows.h"
 #include "tests/engine/support/random_block.h"
 #include "tests/support/status_matchers.h"
 
@@ -24,10 +26,13 @@ struct Setting {
 
   Setting() {
     at::manual_seed(5);
-    streams.original = at::randn({kWindows, kLength, config.hidden_size});
-    streams.quantized = streams.original + 0.05 * at::randn_like(streams.original);
+    const at::Tensor x = at::randn({kWindows, kLength, config.hidden_size});
+    streams = {.quantized = x + 0.05 * at::randn_like(x), .original = x};
   }
 };
+
+/// Of a tensor that is resident as a whole: itself, not a copy.
+at::Tensor All(const WindowTensor& tensor) { return tensor.Read(0, tensor.windows()); }
 
 /// Stands for a quantizer: every weight of the group moves a little, always the same way.
 void Disturb(const ModelConfig& config, const LinearGroup& group, BlockWeights& weights) {
@@ -44,7 +49,8 @@ BlockWeights Disturbed(const ModelConfig& config, BlockWeights weights) {
 
 TEST(BlockPassTest, MovesBothStreamsAsTheWholeBlockWould) {
   Setting setting;
-  const Streams before{.quantized = setting.streams.quantized.clone(), .original = setting.streams.original.clone()};
+  const at::Tensor quantized_before = All(setting.streams.quantized).clone();
+  const at::Tensor original_before = All(setting.streams.original).clone();
   const auto solver = [&](const LinearGroup& group, const InputMoments&, BlockWeights& weights) {
     Disturb(setting.config, group, weights);
     return absl::OkStatus();
@@ -52,11 +58,11 @@ TEST(BlockPassTest, MovesBothStreamsAsTheWholeBlockWould) {
   ASSERT_OK(
       CalibrateBlock(setting.config, setting.original, setting.rotary, {.tile_windows = 2}, solver, setting.streams));
   const BlockWeights quantized = Disturbed(setting.config, setting.original);
-  EXPECT_TRUE(at::allclose(setting.streams.original,
-                           ForwardBlock(setting.config, setting.original, before.original, setting.rotary, nullptr),
+  EXPECT_TRUE(at::allclose(All(setting.streams.original),
+                           ForwardBlock(setting.config, setting.original, original_before, setting.rotary, nullptr),
                            1e-4, 1e-5));
-  EXPECT_TRUE(at::allclose(setting.streams.quantized,
-                           ForwardBlock(setting.config, quantized, before.quantized, setting.rotary, nullptr), 1e-4,
+  EXPECT_TRUE(at::allclose(All(setting.streams.quantized),
+                           ForwardBlock(setting.config, quantized, quantized_before, setting.rotary, nullptr), 1e-4,
                            1e-5));
 }
 
@@ -65,9 +71,9 @@ TEST(BlockPassTest, AdvancingGivesTheSameBitsAsCalibrating) {
     Setting setting;
     const BlockWeights original = RandomBlock(setting.config, 1, dtype);
     const RotaryTable rotary = MakeRotaryTable(setting.config, kLength, dtype, at::kCPU);
-    Streams calibrated{.quantized = setting.streams.quantized.to(dtype),
-                       .original = setting.streams.original.to(dtype)};
-    Streams advanced{.quantized = calibrated.quantized.clone(), .original = calibrated.original.clone()};
+    Streams calibrated{.quantized = All(setting.streams.quantized).to(dtype),
+                       .original = All(setting.streams.original).to(dtype)};
+    Streams advanced{.quantized = All(calibrated.quantized).clone(), .original = All(calibrated.original).clone()};
     BlockWeights quantized = original;
     const auto solver = [&](const LinearGroup& group, const InputMoments&, BlockWeights& weights) {
       Disturb(setting.config, group, weights);
@@ -76,14 +82,14 @@ TEST(BlockPassTest, AdvancingGivesTheSameBitsAsCalibrating) {
     };
     ASSERT_OK(CalibrateBlock(setting.config, original, rotary, {.tile_windows = 2}, solver, calibrated));
     ASSERT_OK(AdvanceBlock(setting.config, original, quantized, rotary, {.tile_windows = 2}, advanced));
-    EXPECT_TRUE(at::equal(calibrated.quantized, advanced.quantized));
-    EXPECT_TRUE(at::equal(calibrated.original, advanced.original));
+    EXPECT_TRUE(at::equal(All(calibrated.quantized), All(advanced.quantized)));
+    EXPECT_TRUE(at::equal(All(calibrated.original), All(advanced.original)));
   }
 }
 
 TEST(BlockPassTest, StatisticsAreThoseOfEachGroupsInput) {
   Setting setting;
-  const at::Tensor q = setting.streams.quantized.clone(), f = setting.streams.original.clone();
+  const at::Tensor q = All(setting.streams.quantized).clone(), f = All(setting.streams.original).clone();
   std::map<BlockInput, at::Tensor> hessians, crosses;
   const auto solver = [&](const LinearGroup& group, const InputMoments& moments, BlockWeights&) {
     EXPECT_EQ(moments.num_tokens, kWindows * kLength);
@@ -140,7 +146,7 @@ TEST(BlockPassTest, LaterGroupsSeeTheEarlierOnesQuantized) {
 
 TEST(BlockPassTest, WorksWithoutAnOriginalStream) {
   Setting setting;
-  setting.streams.original.reset();
+  setting.streams.original = {};
   const auto solver = [&](const LinearGroup&, const InputMoments& moments, BlockWeights&) {
     EXPECT_FALSE(moments.cross.defined());
     return absl::OkStatus();
@@ -159,8 +165,32 @@ TEST(BlockPassTest, ComputingTheHiddenStateTwiceGivesTheSameBits) {
   ASSERT_OK(CalibrateBlock(kept.config, kept.original, kept.rotary, {.tile_windows = 2}, solver, kept.streams));
   ASSERT_OK(CalibrateBlock(recomputed.config, recomputed.original, recomputed.rotary,
                            {.tile_windows = 2, .recomputes_hidden = true}, solver, recomputed.streams));
-  EXPECT_TRUE(at::equal(kept.streams.quantized, recomputed.streams.quantized));
-  EXPECT_TRUE(at::equal(kept.streams.original, recomputed.streams.original));
+  EXPECT_TRUE(at::equal(All(kept.streams.quantized), All(recomputed.streams.quantized)));
+  EXPECT_TRUE(at::equal(All(kept.streams.original), All(recomputed.streams.original)));
+}
+
+TEST(BlockPassTest, WindowsInHostMemoryGiveTheSameBits) {
+  for (const int64_t resident : {0, 2, 4}) {
+    for (const bool recomputes_hidden : {false, true}) {
+      Setting kept;
+      Setting spilled;
+      spilled.streams = {.quantized = Placed(All(spilled.streams.quantized), 2, resident),
+                         .original = Placed(All(spilled.streams.original), 2, resident)};
+      std::vector<at::Tensor> moments;
+      const auto solver = [&](const LinearGroup& group, const InputMoments& found, BlockWeights& weights) {
+        Disturb(kept.config, group, weights);
+        moments.push_back(found.hessian);
+        return absl::OkStatus();
+      };
+      const BlockPassOptions options{.tile_windows = 2, .recomputes_hidden = recomputes_hidden};
+      ASSERT_OK(CalibrateBlock(kept.config, kept.original, kept.rotary, options, solver, kept.streams));
+      ASSERT_OK(CalibrateBlock(spilled.config, spilled.original, spilled.rotary, options, solver, spilled.streams));
+      EXPECT_TRUE(at::equal(All(kept.streams.quantized), Collected(spilled.streams.quantized, 2))) << resident;
+      EXPECT_TRUE(at::equal(All(kept.streams.original), Collected(spilled.streams.original, 2))) << resident;
+      for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(at::equal(moments[i], moments[i + 4]));
+      EXPECT_EQ(StreamDistance(kept.streams, 2), StreamDistance(spilled.streams, 2));
+    }
+  }
 }
 
 TEST(BlockPassTest, GathersTheStreamsErrorWhereOutputsJoinTheStreamAndItIsAskedFor) {
@@ -178,7 +208,7 @@ TEST(BlockPassTest, GathersTheStreamsErrorWhereOutputsJoinTheStreamAndItIsAskedF
 
 TEST(BlockPassTest, NamesLayerAndWindowOfAnInputThatIsNotFinite) {
   Setting setting;
-  setting.streams.quantized[3][2][1] = INFINITY;
+  All(setting.streams.quantized)[3][2][1] = INFINITY;
   const auto solver = [](const LinearGroup&, const InputMoments&, BlockWeights&) { return absl::OkStatus(); };
   const absl::Status status = CalibrateBlock(setting.config, setting.original, setting.rotary,
                                              {.tile_windows = 2, .prefix = "model.layers.7."}, solver, setting.streams);
@@ -190,7 +220,7 @@ TEST(BlockPassTest, NamesLayerAndWindowOfAnInputThatIsNotFinite) {
 
 TEST(BlockPassTest, TellsAnOriginalThatIsNotFiniteFromAQuantizedOne) {
   Setting setting;
-  setting.streams.original[3][2][1] = INFINITY;
+  All(setting.streams.original)[3][2][1] = INFINITY;
   const auto solver = [](const LinearGroup&, const InputMoments&, BlockWeights&) { return absl::OkStatus(); };
   EXPECT_THAT(CalibrateBlock(setting.config, setting.original, setting.rotary, {}, solver, setting.streams),
               StatusIs(absl::StatusCode::kFailedPrecondition,
@@ -200,10 +230,10 @@ TEST(BlockPassTest, TellsAnOriginalThatIsNotFiniteFromAQuantizedOne) {
 
 TEST(BlockPassTest, StreamDistanceIsRelativeToTheOriginal) {
   Setting setting;
-  const at::Tensor error = setting.streams.quantized - setting.streams.original;
-  const double expected = (error.square().sum() / setting.streams.original.square().sum()).item<double>();
+  const at::Tensor error = All(setting.streams.quantized) - All(setting.streams.original);
+  const double expected = (error.square().sum() / All(setting.streams.original).square().sum()).item<double>();
   EXPECT_NEAR(StreamDistance(setting.streams, 2), expected, 1e-5 * expected);
-  setting.streams.original.reset();
+  setting.streams.original = {};
   EXPECT_EQ(StreamDistance(setting.streams, 2), 0);
 }
 

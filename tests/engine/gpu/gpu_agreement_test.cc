@@ -10,6 +10,7 @@
 #include "engine/quantize/gptq.h"
 #include "engine/quantize/solve_group.h"
 #include "tests/engine/quantize/reference.h"
+#include "tests/engine/support/placed_windows.h"
 #include "tests/engine/support/random_block.h"
 #include "tests/support/status_matchers.h"
 
@@ -17,6 +18,7 @@ namespace pivot {
 namespace {
 
 constexpr int64_t kTokens = 4096;
+constexpr int64_t kTileWindows = 4;
 
 class GpuTest : public ::testing::Test {
  protected:
@@ -135,12 +137,13 @@ INSTANTIATE_TEST_SUITE_P(Widths, GpuStatisticsTest, ::testing::Values(64, 193, 1
                          [](const auto& test) { return "features" + std::to_string(test.param); });
 
 struct BlockRun {
-  Streams streams;
+  at::Tensor quantized;
+  at::Tensor original;
   std::map<BlockInput, at::Tensor> hessians;
 };
 
 /// A block in bf16 on a device, its weights rounded to seven steps by nobody's solver but the same everywhere.
-BlockRun RunBlock(at::Device device, bool recomputes_hidden) {
+BlockRun RunBlock(at::Device device, bool recomputes_hidden, int64_t resident_windows = 100) {
   const ModelConfig config = SmallConfig();
   BlockWeights original = RandomBlock(config, 1, at::kBFloat16);
   original.attention_norm = original.attention_norm.to(device);
@@ -151,10 +154,12 @@ BlockRun RunBlock(at::Device device, bool recomputes_hidden) {
   }
   const RotaryTable rotary = MakeRotaryTable(config, 64, at::kBFloat16, at::kCPU);
   at::manual_seed(7);
-  const at::Tensor x = at::randn({6, 64, config.hidden_size});
+  const at::Tensor x = at::randn({22, 64, config.hidden_size});
   BlockRun run;
-  run.streams.original = x.to(at::kBFloat16).to(device);
-  run.streams.quantized = (x + 0.02 * at::randn_like(x)).to(at::kBFloat16).to(device);
+  Streams streams;
+  streams.original = Placed(x.to(at::kBFloat16).to(device), kTileWindows, resident_windows);
+  streams.quantized =
+      Placed((x + 0.02 * at::randn_like(x)).to(at::kBFloat16).to(device), kTileWindows, resident_windows);
   const auto solver = [&](const LinearGroup& group, const InputMoments& moments, BlockWeights& weights) {
     run.hessians[group.input] = moments.hessian.to(at::kCPU);
     for (const LinearRole role : group.members) {
@@ -164,7 +169,9 @@ BlockRun RunBlock(at::Device device, bool recomputes_hidden) {
     return absl::OkStatus();
   };
   EXPECT_OK(CalibrateBlock(config, original, {rotary.cosine.to(device), rotary.sine.to(device)},
-                           {.tile_windows = 4, .recomputes_hidden = recomputes_hidden}, solver, run.streams));
+                           {.tile_windows = kTileWindows, .recomputes_hidden = recomputes_hidden}, solver, streams));
+  run.original = Collected(streams.original, kTileWindows);
+  run.quantized = Collected(streams.quantized, kTileWindows);
   return run;
 }
 
@@ -177,18 +184,20 @@ TEST_F(GpuTest, ABlockInBf16ComesOutAsOnTheCpu) {
   const BlockRun gpu = RunBlock(Gpu(), false);
   const BlockRun cpu = RunBlock(at::kCPU, false);
   // A rounding to bf16 is 2^-9 on average; a value passes about ten in a block.
-  EXPECT_LT(Distance(gpu.streams.original, cpu.streams.original), 10.0 / 512);
-  EXPECT_LT(Distance(gpu.streams.quantized, cpu.streams.quantized), 10.0 / 512);
+  EXPECT_LT(Distance(gpu.original, cpu.original), 10.0 / 512);
+  EXPECT_LT(Distance(gpu.quantized, cpu.quantized), 10.0 / 512);
   for (const auto& [input, hessian] : cpu.hessians) EXPECT_LT(Distance(gpu.hessians.at(input), hessian), 10.0 / 512);
 }
 
-TEST_F(GpuTest, ABlockGivesTheSameBitsTwiceAndWithItsHiddenStateComputedTwice) {
+TEST_F(GpuTest, ABlockGivesTheSameBitsWhateverIsComputedTwiceOrInHostMemory) {
   const BlockRun first = RunBlock(Gpu(), false);
   for (const bool recomputes_hidden : {false, true}) {
-    const BlockRun again = RunBlock(Gpu(), recomputes_hidden);
-    EXPECT_TRUE(at::equal(first.streams.quantized, again.streams.quantized));
-    EXPECT_TRUE(at::equal(first.streams.original, again.streams.original));
-    for (const auto& [input, hessian] : first.hessians) EXPECT_TRUE(at::equal(hessian, again.hessians.at(input)));
+    for (const int64_t resident_windows : {100, 8, 0}) {
+      const BlockRun again = RunBlock(Gpu(), recomputes_hidden, resident_windows);
+      EXPECT_TRUE(at::equal(first.quantized, again.quantized)) << resident_windows;
+      EXPECT_TRUE(at::equal(first.original, again.original)) << resident_windows;
+      for (const auto& [input, hessian] : first.hessians) EXPECT_TRUE(at::equal(hessian, again.hessians.at(input)));
+    }
   }
 }
 

@@ -109,7 +109,7 @@ TEST(MemoryTest, MovesTheWorkToTheGpu) {
   const int64_t least = int64_t{256} * 2 * (64 + 64) + solve + int64_t{36864} * 2 * 2;
   const int64_t hidden = int64_t{256} * 2 * 128;
   EXPECT_EQ(memory.gpu_bytes, 900 * kMib + least + hidden + (least + hidden) / 10);
-  EXPECT_EQ(memory.least_gpu_bytes, 900 * kMib + least + least / 10);
+  EXPECT_EQ(memory.least_gpu_bytes, 900 * kMib + least + least / 10) << "streams of fewer tokens than two tiles stay";
   EXPECT_EQ(memory.host_bytes,
             2800 * kMib + int64_t{2} * 36864 * 2 + int64_t{320} * 64 * 2 + int64_t{36864} * (2 * 2 + 4));
 }
@@ -123,6 +123,65 @@ TEST(MemoryTest, HalvesActivationsInBfloat16) {
   spec.dtype = ComputeDtype::kBfloat16;
   EXPECT_EQ(wide - MemoryOf(Tiny(), spec, DeviceKind::kCpu).host_bytes,
             tokens * 2 * (64 + 64 + 128) + tokens * 2 * (5 * 128 + 2 * 64) + int64_t{36864} * 3 * 2);
+}
+
+/// 4096 windows of 32 tokens, four tiles.
+CompressSpec WideSpec() {
+  CompressSpec spec = Spec();
+  spec.quantize.qep_alpha = 0.5;
+  spec.evaluation.skip = true;
+  spec.calibration.num_samples = 4096;
+  return spec;
+}
+
+constexpr int64_t kWideTokens = 4096 * 32;
+constexpr int64_t kWideStreams = kWideTokens * 2 * (2 * 64 + 64);  // two streams and the heads
+constexpr int64_t kWideFixed = int64_t{32768} * 2 * (5 * 128 + 2 * 64) + 128 * (2 * 128 + 64) * 4 + 36864 * 2 * 2;
+
+int64_t WithReserve(int64_t bytes) { return 900 * kMib + bytes + bytes / 10; }
+
+TEST(PlacementTest, KeepsEverythingWhereThereIsRoom) {
+  const CompressMemory memory = MemoryOf(Tiny(), WideSpec(), DeviceKind::kCuda);
+  EXPECT_EQ(memory.gpu_bytes, WithReserve(kWideFixed + kWideStreams + kWideTokens * 2 * 128));
+  const ActivationPlacement placement = PlaceActivations(Tiny(), WideSpec(), memory.gpu_bytes);
+  EXPECT_FALSE(placement.recomputes_hidden);
+  EXPECT_EQ(placement.resident_windows, 4096);
+  EXPECT_EQ(placement.gpu_bytes, memory.gpu_bytes);
+  EXPECT_EQ(placement.host_bytes, 0);
+}
+
+TEST(PlacementTest, ComputesTheHiddenStateTwiceBeforeItMovesStreamsOut) {
+  const int64_t enough = WithReserve(kWideFixed + kWideStreams);
+  const ActivationPlacement placement = PlaceActivations(Tiny(), WideSpec(), enough);
+  EXPECT_TRUE(placement.recomputes_hidden);
+  EXPECT_EQ(placement.resident_windows, 4096);
+  EXPECT_EQ(placement.gpu_bytes, enough);
+  EXPECT_EQ(placement.host_bytes, 0);
+}
+
+TEST(PlacementTest, KeepsAsManyWholeTilesAsThereIsRoomFor) {
+  const int64_t tile = kWideStreams / 4;
+  for (const int64_t resident : {0, 1}) {
+    const int64_t needed = WithReserve(kWideFixed + 2 * tile + resident * tile);
+    const ActivationPlacement placement = PlaceActivations(Tiny(), WideSpec(), needed + 100);
+    EXPECT_TRUE(placement.recomputes_hidden);
+    EXPECT_EQ(placement.resident_windows, resident * 1024);
+    EXPECT_EQ(placement.gpu_bytes, needed);
+    EXPECT_EQ(placement.host_bytes, (4 - resident) * 3 * (int64_t{32768} * 2 * 64)) << "powers of two already";
+  }
+}
+
+TEST(PlacementTest, SaysWhatIsNeededWhenNothingFits) {
+  const ActivationPlacement placement = PlaceActivations(Tiny(), WideSpec(), 950 * kMib);
+  EXPECT_EQ(placement.resident_windows, 0);
+  EXPECT_EQ(placement.gpu_bytes, MemoryOf(Tiny(), WideSpec(), DeviceKind::kCuda).least_gpu_bytes);
+  EXPECT_GT(placement.gpu_bytes, 950 * kMib);
+}
+
+TEST(PlacementTest, HasNothingToPlaceWithoutCalibration) {
+  CompressSpec spec = WideSpec();
+  spec.quantize.method = Method::kRtn;
+  EXPECT_FALSE(PlaceActivations(Tiny(), spec, 0).recomputes_hidden);
 }
 
 TEST(MemoryTest, CountsTheEvaluationWhenItIsTheLarger) {
