@@ -10,6 +10,7 @@
 #include "client/commands/flags.h"
 #include "client/source_paths.h"
 #include "client/view/report_text.h"
+#include "proto/files/bounded_json.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 
@@ -33,12 +34,15 @@ absl::Status Run(const Flags& flags, const Console& console) {
         absl::StrCat(folder, " has no ", kReportPath, ": only folders that Pivot made have a report"));
   }
   PIVOT_RETURN_IF_ERROR(text.status());
-  const auto report = nlohmann::ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!report.is_object()) return absl::DataLossError(absl::StrCat(path, " is not a report: it is no JSON object"));
+  const auto bounded = ParseJson(*text, path);
+  if (!bounded.ok() || !bounded->is_object())
+    return absl::DataLossError(absl::StrCat(path, " is not a report: it is no JSON object"));
   if (flags.shown.json) {
+    // Once more, for the order of its keys.
+    const auto report = nlohmann::ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
     *console.out << report.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
   } else {
-    *console.out << RenderReport(nlohmann::json(report), flags.shown.verbose ? Detail::kAll : Detail::kNormal);
+    *console.out << RenderReport(*bounded, flags.shown.verbose ? Detail::kAll : Detail::kNormal);
   }
   return absl::OkStatus();
 }

@@ -2,21 +2,19 @@
 #ifndef PIVOT_ENGINE_MODEL_JSON_H_
 #define PIVOT_ENGINE_MODEL_JSON_H_
 
-// JSON that somebody else wrote: parsed within limits, read with types.
+// JSON that somebody else wrote: parsed within limits (proto/files/bounded_json.h), read with types.
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 
-namespace pivot {
+#include "proto/files/bounded_json.h"  // IWYU pragma: export
 
-/// The document. kInvalidArgument, naming `what`, when it is not JSON, is nested deeper than 64, or an object has the
-/// same key twice. Never throws.
-absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text, absl::string_view what);
+namespace pivot {
 
 /// Reads the members of one object. The first member that is missing or of the wrong type is remembered; what is read
 /// after it are defaults, so that a caller reads everything and asks once.

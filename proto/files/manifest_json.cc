@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "proto/files/bounded_json.h"
 #include "proto/files/manifest.h"
 #include "proto/files/sha256.h"
 #include "proto/status/status_macros.h"
@@ -120,8 +121,9 @@ std::string SealManifest(std::string text) {
 }
 
 absl::StatusOr<ManifestData> ManifestFromJson(absl::string_view text) {
-  const json document = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  Fields fields(document);
+  const auto document = ParseJson(text, "the manifest");
+  if (!document.ok()) return absl::DataLossError(absl::StrCat("this is not a manifest: ", document.status().message()));
+  Fields fields(*document);
   const int64_t schema = fields.Integer("schema");
   const json source = fields.Value("source", &json::is_object);
   const json files = fields.Value("files", &json::is_array);

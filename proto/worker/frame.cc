@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "proto/files/bounded_json.h"
+
 namespace pivot {
 namespace {
 
@@ -68,8 +70,8 @@ absl::StatusOr<Frame> DecodeFrame(absl::string_view datagram) {
   Frame frame{.type = static_cast<FrameType>(GetLittleEndian<uint16_t>(datagram.substr(2, 2))),
               .seq = GetLittleEndian<uint64_t>(datagram.substr(8, 8)),
               .payload = std::string(datagram.substr(kFrameHeaderBytes))};
-  const auto json = nlohmann::json::parse(frame.payload, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return absl::DataLossError("frame's payload is not a JSON object");
+  const auto json = ParseJson(frame.payload, "frame's payload");
+  if (!json.ok() || !json->is_object()) return absl::DataLossError("frame's payload is not a JSON object");
   return frame;
 }
 

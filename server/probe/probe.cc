@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "proto/files/bounded_json.h"
 #include "proto/json.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -81,11 +82,11 @@ absl::StatusOr<json> Probe::Ask(const std::vector<std::string>& arguments, const
   if (captured->timed_out) return ProbeTimeout(options_.limits.timeout);
   if (captured->output_too_long)
     return ProbeFailed(absl::StrCat("pivot-probe wrote more than ", options_.limits.max_output_bytes, " bytes"));
-  json answer = json::parse(captured->output, nullptr, /*allow_exceptions=*/false);
-  if (!answer.is_object()) return UnexpectedEnd(*captured);
-  if (const auto error = answer.find("error"); error != answer.end()) return StatusFromJson(*error);
+  const auto answer = ParseJson(captured->output, "the answer");
+  if (!answer.ok() || !answer->is_object()) return UnexpectedEnd(*captured);
+  if (const auto error = answer->find("error"); error != answer->end()) return StatusFromJson(*error);
   if (captured->end.signal != 0 || captured->end.exit_code != 0) return UnexpectedEnd(*captured);
-  return answer;
+  return *answer;
 }
 
 }  // namespace pivot

@@ -105,7 +105,9 @@ absl::Status AddSpecialTokens(const TokenizerTexts& texts, const Around& around,
   if (templates.is_string()) chat = templates.get<std::string>();
   if (templates.is_array()) {
     for (const json& named : templates) {
-      if (named.is_object() && named.value("name", json()) == "default") chat = named.value("template", chat);
+      const bool is_default = named.is_object() && named.value("name", json()) == "default";
+      const json text = is_default ? named.value("template", json()) : json();
+      if (text.is_string()) chat = text.get<std::string>();
     }
   }
   if (!chat.empty()) values.AddText("tokenizer.chat_template", chat);

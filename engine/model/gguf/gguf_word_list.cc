@@ -45,6 +45,7 @@ absl::Status AddAdded(const json& added, GgufWordList& words) {
 absl::Status AddMerge(const json& merge, GgufWordList& words) {
   if (merge.is_string()) {
     words.merges.push_back(merge.get<std::string>());
+    if (words.merges.back().find(' ') == std::string::npos) return Malformed("a merge is not two tokens");
     return absl::OkStatus();
   }
   if (!merge.is_array() || merge.size() != 2 || !merge[0].is_string() || !merge[1].is_string())

@@ -133,6 +133,16 @@ TEST(ManifestTest, RefusesALaterSchemaByName) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("schema 7, newer")));
 }
 
+TEST(ManifestTest, RefusesTextThatIsNestedTooDeep) {
+  json document = json::parse(ManifestToJson(Example()));
+  const std::string brackets = std::string(100'000, '[') + std::string(100'000, ']');
+  const std::string text = document.dump();
+  EXPECT_THAT(ManifestFromJson(text.substr(0, text.size() - 1) + ",\"extra\":" + brackets + "}"),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("nested deeper than 64")));
+  EXPECT_THAT(ManifestFromJson(text.substr(0, text.size() - 1) + R"(,"files":[]})"),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("twice")));
+}
+
 TEST(ManifestTest, RefusesTextThatIsNoManifest) {
   const std::string whole = ManifestToJson(Example());
   for (size_t size = 0; size + 1 < whole.size(); size += 7) {

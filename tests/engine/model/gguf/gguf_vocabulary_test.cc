@@ -146,5 +146,19 @@ TEST_F(GgufVocabularyTest, RefusesSentencePiecesThatAReaderWouldJoinOtherwise) {
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("token bc has no merge")));
 }
 
+TEST_F(GgufVocabularyTest, RefusesAMergeOfOneToken) {
+  json tokenizer = SentencePieces();
+  tokenizer["model"]["merges"] = {"ab"};
+  const absl::Status status = FileOf({.tokenizer_json = tokenizer.dump()}, 10).status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a merge is not two tokens")));
+}
+
+TEST_F(GgufVocabularyTest, TakesNoChatTemplateThatIsNoText) {
+  const TokenizerTexts texts{.tokenizer_json = TinyTokenizerJson(),
+                             .tokenizer_config_json = R"({"chat_template": [{"name": "default", "template": 7}]})"};
+  ASSERT_OK_AND_ASSIGN(const GgufFile file, FileOf(texts));
+  EXPECT_FALSE(file.Text("tokenizer.chat_template").has_value());
+}
+
 }  // namespace
 }  // namespace pivot
