@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 
+#include "engine/model/model_files.h"
 #include "engine/model/model_folder.h"
 #include "proto/status/status_macros.h"
 
@@ -13,6 +14,7 @@ namespace pivot {
 
 absl::StatusOr<Tokenizer> LoadTokenizer(const std::string& model) {
   const std::string file = model + "/tokenizer.json";
+  PIVOT_RETURN_IF_ERROR(CheckInside(model, "tokenizer.json"));
   std::error_code error;
   if (std::filesystem::exists(file, error) || std::filesystem::exists(model + "/config.json", error))
     return Tokenizer::FromFile(file);

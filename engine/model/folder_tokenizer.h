@@ -13,7 +13,8 @@
 namespace pivot {
 
 /// FOLDER/tokenizer.json, or what a GGUF file holds that has none beside it. `model` as ModelFolder::Open takes it.
-/// Errors: those of Tokenizer::FromFile, and of ModelFolder for a GGUF file.
+/// Errors: those of Tokenizer::FromFile, UNSAFE_SOURCE for a link out of the folder, and those of ModelFolder for a
+/// GGUF file.
 absl::StatusOr<Tokenizer> LoadTokenizer(const std::string& model);
 
 }  // namespace pivot

@@ -14,6 +14,7 @@
 
 #include "proto/files/durable_file.h"
 
+#include "proto/status/reason.h"
 namespace pivot {
 
 absl::StatusOr<std::shared_ptr<MappedFile>> MappedFile::Open(const std::string& path) {
@@ -23,7 +24,7 @@ absl::StatusOr<std::shared_ptr<MappedFile>> MappedFile::Open(const std::string& 
   struct stat info{};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     close(fd);
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+    return WithReason(absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file")), "UNSAFE_SOURCE");
   }
   void* data = nullptr;
   if (info.st_size > 0) {

@@ -15,7 +15,8 @@ namespace pivot {
 
 class MappedFile {
  public:
-  /// kNotFound, kPermissionDenied... when it cannot be opened, kInvalidArgument when it is not a regular file.
+  /// kNotFound, kPermissionDenied... when it cannot be opened, kInvalidArgument (UNSAFE_SOURCE) when it is not a
+  /// regular file.
   static absl::StatusOr<std::shared_ptr<MappedFile>> Open(const std::string& path);
 
   MappedFile(const MappedFile&) = delete;

@@ -67,6 +67,11 @@ std::vector<int64_t> TokenIds(const json& document, const char* name) {
   return ids;
 }
 
+/// "auto_map" points at Python code in the model's folder.
+absl::string_view NamesItsCode(const json& document) {
+  return document.contains("auto_map") ? ", and code from a model's folder (auto_map) is never run" : "";
+}
+
 absl::Status CheckSizes(const ModelConfig& config) {
   const std::array<std::pair<absl::string_view, int64_t>, 7> sizes = {{
       {"hidden_size", config.hidden_size},
@@ -116,8 +121,10 @@ absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json) {
   if (!fields.status().ok()) return WithReason(fields.status(), "INVALID_CONFIG");
   ModelConfig config;
   config.architecture = FindArchitecture(model_type);
-  if (config.architecture == nullptr)
-    return Unsupported(absl::StrCat("architecture \"", model_type, "\" is not supported"));
+  if (config.architecture == nullptr) {
+    // Of a family that is known, nobody needs the code.
+    return Unsupported(absl::StrCat("architecture \"", model_type, "\" is not supported", NamesItsCode(*document)));
+  }
   PIVOT_RETURN_IF_ERROR(CheckParts(*document, *config.architecture, fields));
 
   config.hidden_size = fields.Integer("hidden_size");

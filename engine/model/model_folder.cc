@@ -2,7 +2,6 @@
 #include "engine/model/model_folder.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <set>
 #include <system_error>
@@ -17,6 +16,7 @@
 #include "engine/model/json.h"
 #include "engine/model/model_files.h"
 #include "engine/model/model_subfolders.h"
+#include "engine/model/pickle.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/manifest.h"
 #include "proto/status/reason.h"
@@ -32,7 +32,6 @@ constexpr char kSingleFile[] = "model.safetensors";
 constexpr char kIndexFile[] = "model.safetensors.index.json";
 constexpr size_t kMaxNamedSubfolders = 8;
 constexpr absl::string_view kGgufEnding = ".gguf";
-constexpr auto kPickleEndings = std::to_array<absl::string_view>({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"});
 
 absl::Status Incomplete(absl::string_view message) {
   return WithReason(absl::FailedPreconditionError(message), "SOURCE_INCOMPLETE");
@@ -52,28 +51,6 @@ absl::Status NoConfig(const std::string& path) {
   return WithReason(absl::NotFoundError(absl::StrCat(path, " has no config.json", advice)), "SOURCE_NOT_FOUND");
 }
 
-std::vector<std::string> PickleFiles(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (EndsWithAny(name, kPickleEndings)) names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-/// Zip archives and pickles under a safetensors name.
-bool LooksLikePickle(const std::string& path) {
-  const auto file = MappedFile::Open(path);
-  if (!file.ok()) return false;
-  const absl::string_view head = (*file)->bytes().substr(0, 4);
-  const bool is_zip = absl::StartsWith(head, "PK\x03\x04");
-  const bool is_pickle = head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5 &&
-                         ((*file)->size() < 9 || (*file)->bytes()[8] != '{');
-  return is_zip || is_pickle;
-}
-
 /// Names of the folder's GGUF files.
 std::vector<std::string> GgufFiles(const std::string& folder) {
   std::vector<std::string> names;
@@ -82,6 +59,14 @@ std::vector<std::string> GgufFiles(const std::string& folder) {
     if (EndsWithAny(entry.path().filename().string(), {kGgufEnding})) names.push_back(entry.path().filename().string());
   }
   return names;
+}
+
+/// Pickles, and zip archives, under a name that is not theirs.
+absl::Status CheckNoPickle(const std::string& path) {
+  const auto file = MappedFile::Open(path);
+  if (!file.ok()) return absl::OkStatus();  // opening it will say what is wrong
+  const std::string kind = PickleKind((*file)->bytes());
+  return kind.empty() ? absl::OkStatus() : RefusePickle(absl::StrCat(path, " is ", kind));
 }
 
 absl::Status NoModel(const std::string& path, size_t num_gguf_files) {
@@ -97,9 +82,13 @@ absl::StatusOr<ModelFolder> ModelFolder::Open(const std::string& path) {
   std::error_code error;
   ModelFolder folder;
   folder.path_ = path;
-  if (fs::is_regular_file(path, error) && EndsWithAny(path, {kGgufEnding})) {
-    PIVOT_RETURN_IF_ERROR(folder.OpenGguf(path));
-    return folder;
+  if (fs::is_regular_file(path, error)) {
+    PIVOT_RETURN_IF_ERROR(CheckNoPickle(path));
+    if (HasPickleName(path)) return RefusePickle(absl::StrCat(path, " is a pickle by its name"));
+    if (EndsWithAny(path, {kGgufEnding})) {
+      PIVOT_RETURN_IF_ERROR(folder.OpenGguf(path));
+      return folder;
+    }
   }
   if (!fs::is_directory(path, error)) {
     return WithReason(absl::NotFoundError(absl::StrCat("no model folder at ", path,
@@ -111,6 +100,7 @@ absl::StatusOr<ModelFolder> ModelFolder::Open(const std::string& path) {
     const std::vector<std::string> names = GgufFiles(path);
     if (names.size() != 1) return NoModel(path, names.size());
     PIVOT_RETURN_IF_ERROR(CheckInside(path, names.front()));
+    PIVOT_RETURN_IF_ERROR(CheckNoPickle(path + "/" + names.front()));
     PIVOT_RETURN_IF_ERROR(folder.OpenGguf(path + "/" + names.front()));
     return folder;
   }
@@ -128,10 +118,8 @@ absl::Status ModelFolder::OpenShards() {
   const absl::Status single = AddShard(kSingleFile);
   if (!absl::IsNotFound(single)) return single;
   const std::vector<std::string> pickles = PickleFiles(path_);
-  if (!pickles.empty()) {
-    return UnsafeSource(absl::StrCat(path_, " holds its weights only as pickle (", pickles.front(),
-                                     "), which can run code when it is read; convert them to safetensors first"));
-  }
+  if (!pickles.empty())
+    return RefusePickle(absl::StrCat(path_, " holds its weights only as pickle (", pickles.front(), ")"));
   return Incomplete(absl::StrCat(path_, " has neither ", kSingleFile, " nor ", kIndexFile));
 }
 
@@ -145,6 +133,8 @@ absl::Status ModelFolder::OpenIndexed(const std::string& index_text) {
     if (!file.is_string() || !IsSafeRelativePath(file.get<std::string>())) {
       return UnsafeSource(absl::StrCat(kIndexFile, " names a file outside of the folder for ", tensor));
     }
+    if (HasPickleName(file.get<std::string>()))
+      return RefusePickle(absl::StrCat(kIndexFile, " names ", file.get<std::string>(), ", a pickle by its name"));
     names.insert(file.get<std::string>());
   }
   for (const std::string& name : names) {
@@ -166,8 +156,7 @@ absl::Status ModelFolder::OpenIndexed(const std::string& index_text) {
 absl::Status ModelFolder::AddShard(const std::string& file_name) {
   PIVOT_RETURN_IF_ERROR(CheckInside(path_, file_name));
   const std::string path = path_ + "/" + file_name;
-  if (LooksLikePickle(path))
-    return UnsafeSource(absl::StrCat(path, " is a pickle or a zip archive, not a safetensors file"));
+  PIVOT_RETURN_IF_ERROR(CheckNoPickle(path));
   PIVOT_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(path));
   files_.push_back(std::move(file));
   for (const TensorInfo& info : files_.back().header().tensors) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <sys/stat.h>
 
 #include "absl/strings/match.h"
 #include "gmock/gmock.h"
@@ -141,8 +142,36 @@ TEST_F(ModelFolderTest, RecognizesPicklesUnderAnotherName) {
         absl::string_view("\x80\x04\x95 a pickle of protocol 4"), absl::string_view("\x80\x05"),
         absl::string_view("PK\x03\x04")}) {
     folder_.Write("model.safetensors", content);
-    ExpectRefused(absl::StatusCode::kInvalidArgument, "UNSAFE_SOURCE", "pickle or a zip archive");
+    ExpectRefused(absl::StatusCode::kInvalidArgument, "UNSAFE_SOURCE",
+                  absl::StartsWith(content, "PK") ? "is a zip archive" : "is a pickle");
+    ExpectRefused(absl::StatusCode::kInvalidArgument, "UNSAFE_SOURCE", "convert the model to safetensors");
   }
+}
+
+TEST_F(ModelFolderTest, WaitsForNoFifoAndOpensNoDevice) {
+  ASSERT_OK(WriteTinyModel(folder_.path(), {.num_shards = 2}));
+  const std::string shard = folder_ / "model-00002-of-00002.safetensors";
+  fs::remove(shard);
+  ASSERT_EQ(mkfifo(shard.c_str(), 0600), 0);
+  ExpectRefused(absl::StatusCode::kInvalidArgument, "UNSAFE_SOURCE", "is not a regular file");
+  fs::remove(shard);
+  fs::create_symlink("/dev/zero", shard);
+  ExpectRefused(absl::StatusCode::kInvalidArgument, "UNSAFE_SOURCE", "is a link out of the model's folder");
+}
+
+TEST_F(ModelFolderTest, RefusesAnIndexThatNamesPickles) {
+  ASSERT_OK(WriteTinyModel(folder_.path(), {.num_shards = 2}));
+  folder_.Write("model.safetensors.index.json", R"({"weight_map": {"a": "pytorch_model-00001.bin"}})");
+  ExpectRefused(absl::StatusCode::kInvalidArgument, "UNSAFE_SOURCE", "names pytorch_model-00001.bin, a pickle");
+}
+
+TEST_F(ModelFolderTest, RefusesAPickleThatIsNamedItself) {
+  for (const char* name : {"a.bin", "a.PT", "a.pth", "a.ckpt", "a.pkl", "a.pickle"}) {
+    const absl::Status status = ModelFolder::Open(folder_.Write(name, "whatever")).status();
+    EXPECT_EQ(ReasonOf(status), "UNSAFE_SOURCE") << name << ": " << status;
+  }
+  const absl::Status status = ModelFolder::Open(folder_.Write("a.gguf", "\x80\x02}q\x01.")).status();
+  EXPECT_EQ(ReasonOf(status), "UNSAFE_SOURCE") << status;
 }
 
 TEST_F(ModelFolderTest, DoesNotTakeAHeaderOf640BytesForAPickle) {
