@@ -15,6 +15,7 @@
 #include <string>
 #include <sys/prctl.h>
 #include <system_error>
+#include <unistd.h>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -24,6 +25,7 @@
 #include "engine/format/loader_rules.h"
 #include "engine/model/folder_tokenizer.h"
 #include "engine/model/json.h"
+#include "engine/model/mapped_changes.h"
 #include "engine/model/model_subfolders.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/plan.h"
@@ -161,6 +163,11 @@ absl::StatusOr<json> Answer(const json& request) {
   return absl::InvalidArgumentError("the spec names no task");
 }
 
+void Print(const absl::StatusOr<json>& answer) {
+  const json output = answer.ok() ? *answer : json{{"error", StatusToJson(answer.status())}};
+  std::cout << output.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+}
+
 int Main(int argc, char** argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody waits for the answer any more
   if (argc == 2 && std::string(argv[1]) == "--capabilities") {
@@ -172,10 +179,14 @@ int Main(int argc, char** argv) {
     return 2;
   }
   const std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  ReportBusErrors([](const absl::Status& status) {
+    Print(status);
+    _exit(0);
+  });
   const auto request = ParseJson(text, "the request");
   const auto answer = request.ok() ? Answer(*request) : absl::StatusOr<json>(request.status());
-  const json output = answer.ok() ? *answer : json{{"error", StatusToJson(answer.status())}};
-  std::cout << output.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
+  const absl::Status unchanged = CheckMappedFiles();
+  Print(unchanged.ok() ? answer : absl::StatusOr<json>(unchanged));
   return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/model/json.h"
+#include "engine/model/mapped_changes.h"
 #include "engine/tasks/tasks.h"
 #include "engine/worker_channel.h"
 #include "proto/status/reason.h"
@@ -33,6 +34,7 @@ WorkerExit ExitOf(const absl::Status& status) {
   if (reason == "GPU_OUT_OF_MEMORY") return WorkerExit::kGpuOutOfMemory;
   if (reason == "HOST_OUT_OF_MEMORY") return WorkerExit::kHostOutOfMemory;
   if (reason == "DEVICE_FAULT") return WorkerExit::kDeviceFault;
+  if (reason == "SOURCE_CHANGED") return WorkerExit::kInputOutput;
   switch (status.code()) {
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kUnavailable:
@@ -76,11 +78,28 @@ absl::StatusOr<json> RunJob(WorkerChannel& channel, const Frame& start, ComputeD
   if (spec == nullptr) return absl::InvalidArgumentError("Start has no spec");
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
   device.threads = at::get_num_threads();
-  const JobHooks hooks = channel.MakeHooks();
+  JobHooks hooks = channel.MakeHooks();
+  hooks.publish = [publish = hooks.publish](const StagedPivot& staged) -> absl::Status {
+    PIVOT_RETURN_IF_ERROR(CheckMappedFiles());
+    return publish(staged);
+  };
   // The folder is reached through its descriptor, wherever the server keeps it.
   const TaskContext context{
       .job_name = job, .staging_folder = absl::StrCat("/proc/self/fd/", start.fd), .device = &device, .hooks = &hooks};
-  return RunTask(*spec, context);
+  auto result = RunTask(*spec, context);
+  // What a changed file leads to says less than that it has changed.
+  if (!absl::IsCancelled(result.status())) PIVOT_RETURN_IF_ERROR(CheckMappedFiles());
+  return result;
+}
+
+/// Says why the job has failed; the code that the process is to end with.
+WorkerExit Fail(WorkerChannel& channel, const absl::Status& status) {
+  const WorkerExit exit = ExitOf(status);
+  json error = StatusToJson(status);
+  error["retryable"] = exit == WorkerExit::kDeviceFault;
+  channel.Send(FrameType::kError, error);
+  std::cerr << status << "\n";
+  return exit;
 }
 
 int Main() {
@@ -95,18 +114,14 @@ int Main() {
     std::cerr << start.status().message() << "\n";
     return 1;
   }
+  ReportBusErrors([&channel](const absl::Status& status) { _exit(static_cast<int>(Fail(channel, status))); });
   const absl::StatusOr<json> result =
       device.ok() ? RunJob(channel, *start, *device) : absl::StatusOr<json>(device.status());
   if (result.ok()) {
     channel.Send(FrameType::kDone, result->is_null() ? json::object() : json{{"result", *result}});
     return static_cast<int>(WorkerExit::kDone);
   }
-  const WorkerExit exit = ExitOf(result.status());
-  json error = StatusToJson(result.status());
-  error["retryable"] = exit == WorkerExit::kDeviceFault;
-  channel.Send(FrameType::kError, error);
-  std::cerr << result.status() << "\n";
-  return static_cast<int>(exit);
+  return static_cast<int>(Fail(channel, result.status()));
 }
 
 }  // namespace

@@ -12,9 +12,10 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/model/mapped_changes.h"
 #include "proto/files/durable_file.h"
-
 #include "proto/status/reason.h"
+
 namespace pivot {
 
 absl::StatusOr<std::shared_ptr<MappedFile>> MappedFile::Open(const std::string& path) {
@@ -27,6 +28,7 @@ absl::StatusOr<std::shared_ptr<MappedFile>> MappedFile::Open(const std::string& 
     return WithReason(absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file")), "UNSAFE_SOURCE");
   }
   void* data = nullptr;
+  Mapping* mapping = nullptr;
   if (info.st_size > 0) {
     data = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) {
@@ -34,12 +36,14 @@ absl::StatusOr<std::shared_ptr<MappedFile>> MappedFile::Open(const std::string& 
       close(fd);
       return StatusFromErrno(error, "cannot map", path);
     }
+    mapping = AddMapping(path, data, info);
   }
   close(fd);
-  return std::shared_ptr<MappedFile>(new MappedFile(path, data, info.st_size));
+  return std::shared_ptr<MappedFile>(new MappedFile(path, data, info.st_size, mapping));
 }
 
-MappedFile::MappedFile(std::string path, void* data, int64_t size) : path_(std::move(path)), data_(data), size_(size) {}
+MappedFile::MappedFile(std::string path, void* data, int64_t size, Mapping* mapping)
+    : path_(std::move(path)), data_(data), size_(size), mapping_(mapping) {}
 
 void ReleasePages(absl::string_view bytes, Reuse reuse) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -54,7 +58,9 @@ void ReleasePages(absl::string_view bytes, Reuse reuse) {
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(data_, static_cast<size_t>(size_));
+  if (mapping_ == nullptr) return;
+  RemoveMapping(mapping_);
+  munmap(data_, static_cast<size_t>(size_));
 }
 
 }  // namespace pivot

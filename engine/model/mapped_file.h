@@ -13,6 +13,9 @@
 
 namespace pivot {
 
+struct Mapping;
+
+/// That its file changes meanwhile is noticed: engine/model/mapped_changes.h.
 class MappedFile {
  public:
   /// kNotFound, kPermissionDenied... when it cannot be opened, kInvalidArgument (UNSAFE_SOURCE) when it is not a
@@ -28,11 +31,12 @@ class MappedFile {
   absl::string_view bytes() const { return {static_cast<const char*>(data_), static_cast<size_t>(size_)}; }
 
  private:
-  MappedFile(std::string path, void* data, int64_t size);
+  MappedFile(std::string path, void* data, int64_t size, Mapping* mapping = nullptr);
 
   std::string path_;
   void* data_;
   int64_t size_;
+  Mapping* mapping_;  // null for an empty file
 };
 
 /// Whether bytes are read again while others of their size are: kNotSoon leaves the page cache to those.
