@@ -96,15 +96,15 @@ QuantizedLinear DecodeBlocks(const at::Tensor& bytes, GgmlType type) {
   const int64_t groups = columns / ScaleColumns(type);
   BlockNumbers numbers{.codes = at::empty({rows.size(0), columns}, at::kChar),
                        .scales = at::empty({rows.size(0), groups}, at::kFloat)};
-  if (type == GgmlType::kQ4_1) numbers.offsets = at::empty_like(numbers.scales);
+  if (HasOffsets(type)) numbers.offsets = at::empty_like(numbers.scales);
   const auto row_bytes = static_cast<size_t>(rows.size(1));
   const auto* data = static_cast<const char*>(rows.const_data_ptr());
   for (int64_t row = 0; row < rows.size(0); ++row)
     UnpackGgmlRow(type, {data + static_cast<size_t>(row) * row_bytes, row_bytes}, RowOf(numbers, row));
   QuantizedLinear linear{.codes = numbers.codes, .scale = numbers.scales};
   linear.scheme = SchemeOf(type).value_or(WeightScheme{});
-  if (type != GgmlType::kQ4_1) return linear;
-  linear.zero_point = at::full(numbers.scales.sizes(), -kQ4Zero, at::kChar);
+  if (!HasOffsets(type)) return linear;
+  linear.zero_point = at::full(numbers.scales.sizes(), -(1 << (CodeBits(type) - 1)), at::kChar);
   linear.offset = numbers.offsets;
   return linear;
 }
@@ -114,15 +114,16 @@ absl::StatusOr<QuantizedLinear> WithoutOffset(const QuantizedLinear& linear, abs
   // offset = -scale * z; where the scale is zero so must the offset be, and any z does.
   const at::Tensor has_scale = linear.scale.ne(0);
   const at::Tensor quotient = at::where(has_scale, -linear.offset / linear.scale, at::zeros_like(linear.scale));
-  const at::Tensor zero = quotient.round().clamp(0, 15);
+  const int half = 1 << (linear.scheme.bits - 1);
+  const at::Tensor zero = quotient.round().clamp(0, 2 * half - 1);
   if (!at::equal(zero * linear.scale, -linear.offset)) {
     return CannotExpress(module,
-                         "has offsets that are no multiples of their scales (Q4_1), and other formats only have those; "
+                         "has offsets that are no multiples of their scales, and other formats only have those; "
                          "bf16 and gguf have room for them");
   }
   QuantizedLinear without = linear;
   without.offset = at::Tensor();
-  without.zero_point = (zero - kQ4Zero).to(at::kChar);
+  without.zero_point = (zero - half).to(at::kChar);
   return without;
 }
 

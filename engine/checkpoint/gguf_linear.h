@@ -19,11 +19,11 @@ namespace pivot {
 /// Q4_1 or Q8_0. May throw what ATen throws.
 absl::StatusOr<at::Tensor> EncodeBlocks(const QuantizedLinear& linear, absl::string_view module, GgmlType type);
 
-/// Of bytes [out, bytes of a row] uint8 of any type of blocks. Q4_1 has codes from -8 to 7, a zero point of -8
-/// everywhere, and an offset. May throw what ATen throws.
+/// Of bytes [out, bytes of a row] uint8 of any type of blocks. Types with offsets have the least code for a zero point
+/// everywhere (Q4_1: codes from -8 to 7, zero point -8). May throw what ATen throws.
 QuantizedLinear DecodeBlocks(const at::Tensor& bytes, GgmlType type);
 
-/// The same layer without an offset: zero points that stand for it, from 0 to 15 with codes counted from 0. Nothing
+/// The same layer without an offset: zero points that stand for it. Nothing
 /// when an offset is no such multiple of its scale.
 absl::StatusOr<QuantizedLinear> WithoutOffset(const QuantizedLinear& linear, absl::string_view module);
 

@@ -14,7 +14,7 @@ struct QuantizedLinear {
   at::Tensor codes;            // [out, in] int8: -2^(bits-1) to 2^(bits-1) - 1; of floating-point types the bits
   at::Tensor scale;            // [out, in/group_size] fp32
   at::Tensor zero_point;       // [out, in/group_size] int8, same range as codes; undefined: 0 everywhere
-  at::Tensor offset;           // [out, in/group_size] fp32, added to every weight (GGUF's Q4_1); undefined: none
+  at::Tensor offset;           // [out, in/group_size] fp32, added to every weight (GGUF's Q4_1, Q4_K); undefined: none
   at::Tensor group_of_column;  // [in] int64; undefined: column / group_size
   at::Tensor global_scale;     // [1] fp32, of kNvfp4: the scales of the file are those of the weights times this
   WeightScheme scheme;         // its group size filled in

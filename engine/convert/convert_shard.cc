@@ -137,9 +137,12 @@ absl::StatusOr<bool> ShardConverter::IsSame(const SafetensorsFile& file, const s
 }
 
 LinearStorage ShardConverter::TargetOf(const std::string& module, LinearShape shape) const {
-  return {.layout = conversion_.form.layout,
-          .scheme = source_.StorageOf(module, shape)->scheme,
-          .scale_dtype = conversion_.form.scale_dtype};
+  LinearStorage target{.layout = conversion_.form.layout,
+                       .scheme = source_.StorageOf(module, shape)->scheme,
+                       .scale_dtype = conversion_.form.scale_dtype};
+  // Only GGUF knows of it.
+  target.scheme.super_group = 0;
+  return target;
 }
 
 void ShardConverter::ReleaseSource(const std::string& module, Reuse reuse) const {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -30,12 +29,9 @@ constexpr std::array<absl::string_view, 13> kSuffixes = {".weight_packed",
 constexpr std::array<absl::string_view, 6> kFormatNames = {"compressed_tensors", "gptq", "gptq_v2", "bf16",
                                                            "mixed_gptq",         "gguf"};
 
-constexpr std::array<std::pair<GgmlType, WeightScheme>, 4> kBlockSchemes = {{
-    {GgmlType::kQ4_0, {.bits = 4, .group_size = 32, .symmetry = Symmetry::kSymmetric}},
-    {GgmlType::kQ4_1, {.bits = 4, .group_size = 32, .symmetry = Symmetry::kAsymmetric}},
-    {GgmlType::kQ8_0, {.bits = 8, .group_size = 32, .symmetry = Symmetry::kSymmetric}},
-    {GgmlType::kQ6_K, {.bits = 6, .group_size = 16, .symmetry = Symmetry::kSymmetric}},
-}};
+constexpr auto kBlockTypes =
+    std::to_array<GgmlType>({GgmlType::kQ4_0, GgmlType::kQ4_1, GgmlType::kQ5_0, GgmlType::kQ5_1, GgmlType::kQ8_0,
+                             GgmlType::kQ2_K, GgmlType::kQ3_K, GgmlType::kQ4_K, GgmlType::kQ5_K, GgmlType::kQ6_K});
 
 constexpr int64_t CeilDivide(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
@@ -103,17 +99,19 @@ std::vector<TensorSpec> GgufTensors(absl::string_view module, LinearShape shape,
 }  // namespace
 
 std::optional<GgmlType> BlockTypeOf(const WeightScheme& scheme) {
-  for (const auto& [type, described] : kBlockSchemes) {
-    if (described == scheme) return type;
+  for (const GgmlType type : kBlockTypes) {
+    if (SchemeOf(type) == scheme) return type;
   }
   return std::nullopt;
 }
 
 std::optional<WeightScheme> SchemeOf(GgmlType type) {
-  for (const auto& [described, scheme] : kBlockSchemes) {
-    if (described == type) return scheme;
-  }
-  return std::nullopt;
+  if (!IsBlockType(type)) return std::nullopt;
+  const int64_t columns = BlockOf(type).columns;
+  return WeightScheme{.bits = CodeBits(type),
+                      .group_size = ScaleColumns(type),
+                      .symmetry = HasOffsets(type) ? Symmetry::kAsymmetric : Symmetry::kSymmetric,
+                      .super_group = columns > ScaleColumns(type) ? columns : 0};
 }
 
 std::vector<TensorSpec> StoredTensors(absl::string_view module, LinearShape shape, const LinearStorage& storage) {

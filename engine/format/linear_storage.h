@@ -46,8 +46,8 @@ absl::string_view FormatName(CodeLayout layout);
 /// Nothing when no format is called so.
 std::optional<CodeLayout> FindFormat(absl::string_view name);
 
-/// The type of blocks that holds just this scheme, and back: Q4_0, Q4_1 (4 bits, asymmetric), Q8_0, Q6_K (groups of
-/// 16).
+/// The type of blocks that holds just this scheme, and back: Q4_0, Q4_1 (4 bits, asymmetric), Q6_K (groups of 16 in
+/// super-groups of 256). Nothing for other schemes, and for types of floating point.
 std::optional<GgmlType> BlockTypeOf(const WeightScheme& scheme);
 std::optional<WeightScheme> SchemeOf(GgmlType type);
 

@@ -37,7 +37,8 @@ struct WeightScheme {
   int64_t group_size = 128;  // input columns; 0 in a configuration: the whole row
   Symmetry symmetry = Symmetry::kSymmetric;
   CodeType type = CodeType::kInteger;
-  int64_t row_group = 1;  // output rows that share a scale, of kFloat8 that others wrote; 0: all
+  int64_t row_group = 1;    // output rows that share a scale, of kFloat8 that others wrote; 0: all
+  int64_t super_group = 0;  // columns whose scales are small multiples of one, of GGUF's K types; 0: each its own
 
   bool is_symmetric() const { return symmetry == Symmetry::kSymmetric; }
   bool is_integer() const { return type == CodeType::kInteger; }

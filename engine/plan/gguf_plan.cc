@@ -39,6 +39,18 @@ uint32_t FileType(GgmlType type) {
       return 3;
     case GgmlType::kQ8_0:
       return 7;
+    case GgmlType::kQ5_0:
+      return 8;
+    case GgmlType::kQ5_1:
+      return 9;
+    case GgmlType::kQ2_K:
+      return 10;
+    case GgmlType::kQ3_K:
+      return 12;
+    case GgmlType::kQ4_K:
+      return 15;
+    case GgmlType::kQ5_K:
+      return 17;
     case GgmlType::kQ6_K:
       return 18;
     case GgmlType::kBfloat16:

@@ -10,37 +10,44 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
+#include "engine/model/gguf/ggml_super_blocks.h"
 #include "engine/model/gguf/half.h"
 
 namespace pivot {
 namespace {
 
-constexpr int64_t kSuperBlock = 256;
 constexpr size_t kSharers = 32;  // columns of a block of Q4_0, Q4_1, Q8_0
 constexpr size_t kHalfBytes = 2;
 constexpr int kQ4Zero = 8;
+constexpr int kQ5Zero = 16;
+
+enum class Offsets { kNone, kOfEachScale };
 
 struct TypeRow {
   uint32_t number;
   absl::string_view name;
   GgmlBlock block;  // no bytes: not read
+  int bits = 0;     // of a code; none: floating point
+  int64_t scale_columns = kSharers;
+  Offsets offsets = Offsets::kNone;
 };
 
 constexpr std::array<TypeRow, 32> kTypes = {{
     {0, "F32", {1, 4}},
     {1, "F16", {1, 2}},
-    {2, "Q4_0", {32, 18}},
-    {3, "Q4_1", {32, 20}},
-    {6, "Q5_0", {}},
-    {7, "Q5_1", {}},
-    {8, "Q8_0", {32, 34}},
+    {2, "Q4_0", {32, 18}, 4},
+    {3, "Q4_1", {32, 20}, 4, kSharers, Offsets::kOfEachScale},
+    {6, "Q5_0", {32, 22}, 5},
+    {7, "Q5_1", {32, 24}, 5, kSharers, Offsets::kOfEachScale},
+    {8, "Q8_0", {32, 34}, 8},
     {9, "Q8_1", {}},
-    {10, "Q2_K", {}},
-    {11, "Q3_K", {}},
-    {12, "Q4_K", {}},
-    {13, "Q5_K", {}},
-    {14, "Q6_K", {kSuperBlock, 210}},
+    {10, "Q2_K", {kSuperBlockColumns, 84}, 2, 16, Offsets::kOfEachScale},
+    {11, "Q3_K", {kSuperBlockColumns, 110}, 3, 16},
+    {12, "Q4_K", {kSuperBlockColumns, 144}, 4, kSharers, Offsets::kOfEachScale},
+    {13, "Q5_K", {kSuperBlockColumns, 176}, 5, kSharers, Offsets::kOfEachScale},
+    {14, "Q6_K", {kSuperBlockColumns, 210}, 6, 16},
     {15, "Q8_K", {}},
     {16, "IQ2_XXS", {}},
     {17, "IQ2_XS", {}},
@@ -84,31 +91,42 @@ void UnpackQ4(const char* bytes, int8_t* codes) {
   }
 }
 
+/// The 4 bytes of fifth bits and the 16 of the others.
+void UnpackQ5(const char* bytes, int8_t* codes) {
+  uint32_t fifth = 0;
+  std::memcpy(&fifth, bytes, sizeof(fifth));
+  for (size_t j = 0; j < kSharers / 2; ++j) {
+    const int byte = Byte(bytes + sizeof(fifth), j);
+    const auto low = static_cast<int>(fifth >> j & 1) << 4;
+    const auto high = static_cast<int>(fifth >> (j + kSharers / 2) & 1) << 4;
+    codes[j] = static_cast<int8_t>(((byte & 0xF) | low) - kQ5Zero);
+    codes[j + kSharers / 2] = static_cast<int8_t>(((byte >> 4) | high) - kQ5Zero);
+  }
+}
+
+/// A block of 32 columns.
+void UnpackBlock(GgmlType type, const char* bytes, int8_t* codes, float* scale, float* offset) {
+  *scale = FloatFromHalf(Word(bytes));
+  bytes += kHalfBytes;
+  if (HasOffsets(type)) {
+    *offset = FloatFromHalf(Word(bytes));
+    bytes += kHalfBytes;
+  }
+  const int bits = CodeBits(type);
+  if (bits == 8) {
+    std::memcpy(codes, bytes, kSharers);
+  } else if (bits == 5) {
+    UnpackQ5(bytes, codes);
+  } else {
+    UnpackQ4(bytes, codes);
+  }
+}
+
 void PackQ4(const int8_t* codes, std::string& out) {
   for (size_t j = 0; j < kSharers / 2; ++j) {
     const int low = codes[j] + kQ4Zero;
     const int high = codes[j + kSharers / 2] + kQ4Zero;
     out.push_back(static_cast<char>(low | (high << 4)));
-  }
-}
-
-/// 256 columns: in each half of 128, column l of each quarter of 32 has its low bits in byte l or l + 32 and its high
-/// bits in byte l.
-void UnpackQ6K(const char* bytes, int8_t* codes, float* scales) {
-  const char* low = bytes;
-  const char* high = bytes + 128;
-  const char* sub_scales = bytes + 192;
-  const float d = FloatFromHalf(Word(bytes + 208));
-  for (size_t s = 0; s < 16; ++s) scales[s] = d * static_cast<float>(static_cast<int8_t>(sub_scales[s]));
-  for (size_t half = 0; half < 2; ++half) {
-    for (size_t quarter = 0; quarter < 4; ++quarter) {
-      for (size_t l = 0; l < kSharers; ++l) {
-        const uint8_t pair = Byte(low, 64 * half + kSharers * (quarter % 2) + l);
-        const int four = quarter < 2 ? pair & 0xF : pair >> 4;
-        const int two = (Byte(high, kSharers * half + l) >> (2 * quarter)) & 3;
-        codes[128 * half + kSharers * quarter + l] = static_cast<int8_t>((four | (two << 4)) - 32);
-      }
-    }
   }
 }
 
@@ -162,26 +180,33 @@ int64_t GgmlRowBytes(GgmlType type, int64_t columns) {
 
 bool IsBlockType(GgmlType type) { return BlockOf(type).columns > 1; }
 
-int64_t ScaleColumns(GgmlType type) { return type == GgmlType::kQ6_K ? 16 : int64_t{kSharers}; }
+std::string GgmlTypeNames() {
+  std::vector<absl::string_view> names;
+  for (const TypeRow& row : kTypes) {
+    if (row.block.bytes > 0) names.push_back(row.name);
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+int64_t ScaleColumns(GgmlType type) { return RowOf(static_cast<uint32_t>(type))->scale_columns; }
+
+int CodeBits(GgmlType type) { return RowOf(static_cast<uint32_t>(type))->bits; }
+
+bool HasOffsets(GgmlType type) { return RowOf(static_cast<uint32_t>(type))->offsets == Offsets::kOfEachScale; }
 
 void UnpackGgmlRow(GgmlType type, absl::string_view bytes, const GgmlRow& row) {
   const GgmlBlock block = BlockOf(type);
-  const size_t blocks = row.codes.size() / static_cast<size_t>(block.columns);
-  for (size_t i = 0; i < blocks; ++i) {
+  const auto columns = static_cast<size_t>(block.columns);
+  const size_t groups = columns / static_cast<size_t>(ScaleColumns(type));
+  for (size_t i = 0; i < row.codes.size() / columns; ++i) {
     const char* at = bytes.data() + i * static_cast<size_t>(block.bytes);
-    int8_t* codes = row.codes.data() + i * static_cast<size_t>(block.columns);
-    if (type == GgmlType::kQ6_K) {
-      UnpackQ6K(at, codes, row.scales.data() + 16 * i);
-      continue;
-    }
-    row.scales[i] = FloatFromHalf(Word(at));
-    if (type == GgmlType::kQ8_0) {
-      std::memcpy(codes, at + kHalfBytes, kSharers);
-    } else if (type == GgmlType::kQ4_0) {
-      UnpackQ4(at + kHalfBytes, codes);
+    int8_t* codes = row.codes.data() + i * columns;
+    float* scales = row.scales.data() + i * groups;
+    float* offsets = HasOffsets(type) ? row.offsets.data() + i * groups : nullptr;
+    if (block.columns == kSuperBlockColumns) {
+      UnpackSuperBlock(type, at, {.codes = codes, .scales = scales, .offsets = offsets});
     } else {
-      row.offsets[i] = FloatFromHalf(Word(at + kHalfBytes));
-      UnpackQ4(at + 2 * kHalfBytes, codes);
+      UnpackBlock(type, at, codes, scales, offsets);
     }
   }
 }
@@ -210,10 +235,10 @@ void DequantizeGgmlRow(GgmlType type, absl::string_view bytes, absl::Span<float>
   std::vector<float> scales(weights.size() / sharers);
   std::vector<float> offsets(scales.size(), 0.0F);
   UnpackGgmlRow(type, bytes, {absl::MakeSpan(codes), absl::MakeSpan(scales), absl::MakeSpan(offsets)});
-  const int zero = type == GgmlType::kQ4_1 ? -kQ4Zero : 0;
+  const int zero = HasOffsets(type) ? -(1 << (CodeBits(type) - 1)) : 0;
   for (size_t i = 0; i < weights.size(); ++i) {
     const float product = scales[i / sharers] * static_cast<float>(codes[i] - zero);
-    weights[i] = type == GgmlType::kQ4_1 ? product + offsets[i / sharers] : product;
+    weights[i] = HasOffsets(type) ? product + offsets[i / sharers] : product;
   }
 }
 

@@ -141,6 +141,11 @@ class Cursor {
     }
     // No more elements than the file has room for, so that no memory is asked for that it does not fill.
     const int64_t count = Count(remaining() / MinBytes(type), "the length of a list");
+    if (count > elements_left_) {
+      Fail(absl::StrCat("its lists have more than ", kMaxGgufElements, " elements"));
+      return {};
+    }
+    elements_left_ -= count;
     if (IsInteger(type)) return ListOf<int64_t>(count, [&] { return Integer(type); });
     if (type == ValueType::kF32) return ListOf<double>(count, [&] { return static_cast<double>(Read<float>()); });
     if (type == ValueType::kF64) return ListOf<double>(count, [&] { return Read<double>(); });
@@ -152,6 +157,7 @@ class Cursor {
 
   absl::string_view bytes_;
   int64_t position_ = 0;
+  int64_t elements_left_ = kMaxGgufElements;  // a byte of the file may become eight in memory
   std::string fault_;
 };
 
@@ -185,8 +191,8 @@ absl::StatusOr<GgufTensor> ReadTensor(Cursor& cursor, const std::string& path) {
   if (!cursor.ok()) return Malformed(path, cursor.fault());
   const auto type = FindGgmlType(number);
   if (!type.has_value()) {
-    return Unsupported(path, absl::StrCat("tensor ", tensor.name, " is ", GgmlTypeNameOf(number),
-                                          "; F32, F16, BF16, Q4_0, Q4_1, Q8_0 and Q6_K are read"));
+    return Unsupported(
+        path, absl::StrCat("tensor ", tensor.name, " is ", GgmlTypeNameOf(number), "; read are ", GgmlTypeNames()));
   }
   tensor.type = *type;
   const auto elements = NumElements(tensor.shape);

@@ -29,6 +29,7 @@ namespace pivot {
 
 inline constexpr int64_t kMaxGgufTensors = 1'000'000;
 inline constexpr int64_t kMaxGgufValues = 1'000'000;
+inline constexpr int64_t kMaxGgufElements = int64_t{1} << 26;  // of all lists
 
 /// Whole numbers of any width (those above int64 become its largest), numbers, truth values and texts, alone or in
 /// lists; monostate: a list of lists, which nothing here asks for. Texts lie in the mapped file.

@@ -120,9 +120,10 @@ TEST(HalfTest, EveryNumberOfBinary16ComesBack) {
 }
 
 TEST(GgmlTypeTest, NamesTypesThatAreNotRead) {
-  EXPECT_EQ(GgmlTypeNameOf(12), "Q4_K");
+  EXPECT_EQ(GgmlTypeNameOf(20), "IQ4_NL");
   EXPECT_EQ(GgmlTypeNameOf(99), "type 99");
-  EXPECT_FALSE(FindGgmlType(12).has_value());
+  EXPECT_FALSE(FindGgmlType(20).has_value());
+  EXPECT_EQ(GgmlTypeNames(), "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, BF16");
   EXPECT_EQ(FindGgmlType("Q6_K"), GgmlType::kQ6_K);
   EXPECT_EQ(GgmlRowBytes(GgmlType::kQ4_1, 64), 40);
 }

@@ -57,8 +57,8 @@ TEST_F(GgufFileTest, IsRefusedWhereverItIsCutOff) {
 TEST_F(GgufFileTest, RefusesVersionsAndTypesByName) {
   ExpectRefused("GGUF" + U32(1) + U64(0) + U64(0), "UNSUPPORTED_CHECKPOINT", "version 1");
   ExpectRefused("GGUF" + U32(0x03000000) + U64(0) + U64(0), "UNSUPPORTED_CHECKPOINT", "big-endian");
-  ExpectRefused(WithPayload(RawHead(1, 0) + RawTensor("a", 256, 1, 12, 0), std::string(144, 'x')),
-                "UNSUPPORTED_CHECKPOINT", "Q4_K");
+  ExpectRefused(WithPayload(RawHead(1, 0) + RawTensor("a", 256, 1, 20, 0), std::string(144, 'x')),
+                "UNSUPPORTED_CHECKPOINT", "IQ4_NL");
   ExpectRefused("GGML" + U32(3) + U64(0) + U64(0), "MALFORMED_WEIGHTS", "begin with");
 }
 
