@@ -82,12 +82,21 @@ class Pipeline {
     PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(job_.task));
     PIVOT_ASSIGN_OR_RETURN(CheckpointFolder folder, OpenOriginal(path));
     source_ = std::make_unique<CheckpointFolder>(std::move(folder));
+    WarnOfQuantizedSource();
     PIVOT_ASSIGN_OR_RETURN(spec_, ResolveCompressSpec(job_.task, source(), device_.kind()));
     spec_.dtype = ResolveDtype(device_, spec_.dtype);
     PIVOT_ASSIGN_OR_RETURN(plan_, MakePlan(source(), spec_, device_.kind()));
     shards_ = OutputShards(source(), Schemes());
     reader_ = std::make_unique<WeightReader>(*source_, ToScalarType(spec_.dtype), device_.device);
     return MakeFolders(shard_folder_);
+  }
+
+  void WarnOfQuantizedSource() const {
+    if (!source_->quantization.has_value() || !hooks_.warning) return;
+    hooks_.warning(
+        "SOURCE_IS_QUANTIZED",
+        absl::StrCat(source().path(), " is quantized itself; quality is compared with it, not with the model ",
+                     "that it was made of"));
   }
 
   absl::Status ReadTexts() {

@@ -2,6 +2,7 @@
 #include "engine/checkpoint/float_tensors.h"
 
 #include <ATen/ATen.h>
+#include <algorithm>
 
 #include "proto/status/status_macros.h"
 
@@ -39,7 +40,10 @@ at::Tensor RepeatRows(const at::Tensor& stored, LinearShape shape, int64_t row_g
   const at::Tensor scale = stored.to(at::kFloat);
   if (row_group == 0) return scale.reshape({1, 1}).expand({shape.out_features, 1}).contiguous();
   if (row_group == 1) return scale.contiguous();
-  return scale.repeat_interleave(row_group, /*dim=*/0).slice(0, 0, shape.out_features).contiguous();
+  // A block may be higher than the layer.
+  return scale.repeat_interleave(std::min(row_group, shape.out_features), /*dim=*/0)
+      .slice(0, 0, shape.out_features)
+      .contiguous();
 }
 
 }  // namespace
@@ -60,7 +64,7 @@ absl::StatusOr<NamedTensors> EncodeFloatTensors(const PackedLinear& linear, cons
   if (grid.scheme.type == CodeType::kFloat8) {
     tensors[module + ".weight"] = words;
     PIVOT_ASSIGN_OR_RETURN(
-        tensors[module + ".weight_scale"],
+        tensors[ScaleTensorName(module, storage)],
         ExactScale(WithoutRepeats(grid.scale, grid.scheme.row_group).contiguous(), storage.scale_dtype, module));
     return tensors;
   }
@@ -76,12 +80,13 @@ absl::StatusOr<NamedTensors> EncodeFloatTensors(const PackedLinear& linear, cons
 }
 
 absl::StatusOr<PackedLinear> ReadFloatTensors(const TensorLookup& find, const std::string& module, LinearShape shape,
-                                              const WeightScheme& scheme) {
+                                              const LinearStorage& storage) {
+  const WeightScheme& scheme = storage.scheme;
   const bool is_fp8 = scheme.type == CodeType::kFloat8;
   PackedLinear linear{.shape = shape, .grid = {.scheme = scheme.ForRow(shape.in_features)}};
   QuantizedLinear& grid = linear.grid;
   PIVOT_ASSIGN_OR_RETURN(linear.words, RequireStored(find, module + (is_fp8 ? ".weight" : ".weight_packed")));
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor scale, RequireStored(find, module + ".weight_scale"));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor scale, RequireStored(find, ScaleTensorName(module, storage)));
   if (is_fp8) {
     grid.scale = RepeatRows(scale, shape, scheme.row_group);
     const int64_t group_size = grid.scheme.group_size;

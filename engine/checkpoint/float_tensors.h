@@ -24,7 +24,7 @@ absl::StatusOr<NamedTensors> EncodeFloatTensors(const PackedLinear& linear, cons
 
 /// As ReadPacked. Scales that rows share are repeated for each.
 absl::StatusOr<PackedLinear> ReadFloatTensors(const TensorLookup& find, const std::string& module, LinearShape shape,
-                                              const WeightScheme& scheme);
+                                              const LinearStorage& storage);
 
 /// Codes [out, in] int8 as the words of a PackedLinear, and back. May throw what ATen throws.
 at::Tensor PackFloatCodes(const at::Tensor& codes, CodeType type);

@@ -176,7 +176,7 @@ absl::StatusOr<PackedLinear> ReadPacked(const TensorLookup& find, absl::string_v
   if (storage.layout == CodeLayout::kGguf) return ReadGguf(find, name, storage.scheme);
   if (storage.is_gptq()) return ReadGptq(find, name, shape, storage);
   return storage.scheme.is_integer() ? ReadPackQuantized(find, name, shape, storage.scheme)
-                                     : ReadFloatTensors(find, name, shape, storage.scheme);
+                                     : ReadFloatTensors(find, name, shape, storage);
 }
 
 absl::StatusOr<NamedTensors> EncodePacked(const PackedLinear& linear, absl::string_view module,
@@ -197,8 +197,9 @@ bool HoldSameCodes(const PackedLinear& a, const PackedLinear& b) {
 absl::StatusOr<NamedTensors> EncodeLinear(const QuantizedLinear& linear, absl::string_view module,
                                           const LinearStorage& storage) {
   if (storage.layout == CodeLayout::kPlainBf16) {
-    return NamedTensors{
-        {absl::StrCat(module, ".weight"), Dequantize(linear).to(at::kBFloat16).to(at::kCPU).contiguous()}};
+    const at::Tensor weight = Dequantize(linear).to(at::kBFloat16).to(at::kCPU).contiguous();
+    if (at::isinf(weight).any().item<bool>()) return CannotExpress(module, "has weights that are too large for bf16");
+    return NamedTensors{{absl::StrCat(module, ".weight"), weight}};
   }
   PIVOT_ASSIGN_OR_RETURN(QuantizedLinear plain, WithoutOffset(linear, module));
   PIVOT_ASSIGN_OR_RETURN(const PackedLinear packed, Pack(std::move(plain)));

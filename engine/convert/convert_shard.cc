@@ -75,7 +75,10 @@ absl::Status ShardConverter::PutKept(const TensorSpec& spec, SafetensorsWriter& 
     return content.computed == nullptr ? writer.PutMapped(spec.name, content.bytes)
                                        : writer.Put(spec.name, content.bytes);
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, MapTensor(content, *info));
-  return writer.Put(spec.name, BytesOf(mapped.to(at::kBFloat16).contiguous()));
+  const at::Tensor rounded = mapped.to(at::kBFloat16).contiguous();
+  // The largest floats round to infinity.
+  if (at::isinf(rounded).any().item<bool>()) return CannotExpress(spec.name, "has values that are too large for bf16");
+  return writer.Put(spec.name, BytesOf(rounded));
 }
 
 absl::StatusOr<NamedTensors> ShardConverter::Encode(const std::string& module, LinearShape shape) const {

@@ -141,9 +141,16 @@ json QuantizationEntry(const ModelFolder& model) {
   return config.is_object() ? config.value("quantization_config", json()) : json();
 }
 
+/// Whether models come so from those who trained them, or often are to be had in no other form.
+bool IsSourceMethod(const json& quantization) {
+  const json method = quantization.is_object() ? quantization.value("quant_method", json()) : json();
+  return method == "fp8" || method == "gguf";
+}
+
 absl::string_view FormatOf(const CheckpointFolder& folder) {
   if (folder.model.gguf() != nullptr) return "gguf";
   if (!folder.quantization.has_value()) return "plain";
+  if (folder.quantization->is_fp8()) return "fp8";
   return folder.quantization->is_gptq() ? "gptq" : "compressed-tensors";
 }
 
@@ -161,9 +168,15 @@ std::optional<LinearStorage> CheckpointFolder::StorageOf(absl::string_view modul
   if (!quantization.has_value()) return std::nullopt;
   auto storage = quantization->StorageOf(module);
   if (!storage.has_value()) return std::nullopt;
-  const bool is_plain = storage->is_gptq() && model.Find(absl::StrCat(module, ".qweight")) == nullptr &&
-                        model.Find(absl::StrCat(module, ".weight")) != nullptr;
-  if (is_plain) return std::nullopt;
+  const TensorInfo* weight = model.Find(absl::StrCat(module, ".weight"));
+  const bool is_plain_in_gptq =
+      storage->is_gptq() && weight != nullptr && model.Find(absl::StrCat(module, ".qweight")) == nullptr;
+  const bool is_plain_in_fp8 = quantization->is_fp8() && weight != nullptr && weight->dtype != Dtype::kFloat8E4M3;
+  if (is_plain_in_gptq || is_plain_in_fp8) return std::nullopt;
+  // Of files with one scale either name is met.
+  const bool has_inverse = model.Find(absl::StrCat(module, ".weight_scale_inv")) != nullptr;
+  if (quantization->is_fp8() && (has_inverse || storage->scheme.row_group > 0))
+    storage->float8_scale_name = Float8ScaleName::kWeightScaleInv;
   storage->scheme = storage->scheme.ForRow(shape.in_features);
   return storage;
 }
@@ -200,7 +213,9 @@ absl::StatusOr<CheckpointFolder> OpenCheckpoint(const std::string& path) {
 
 absl::StatusOr<CheckpointFolder> OpenOriginal(const std::string& path) {
   PIVOT_ASSIGN_OR_RETURN(ModelFolder model, ModelFolder::Open(path));
-  if (!QuantizationEntry(model).is_null()) {
+  const json quantization = QuantizationEntry(model);
+  if (!quantization.is_null()) {
+    if (IsSourceMethod(quantization)) return OpenCheckpoint(path);
     return WithReason(
         absl::FailedPreconditionError(absl::StrCat(path, " is quantized already; compress the original model instead")),
         "ALREADY_QUANTIZED", "job.spec.compress.source");

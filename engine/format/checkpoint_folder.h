@@ -33,8 +33,9 @@ struct CheckpointFolder {
 /// quantization_config says.
 absl::StatusOr<CheckpointFolder> OpenCheckpoint(const std::string& path);
 
-/// Opens a folder to compress. kFailedPrecondition (reason ALREADY_QUANTIZED) when its configuration says that it is
-/// quantized, whatever by.
+/// Opens a folder to compress: a plain one, one that came in FP8 by itself (fp8_config.h), or a GGUF file; the weights
+/// of the latter two are what their codes stand for. kFailedPrecondition (reason ALREADY_QUANTIZED) when its
+/// configuration says that it is quantized in any other way.
 absl::StatusOr<CheckpointFolder> OpenOriginal(const std::string& path);
 
 /// Without the check of tensors, for a report on what is wrong.

@@ -11,8 +11,9 @@
 namespace pivot {
 namespace {
 
-constexpr std::array<absl::string_view, 13> kSuffixes = {".weight_packed",
+constexpr std::array<absl::string_view, 14> kSuffixes = {".weight_packed",
                                                          ".weight_scale",
+                                                         ".weight_scale_inv",
                                                          ".weight_shape",
                                                          ".weight_zero_point",
                                                          ".weight_global_scale",
@@ -33,7 +34,7 @@ constexpr auto kBlockTypes =
     std::to_array<GgmlType>({GgmlType::kQ4_0, GgmlType::kQ4_1, GgmlType::kQ5_0, GgmlType::kQ5_1, GgmlType::kQ8_0,
                              GgmlType::kQ2_K, GgmlType::kQ3_K, GgmlType::kQ4_K, GgmlType::kQ5_K, GgmlType::kQ6_K});
 
-constexpr int64_t CeilDivide(int64_t value, int64_t by) { return (value + by - 1) / by; }
+constexpr int64_t CeilDivide(int64_t value, int64_t by) { return value / by + (value % by == 0 ? 0 : 1); }
 
 std::vector<TensorSpec> Float8Tensors(absl::string_view module, LinearShape shape, const LinearStorage& storage) {
   const WeightScheme& scheme = storage.scheme;
@@ -41,7 +42,7 @@ std::vector<TensorSpec> Float8Tensors(absl::string_view module, LinearShape shap
   if (scheme.row_group != 0)
     scales = {CeilDivide(shape.out_features, scheme.row_group), CeilDivide(shape.in_features, scheme.group_size)};
   return {{absl::StrCat(module, ".weight"), Dtype::kFloat8E4M3, {shape.out_features, shape.in_features}},
-          {absl::StrCat(module, ".weight_scale"), storage.scale_dtype, scales}};
+          {ScaleTensorName(module, storage), storage.scale_dtype, scales}};
 }
 
 std::vector<TensorSpec> Float4Tensors(absl::string_view module, LinearShape shape, const WeightScheme& scheme) {
@@ -122,6 +123,11 @@ std::vector<TensorSpec> StoredTensors(absl::string_view module, LinearShape shap
   resolved.scheme = storage.scheme.ForRow(shape.in_features);
   return storage.is_gptq() ? GptqTensors(module, shape, resolved.scheme)
                            : PackQuantizedTensors(module, shape, resolved);
+}
+
+std::string ScaleTensorName(absl::string_view module, const LinearStorage& storage) {
+  const bool is_inverse = storage.float8_scale_name == Float8ScaleName::kWeightScaleInv;
+  return absl::StrCat(module, is_inverse ? ".weight_scale_inv" : ".weight_scale");
 }
 
 absl::Span<const absl::string_view> StoredTensorSuffixes() { return kSuffixes; }

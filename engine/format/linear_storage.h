@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -31,10 +32,15 @@ constexpr bool IsGptqLayout(CodeLayout layout) {
   return layout == CodeLayout::kGptqV1 || layout == CodeLayout::kGptqV2 || layout == CodeLayout::kMixedGptq;
 }
 
+/// What the scales of FP8 are called: NAME.weight_scale, or, in models that come in FP8 by themselves,
+/// weight_scale_inv.
+enum class Float8ScaleName { kWeightScale, kWeightScaleInv };
+
 struct LinearStorage {
   CodeLayout layout = CodeLayout::kPackQuantized;
   WeightScheme scheme;
   Dtype scale_dtype = Dtype::kBfloat16;  // of compressed-tensors; GPTQ's are F16
+  Float8ScaleName float8_scale_name = Float8ScaleName::kWeightScale;
 
   bool is_gptq() const { return IsGptqLayout(layout); }
 
@@ -57,6 +63,9 @@ static_assert(PackedWords(576, 4) == 72 && PackedWords(576, 3) == 54 && PackedWo
 
 /// The tensors that stand for `module`.weight.
 std::vector<TensorSpec> StoredTensors(absl::string_view module, LinearShape shape, const LinearStorage& storage);
+
+/// "NAME.weight_scale", whatever it is called in this storage; of compressed-tensors.
+std::string ScaleTensorName(absl::string_view module, const LinearStorage& storage);
 
 /// The ends of the names of such tensors, in any layout: ".weight_packed", ".qweight"...
 absl::Span<const absl::string_view> StoredTensorSuffixes();

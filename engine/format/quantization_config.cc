@@ -25,6 +25,10 @@ std::optional<LinearStorage> QuantizationConfig::StorageOf(absl::string_view mod
     if (found == gguf->modules.end()) return std::nullopt;
     return LinearStorage{.layout = CodeLayout::kGguf, .scheme = found->second};
   }
+  if (const auto* fp8 = std::get_if<Fp8Config>(&config_)) {
+    if (fp8->IsPlain(module)) return std::nullopt;
+    return LinearStorage{.layout = CodeLayout::kPackQuantized, .scheme = fp8->scheme};
+  }
   const WeightScheme* scheme = std::get<PackQuantizedConfig>(config_).SchemeOf(module);
   if (scheme == nullptr) return std::nullopt;
   return LinearStorage{.layout = CodeLayout::kPackQuantized, .scheme = *scheme};
@@ -46,8 +50,12 @@ absl::StatusOr<QuantizationConfig> ParseQuantizationConfig(const json& quantizat
     PIVOT_ASSIGN_OR_RETURN(GgufConfig config, ParseGguf(quantization_config));
     return QuantizationConfig(std::move(config));
   }
-  return UnsupportedConfig(
-      absl::StrCat("has the method \"", method, "\"; compressed-tensors, gptq, mixed_gptq and auto-round are read"));
+  if (method == "fp8") {
+    PIVOT_ASSIGN_OR_RETURN(Fp8Config config, ParseFp8(quantization_config));
+    return QuantizationConfig(std::move(config));
+  }
+  return UnsupportedConfig(absl::StrCat("has the method \"", method,
+                                        "\"; compressed-tensors, fp8, gptq, mixed_gptq and auto-round are read"));
 }
 
 ordered_json QuantizationConfigJson(const ModelConfig& config, const ModelSchemes& schemes, CodeLayout layout) {

@@ -13,6 +13,7 @@
 #include "nlohmann/json.hpp"
 
 #include "engine/format/compressed_tensors.h"
+#include "engine/format/fp8_config.h"
 #include "engine/format/gguf_config.h"
 #include "engine/format/gptq_config.h"
 #include "engine/format/linear_storage.h"
@@ -21,24 +22,27 @@ namespace pivot {
 
 class QuantizationConfig {
  public:
-  explicit QuantizationConfig(std::variant<PackQuantizedConfig, GptqConfig, GgufConfig> config)
-      : config_(std::move(config)) {}
+  using Any = std::variant<PackQuantizedConfig, GptqConfig, GgufConfig, Fp8Config>;
+
+  explicit QuantizationConfig(Any config) : config_(std::move(config)) {}
 
   /// What the configuration says of a module, or nothing when it says that it is plain. group_size 0: one scale a row.
-  /// In GPTQ's formats a module is plain also when its tensors are.
+  /// In GPTQ's formats and in "fp8" a module is plain also when its tensors are.
   std::optional<LinearStorage> StorageOf(absl::string_view module) const;
 
   bool is_gguf() const { return std::holds_alternative<GgufConfig>(config_); }
   bool is_gptq() const { return std::holds_alternative<GptqConfig>(config_); }
+  bool is_fp8() const { return std::holds_alternative<Fp8Config>(config_); }
 
   /// Whether runtimes are to quantize the inputs of layers as well. Pivot computes with the weights alone.
   bool quantizes_activations() const {
+    if (const auto* fp8 = std::get_if<Fp8Config>(&config_)) return fp8->quantizes_activations;
     const auto* packed = std::get_if<PackQuantizedConfig>(&config_);
     return packed != nullptr && packed->quantizes_activations;
   }
 
  private:
-  std::variant<PackQuantizedConfig, GptqConfig, GgufConfig> config_;
+  Any config_;
 };
 
 /// kInvalidArgument with reason UNSUPPORTED_CHECKPOINT, naming what it met, for a method or format that is not read.

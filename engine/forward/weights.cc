@@ -34,6 +34,18 @@ absl::Status CheckFinite(const at::Tensor& tensor, const std::string& name) {
                     "MALFORMED_WEIGHTS");
 }
 
+/// In the dtype; the same tensor when it has it. The largest floats round to infinity in bf16.
+absl::StatusOr<at::Tensor> Convert(const at::Tensor& finite, at::ScalarType dtype, const std::string& name) {
+  const at::Tensor converted = finite.to(dtype);
+  const bool may_overflow = finite.scalar_type() == at::kFloat && dtype != at::kFloat;
+  if (may_overflow && !at::isfinite(converted).all().item<bool>()) {
+    return WithReason(absl::InvalidArgumentError(absl::StrCat("tensor ", name, " holds values that are too large for ",
+                                                              at::toString(dtype), "; compute in float32")),
+                      "MALFORMED_WEIGHTS");
+  }
+  return converted;
+}
+
 }  // namespace
 
 at::ScalarType ToScalarType(ComputeDtype dtype) {
@@ -45,7 +57,8 @@ absl::StatusOr<at::Tensor> WeightReader::Fetch(const std::string& name) const {
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, RequireMapped(folder_.model, name));
     if (device_.is_cpu()) {
       PIVOT_RETURN_IF_ERROR(CheckFinite(mapped, name));
-      return mapped.to(dtype_, /*non_blocking=*/false, /*copy=*/true);
+      PIVOT_ASSIGN_OR_RETURN(const at::Tensor converted, Convert(mapped, dtype_, name));
+      return converted.is_same(mapped) ? mapped.clone() : converted;
     }
     return at::empty(mapped.sizes(), mapped.options().pinned_memory(true)).copy_(mapped);
   });
@@ -56,7 +69,7 @@ absl::StatusOr<at::Tensor> WeightReader::Place(const at::Tensor& fetched, const 
   return CallTorch(absl::StrCat("placing ", name), [&]() -> absl::StatusOr<at::Tensor> {
     const at::Tensor placed = fetched.to(device_, /*non_blocking=*/true);
     PIVOT_RETURN_IF_ERROR(CheckFinite(placed, name));
-    return placed.to(dtype_);
+    return Convert(placed, dtype_, name);
   });
 }
 
@@ -109,7 +122,7 @@ absl::StatusOr<Linear> WeightReader::FetchLinear(const std::string& module, cons
   if (folder_.StorageOf(module, shape).has_value()) {
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor exact, ReadExact(module, shape));
     PIVOT_RETURN_IF_ERROR(CheckFinite(exact, module));
-    linear.weight = exact.to(dtype_);
+    PIVOT_ASSIGN_OR_RETURN(linear.weight, Convert(exact, dtype_, module));
   } else {
     PIVOT_ASSIGN_OR_RETURN(linear.weight, Fetch(module + ".weight"));
   }

@@ -51,7 +51,8 @@ Dtype ScaleDtype(const CheckpointFolder& folder) {
   const absl::Status ignored =
       VisitQuantized(folder, [&](const std::string& module, LinearShape, const LinearStorage& storage) {
         if (storage.layout == CodeLayout::kGguf) dtype = Dtype::kFloat16;
-        const TensorInfo* info = folder.model.Find(module + (storage.is_gptq() ? ".scales" : ".weight_scale"));
+        const TensorInfo* info =
+            folder.model.Find(storage.is_gptq() ? module + ".scales" : ScaleTensorName(module, storage));
         if (info != nullptr && !storage.scheme.is_float4()) dtype = info->dtype;
         return absl::OkStatus();
       });

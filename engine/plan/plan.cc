@@ -106,7 +106,6 @@ std::string RelativeTextName(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spec, DeviceKind device) {
-  PIVOT_RETURN_IF_ERROR(CheckTensors(source));
   const ModelConfig& config = source.config();
   Plan plan;
   const ModelSchemes schemes = ModelSchemes::Uniform(config, spec.scheme);

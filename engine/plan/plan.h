@@ -31,7 +31,7 @@ struct Plan {
   CompressMemory memory;
 };
 
-/// From headers alone; no weight is read.
+/// From headers alone; no weight is read. The source is one that OpenOriginal has opened.
 absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spec, DeviceKind device);
 
 /// What a server or a person is told, in the JSON form of pivot.v1.Plan.
