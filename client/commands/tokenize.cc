@@ -53,7 +53,8 @@ absl::Status Run(const Flags& flags, const Console& console) {
 
 CommandAction DeclareTokenize(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a model folder with tokenizer.json, or a GGUF file")->required();
+  app.add_option("MODEL", flags->model, "a model folder with tokenizer.json or tokenizer.model, or a GGUF file")
+      ->required();
   app.add_option("--jsonl", flags->lines, "a file with one JSON string a line")->required();
   app.add_flag("--no-special", flags->no_special, "without the tokens that the tokenizer puts around a text");
   AddOutputFlags(app, &flags->shown);

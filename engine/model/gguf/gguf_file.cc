@@ -291,5 +291,8 @@ const std::vector<absl::string_view>* GgufFile::Texts(absl::string_view key) con
 const std::vector<int64_t>* GgufFile::Integers(absl::string_view key) const {
   return ValueAs<std::vector<int64_t>>(*this, key);
 }
+const std::vector<double>* GgufFile::Numbers(absl::string_view key) const {
+  return ValueAs<std::vector<double>>(*this, key);
+}
 
 }  // namespace pivot

@@ -68,6 +68,7 @@ class GgufFile {
   /// Null when there is none.
   const std::vector<absl::string_view>* Texts(absl::string_view key) const;
   const std::vector<int64_t>* Integers(absl::string_view key) const;
+  const std::vector<double>* Numbers(absl::string_view key) const;
 
  private:
   explicit GgufFile(std::shared_ptr<MappedFile> file) : file_(std::move(file)) {}

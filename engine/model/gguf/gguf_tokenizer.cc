@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "engine/model/gguf/gguf_pieces.h"
 #include "engine/model/gguf/gguf_pre_tokenizers.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -93,41 +94,70 @@ ordered_json MergesOf(const GgufFile& file) {
   return merges;
 }
 
+/// Members of tokenizer.json: normalizer, pre_tokenizer, decoder and model, the last without vocab.
+using Members = ordered_json;
+
+const GgufPreTokenizer* PreTokenizerOf(const GgufFile& file) {
+  return FindGgufPreTokenizer(file.Text("tokenizer.ggml.pre").value_or("default"));
+}
+
+/// When the file does not say.
+bool AddsBosByItself(const GgufFile& file) {
+  if (file.Text("tokenizer.ggml.model") == "llama") return true;
+  const GgufPreTokenizer* pre_tokenizer = PreTokenizerOf(file);
+  return pre_tokenizer != nullptr && pre_tokenizer->adds_bos;
+}
+
+/// Of a byte-level BPE.
+absl::StatusOr<Members> BytesJson(const GgufFile& file) {
+  const GgufPreTokenizer* pre_tokenizer = PreTokenizerOf(file);
+  if (pre_tokenizer == nullptr) {
+    return Unsupported(file, absl::StrCat("the pre-tokenizer \"", file.Text("tokenizer.ggml.pre").value_or("default"),
+                                          "\"; known are ", GgufPreTokenizerNames()));
+  }
+  ordered_json normalizer;
+  if (!pre_tokenizer->normalizer.empty()) normalizer = {{"type", pre_tokenizer->normalizer}};
+  return Members{
+      {"normalizer", std::move(normalizer)},
+      {"pre_tokenizer", ordered_json(pre_tokenizer->pre_tokenizer)},
+      {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}},
+      {"model",
+       {{"type", "BPE"},
+        {"dropout", nullptr},
+        {"unk_token", nullptr},
+        {"continuing_subword_prefix", nullptr},
+        {"end_of_word_suffix", nullptr},
+        {"fuse_unk", false},
+        {"byte_fallback", false},
+        {"ignore_merges", pre_tokenizer->ignores_merges},
+        {"merges", MergesOf(file)}}}};
+}
+
+/// What is special to the kind of vocabulary.
+absl::StatusOr<Members> MembersOf(const GgufFile& file) {
+  const absl::string_view model = file.Text("tokenizer.ggml.model").value_or("none");
+  if (model == "llama") return PiecesJson(file);
+  if (model == "gpt2") return BytesJson(file);
+  return Unsupported(file, absl::StrCat("a vocabulary of the kind \"", model,
+                                        "\"; read are byte-level BPE (gpt2) and SentencePiece's (llama)"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> TokenizerJsonOf(const GgufFile& file) {
-  const absl::string_view model = file.Text("tokenizer.ggml.model").value_or("none");
-  if (model != "gpt2")
-    return Unsupported(file, absl::StrCat("a vocabulary of the kind \"", model, "\"; byte-level BPE (gpt2) is read"));
-  const absl::string_view name = file.Text("tokenizer.ggml.pre").value_or("default");
-  const GgufPreTokenizer* pre_tokenizer = FindGgufPreTokenizer(name);
-  if (pre_tokenizer == nullptr) {
-    return Unsupported(file, absl::StrCat("the pre-tokenizer \"", name, "\"; known are ", GgufPreTokenizerNames()));
-  }
+  PIVOT_ASSIGN_OR_RETURN(Members members, MembersOf(file));
   PIVOT_ASSIGN_OR_RETURN(auto vocabulary, Vocabulary(file));
-  PIVOT_ASSIGN_OR_RETURN(ordered_json post_processor, PostProcessor(file, pre_tokenizer->adds_bos));
-  ordered_json normalizer;
-  if (!pre_tokenizer->normalizer.empty()) normalizer = {{"type", pre_tokenizer->normalizer}};
-  const ordered_json decoder{
-      {"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
-  ordered_json bpe{{"type", "BPE"},
-                   {"dropout", nullptr},
-                   {"unk_token", nullptr},
-                   {"continuing_subword_prefix", nullptr},
-                   {"end_of_word_suffix", nullptr},
-                   {"fuse_unk", false},
-                   {"byte_fallback", false},
-                   {"ignore_merges", pre_tokenizer->ignores_merges}};
+  PIVOT_ASSIGN_OR_RETURN(ordered_json post_processor, PostProcessor(file, AddsBosByItself(file)));
+  ordered_json bpe = std::move(members["model"]);
   bpe["vocab"] = std::move(vocabulary.first);
-  bpe["merges"] = MergesOf(file);
   const ordered_json document{{"version", "1.0"},
                               {"truncation", nullptr},
                               {"padding", nullptr},
                               {"added_tokens", std::move(vocabulary.second)},
-                              {"normalizer", std::move(normalizer)},
-                              {"pre_tokenizer", ordered_json(pre_tokenizer->pre_tokenizer)},
+                              {"normalizer", std::move(members["normalizer"])},
+                              {"pre_tokenizer", std::move(members["pre_tokenizer"])},
                               {"post_processor", std::move(post_processor)},
-                              {"decoder", decoder},
+                              {"decoder", std::move(members["decoder"])},
                               {"model", std::move(bpe)}};
   return document.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }

@@ -20,9 +20,10 @@ inline constexpr int64_t kUserToken = 4;     // found in texts as it is, and not
 inline constexpr int64_t kUnusedToken = 5;   // fills the vocabulary up to the embedding
 inline constexpr int64_t kByteToken = 6;
 
-/// tokenizer.json of a byte-level BPE ("gpt2") whose pre-tokenizer has an entry in gguf_pre_tokenizers.h; the tokens
-/// that no text gives are left out. kFailedPrecondition with reason UNSUPPORTED_TOKENIZER names another kind;
-/// kInvalidArgument (MALFORMED_WEIGHTS) when lists are missing or do not fit each other.
+/// tokenizer.json of a byte-level BPE ("gpt2") whose pre-tokenizer has an entry in gguf_pre_tokenizers.h, or of
+/// SentencePiece's BPE ("llama", gguf_pieces.h); the tokens that no text gives are left out. kFailedPrecondition with
+/// reason UNSUPPORTED_TOKENIZER names another kind; kInvalidArgument (MALFORMED_WEIGHTS) when lists are missing or do
+/// not fit each other.
 absl::StatusOr<std::string> TokenizerJsonOf(const GgufFile& file);
 
 /// tokenizer_config.json: special tokens, the chat template, the context length.

@@ -25,26 +25,6 @@ bool TouchesWord(absl::string_view before, absl::string_view after) {
          (!after.empty() && IsWordCharacter(CharacterAt(after, 0).code_point));
 }
 
-size_t TrailingSpaceBytes(absl::string_view text) {
-  size_t rest = text.size();
-  while (rest > 0) {
-    const Character last = LastCharacter(text.substr(0, rest));
-    if (!IsWhiteSpace(last.code_point)) break;
-    rest -= last.num_bytes;
-  }
-  return text.size() - rest;
-}
-
-size_t LeadingSpaceBytes(absl::string_view text) {
-  size_t offset = 0;
-  while (offset < text.size()) {
-    const Character character = CharacterAt(text, offset);
-    if (!IsWhiteSpace(character.code_point)) break;
-    offset += character.num_bytes;
-  }
-  return offset;
-}
-
 absl::StatusOr<AddedToken> ReadAddedToken(const json& element) {
   constexpr absl::string_view kWhat = "each of added_tokens";
   AddedToken token{};
@@ -71,17 +51,31 @@ absl::StatusOr<std::vector<AddedToken>> ReadAddedTokens(const json* list) {
   return tokens;
 }
 
-absl::StatusOr<AddedTokenFinder> MakeFinder(const std::vector<AddedToken>& tokens, bool normalized,
-                                            Normalization normalization) {
+/// Which of the tokens a finder looks for.
+enum class Sought { kVerbatim, kNormalized };
+
+absl::StatusOr<AddedTokenFinder> MakeFinder(const std::vector<AddedToken>& tokens, Sought sought) {
   std::vector<Entry> entries;
   for (const AddedToken& token : tokens) {
-    if (token.normalized != normalized) continue;
-    std::string storage;
-    PIVOT_ASSIGN_OR_RETURN(const absl::string_view pattern,
-                           Normalize(normalized ? normalization : Normalization::kNone, token.content, &storage));
-    entries.push_back({std::string(pattern), token});
+    if (token.normalized != (sought == Sought::kNormalized)) continue;
+    // What the normalizer leaves nothing of is found nowhere.
+    if (token.pattern.empty()) continue;
+    entries.push_back({token.pattern, token});
   }
   return AddedTokenFinder::Create(std::move(entries));
+}
+
+/// Sets what each token is looked for as.
+absl::Status SetPatterns(const Normalizer& normalizer, std::vector<AddedToken>* tokens) {
+  RegexScratch scratch;
+  for (AddedToken& token : *tokens) {
+    token.pattern = token.content;
+    if (!token.normalized) continue;
+    NormalizedText storage;
+    PIVOT_ASSIGN_OR_RETURN(const TextView pattern, normalizer.Apply({token.content}, &scratch, &storage));
+    token.pattern = std::string(pattern.text);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -141,10 +135,11 @@ absl::Status AddedTokenFinder::Split(absl::string_view text, absl::FunctionRef<a
 }
 
 absl::StatusOr<AddedTokens> AddedTokens::Create(const json* list, const Vocabulary& vocabulary,
-                                                Normalization normalization) {
+                                                const Normalizer& normalizer) {
   PIVOT_ASSIGN_OR_RETURN(std::vector<AddedToken> tokens, ReadAddedTokens(list));
-  PIVOT_ASSIGN_OR_RETURN(AddedTokenFinder verbatim, MakeFinder(tokens, false, normalization));
-  PIVOT_ASSIGN_OR_RETURN(AddedTokenFinder normalized, MakeFinder(tokens, true, normalization));
+  PIVOT_RETURN_IF_ERROR(SetPatterns(normalizer, &tokens));
+  PIVOT_ASSIGN_OR_RETURN(AddedTokenFinder verbatim, MakeFinder(tokens, Sought::kVerbatim));
+  PIVOT_ASSIGN_OR_RETURN(AddedTokenFinder normalized, MakeFinder(tokens, Sought::kNormalized));
   AddedTokens result(std::move(verbatim), std::move(normalized));
   int32_t largest_id = -1;
   for (const AddedToken& token : tokens) {

@@ -24,11 +24,12 @@ namespace pivot::tokenizer {
 struct AddedToken {
   int32_t id;
   std::string content;
-  bool single_word;  // must not touch word characters
-  bool lstrip;       // takes the white space before it
-  bool rstrip;       // takes the white space after it
-  bool normalized;   // is looked for in normalized text, in normalized form
-  bool special;      // left out by Decode with kSkip
+  bool single_word;     // must not touch word characters
+  bool lstrip;          // takes the white space before it
+  bool rstrip;          // takes the white space after it
+  bool normalized;      // is looked for in normalized text, in normalized form
+  bool special;         // left out by Decode with kSkip
+  std::string pattern;  // what it is looked for as, and decoded to: `content`, or that normalized
 };
 
 /// Finds some tokens in a text: from left to right, of those that begin at one place the longest. Immutable.
@@ -64,7 +65,7 @@ class AddedTokens {
   /// `list` is the member "added_tokens", or null. A token that is in the vocabulary has its id; the others get the
   /// next ids in order. kInvalidArgument when the file gives another id, or lists a content twice.
   static absl::StatusOr<AddedTokens> Create(const nlohmann::json* list, const Vocabulary& vocabulary,
-                                            Normalization normalization);
+                                            const Normalizer& normalizer);
 
   /// Those to look for before the text is normalized, and after.
   const AddedTokenFinder& verbatim() const { return verbatim_; }

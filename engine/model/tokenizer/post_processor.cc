@@ -20,6 +20,13 @@ constexpr absl::string_view kTemplate = "the post_processor \"TemplateProcessing
 
 }  // namespace
 
+PostProcessor::PostProcessor(std::vector<int32_t> before, std::vector<int32_t> after) {
+  has_template_ = true;
+  template_.push_back({false, std::move(before)});
+  template_.push_back({true, {}});
+  template_.push_back({false, std::move(after)});
+}
+
 absl::StatusOr<PostProcessor> PostProcessor::Create(const json* post_processor) {
   PostProcessor result;
   if (post_processor != nullptr) PIVOT_RETURN_IF_ERROR(result.Add(*post_processor, 0));
@@ -31,6 +38,7 @@ absl::Status PostProcessor::Add(const json& component, int depth) {
   PIVOT_ASSIGN_OR_RETURN(const std::string type, ReadType(component, "post_processor"));
   if (type == "ByteLevel") return absl::OkStatus();
   if (type == "TemplateProcessing") return AddTemplate(component);
+  if (type == "BertProcessing" || type == "RobertaProcessing") return AddPair(component, type);
   if (type != "Sequence") return Unsupported(absl::StrCat("the post_processor ", Quoted(type)));
   PIVOT_ASSIGN_OR_RETURN(const json* parts, ReadArray(component, "processors", "the post_processor \"Sequence\""));
   for (const json& part : *parts) PIVOT_RETURN_IF_ERROR(Add(part, depth + 1));
@@ -38,13 +46,27 @@ absl::Status PostProcessor::Add(const json& component, int depth) {
 }
 
 absl::Status PostProcessor::AddTemplate(const json& component) {
-  if (template_.has_value()) return Unsupported("a post_processor with two templates");
-  template_.emplace();
+  if (has_template_) return Unsupported("a post_processor with two templates");
+  has_template_ = true;
   PIVOT_ASSIGN_OR_RETURN(const json* single, ReadArray(component, "single", kTemplate));
   for (const json& piece : *single) {
     PIVOT_ASSIGN_OR_RETURN(Part part, ReadPart(piece, component));
-    template_->push_back(std::move(part));
+    template_.push_back(std::move(part));
   }
+  return absl::OkStatus();
+}
+
+absl::Status PostProcessor::AddPair(const json& component, absl::string_view type) {
+  const std::string what = absl::StrCat("the post_processor ", Quoted(type));
+  if (has_template_) return Unsupported("a post_processor with two templates");
+  std::vector<int32_t> ids;
+  for (const char* name : {"cls", "sep"}) {
+    PIVOT_ASSIGN_OR_RETURN(const json* token, ReadArray(component, name, what));
+    if (token->size() != 2) return Malformed(absl::StrCat(what, " must have \"", name, "\", a token and its id"));
+    PIVOT_ASSIGN_OR_RETURN(const int32_t id, ReadTokenId((*token)[1], absl::StrCat(what, ": \"", name, "\"")));
+    ids.push_back(id);
+  }
+  *this = PostProcessor({ids[0]}, {ids[1]});
   return absl::OkStatus();
 }
 
@@ -70,9 +92,9 @@ absl::StatusOr<PostProcessor::Part> PostProcessor::ReadPart(const json& piece, c
 }
 
 std::vector<int32_t> PostProcessor::Apply(std::vector<int32_t> text_ids, TemplateTokens tokens) const {
-  if (!template_.has_value()) return text_ids;
+  if (!has_template_) return text_ids;
   std::vector<int32_t> ids;
-  for (const Part& part : *template_) {
+  for (const Part& part : template_) {
     if (part.is_text) ids.insert(ids.end(), text_ids.begin(), text_ids.end());
     if (tokens == TemplateTokens::kAdd) ids.insert(ids.end(), part.ids.begin(), part.ids.end());
   }
@@ -81,8 +103,8 @@ std::vector<int32_t> PostProcessor::Apply(std::vector<int32_t> text_ids, Templat
 
 int32_t PostProcessor::id_limit() const {
   int32_t limit = 0;
-  if (!template_.has_value()) return limit;
-  for (const Part& part : *template_) {
+  if (!has_template_) return limit;
+  for (const Part& part : template_) {
     for (const int32_t id : part.ids) limit = std::max(limit, id + 1);
   }
   return limit;

@@ -6,9 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/model/tokenizer/character_category.h"
 #include "engine/model/tokenizer/component.h"
+#include "engine/model/tokenizer/metaspace.h"
 #include "engine/model/tokenizer/oniguruma.h"
 #include "engine/model/tokenizer/unicode.h"
+#include "engine/model/tokenizer/utf8.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot::tokenizer {
@@ -23,14 +26,14 @@ constexpr size_t kMaxSteps = 64;
 constexpr absl::string_view kByteLevelPattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-absl::StatusOr<DelimiterBehavior> ReadBehavior(const json& component) {
-  PIVOT_ASSIGN_OR_RETURN(const std::string name, ReadText(component, "behavior", "the pre_tokenizer \"Split\""));
+absl::StatusOr<DelimiterBehavior> ReadBehavior(const json& component, absl::string_view what) {
+  PIVOT_ASSIGN_OR_RETURN(const std::string name, ReadText(component, "behavior", what));
   if (name == "Removed") return DelimiterBehavior::kRemoved;
   if (name == "Isolated") return DelimiterBehavior::kIsolated;
   if (name == "MergedWithPrevious") return DelimiterBehavior::kMergedWithPrevious;
   if (name == "MergedWithNext") return DelimiterBehavior::kMergedWithNext;
   if (name == "Contiguous") return DelimiterBehavior::kContiguous;
-  return Malformed(absl::StrCat("the pre_tokenizer \"Split\" has the unknown behavior ", Quoted(name)));
+  return Malformed(absl::StrCat(what, " has the unknown behavior ", Quoted(name)));
 }
 
 absl::StatusOr<Regex> CompileOniguruma(absl::string_view pattern) {
@@ -43,7 +46,6 @@ absl::StatusOr<Regex> CompileOniguruma(absl::string_view pattern) {
 absl::StatusOr<PreTokenizer> PreTokenizer::Create(const json* pre_tokenizer) {
   PreTokenizer result;
   if (pre_tokenizer != nullptr) PIVOT_RETURN_IF_ERROR(result.Add(*pre_tokenizer, 0));
-  if (!result.has_byte_level_) return Unsupported("a pre_tokenizer without \"ByteLevel\"");
   return result;
 }
 
@@ -53,9 +55,13 @@ absl::Status PreTokenizer::Add(const json& component, int depth) {
   if (type == "Sequence") return AddSequence(component, depth);
   if (has_byte_level_) return Unsupported("a pre_tokenizer after \"ByteLevel\"");
   if (type == "ByteLevel") return AddByteLevel(component);
-  if (type == "Digits") return AddDigits(component);
   if (type == "Split") return AddSplit(component);
-  return Unsupported(absl::StrCat("the pre_tokenizer ", Quoted(type)));
+  if (type == "Metaspace") {
+    PIVOT_ASSIGN_OR_RETURN(MetaspaceOptions options, ReadMetaspace(component));
+    steps_.push_back(std::make_unique<MetaspaceStep>(std::move(options)));
+    return absl::OkStatus();
+  }
+  return AddClasses(component, type);
 }
 
 absl::Status PreTokenizer::AddSequence(const json& component, int depth) {
@@ -81,17 +87,42 @@ absl::Status PreTokenizer::AddByteLevel(const json& component) {
   return absl::OkStatus();
 }
 
-absl::Status PreTokenizer::AddDigits(const json& component) {
-  PIVOT_ASSIGN_OR_RETURN(const bool individual,
-                         ReadBoolean(component, "individual_digits", "the pre_tokenizer \"Digits\""));
-  steps_.push_back(
-      std::make_unique<DigitSplit>(individual ? DelimiterBehavior::kIsolated : DelimiterBehavior::kContiguous));
+absl::Status PreTokenizer::AddClasses(const json& component, absl::string_view type) {
+  const std::string what = absl::StrCat("the pre_tokenizer ", Quoted(type));
+  const auto add = [this](ClassSplit::Class is_delimiter, DelimiterBehavior behavior) {
+    steps_.push_back(std::make_unique<ClassSplit>(is_delimiter, behavior));
+  };
+  if (type == "Digits") {
+    PIVOT_ASSIGN_OR_RETURN(const bool individual, ReadBoolean(component, "individual_digits", what));
+    add(IsNumeric, individual ? DelimiterBehavior::kIsolated : DelimiterBehavior::kContiguous);
+  } else if (type == "Punctuation") {
+    DelimiterBehavior behavior = DelimiterBehavior::kIsolated;  // when the file does not say
+    if (FindMember(component, "behavior") != nullptr) {
+      PIVOT_ASSIGN_OR_RETURN(behavior, ReadBehavior(component, what));
+    }
+    add(IsPunctuation, behavior);
+  } else if (type == "WhitespaceSplit") {
+    add(IsWhiteSpace, DelimiterBehavior::kRemoved);
+  } else if (type == "BertPreTokenizer") {
+    add(IsWhiteSpace, DelimiterBehavior::kRemoved);
+    add(IsPunctuation, DelimiterBehavior::kIsolated);
+  } else if (type == "Whitespace") {
+    steps_.push_back(std::make_unique<WordSplit>());
+  } else if (type == "CharDelimiterSplit") {
+    PIVOT_ASSIGN_OR_RETURN(const std::string delimiter, ReadText(component, "delimiter", what));
+    if (CountCharacters(delimiter) != 1) return Malformed(absl::StrCat(what, " must have one character as delimiter"));
+    PIVOT_ASSIGN_OR_RETURN(Regex regex, Regex::CompileLiteral(delimiter));
+    steps_.push_back(std::make_unique<PatternSplit>(std::move(regex), PatternSplit::Subject::kText,
+                                                    DelimiterBehavior::kRemoved, DelimiterRole::kMatches));
+  } else {
+    return Unsupported(what);
+  }
   return absl::OkStatus();
 }
 
 absl::Status PreTokenizer::AddSplit(const json& component) {
   constexpr absl::string_view kWhat = "the pre_tokenizer \"Split\"";
-  PIVOT_ASSIGN_OR_RETURN(const DelimiterBehavior behavior, ReadBehavior(component));
+  PIVOT_ASSIGN_OR_RETURN(const DelimiterBehavior behavior, ReadBehavior(component, kWhat));
   PIVOT_ASSIGN_OR_RETURN(const bool invert, ReadBoolean(component, "invert", kWhat));
   const DelimiterRole role = invert ? DelimiterRole::kWhatIsBetween : DelimiterRole::kMatches;
   const json* pattern = FindMember(component, "pattern");
@@ -110,20 +141,17 @@ absl::Status PreTokenizer::AddSplit(const json& component) {
   return absl::OkStatus();
 }
 
-absl::Status PreTokenizer::Split(absl::string_view text, RegexScratch* scratch,
-                                 absl::FunctionRef<void(absl::string_view)> on_word) const {
-  if (text.empty()) return absl::OkStatus();
-  if (!HasOtherShadow(text)) return RunFrom(0, {text, text}, scratch, on_word);
-  const std::string shadow = ShadowOf(text);
-  return RunFrom(0, {text, shadow}, scratch, on_word);
+absl::Status PreTokenizer::Split(TextView text, RegexScratch* scratch,
+                                 absl::FunctionRef<absl::Status(absl::string_view)> on_word) const {
+  if (text.text.empty()) return absl::OkStatus();
+  if (!HasOtherShadow(text.text)) return RunFrom(0, {text.text, text.text, text.origin_bytes}, scratch, on_word);
+  const std::string shadow = ShadowOf(text.text);
+  return RunFrom(0, {text.text, shadow, text.origin_bytes}, scratch, on_word);
 }
 
 absl::Status PreTokenizer::RunFrom(size_t step, const Piece& piece, RegexScratch* scratch,
-                                   absl::FunctionRef<void(absl::string_view)> on_word) const {
-  if (step == steps_.size()) {
-    on_word(piece.text);
-    return absl::OkStatus();
-  }
+                                   absl::FunctionRef<absl::Status(absl::string_view)> on_word) const {
+  if (step == steps_.size()) return on_word(piece.text);
   return steps_[step]->Split(piece, scratch,
                              [&](const Piece& part) { return RunFrom(step + 1, part, scratch, on_word); });
 }

@@ -10,14 +10,14 @@
 #include <utility>
 #include <vector>
 
-#include "engine/model/tokenizer/bpe.h"
 #include "engine/model/tokenizer/regex.h"
+#include "engine/model/tokenizer/word_scratch.h"
 
 namespace pivot::tokenizer {
 
 struct Scratch {
   RegexScratch regex;
-  BpeScratch bpe;
+  WordScratch words;
 };
 
 /// Thread-safe.
@@ -36,7 +36,7 @@ class ScratchPool {
   }
 
   void GiveBack(std::unique_ptr<Scratch> scratch) {
-    scratch->bpe.Shrink();
+    scratch->words.Shrink();
     const std::lock_guard<std::mutex> lock(mutex_);
     free_.push_back(std::move(scratch));
   }

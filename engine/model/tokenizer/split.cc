@@ -6,45 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/model/tokenizer/match_iterator.h"
 #include "engine/model/tokenizer/unicode.h"
 #include "engine/model/tokenizer/utf8.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot::tokenizer {
-namespace {
-
-/// Enumerates matches as the Rust crate `onig` does: an empty match right after a match is skipped, and the search goes
-/// on one character later.
-class MatchIterator {
- public:
-  MatchIterator(const Regex& regex, absl::string_view text, RegexScratch* scratch)
-      : regex_(regex), text_(text), scratch_(scratch) {}
-
-  absl::StatusOr<std::optional<MatchRange>> Next() {
-    while (from_ <= text_.size()) {
-      PIVOT_ASSIGN_OR_RETURN(const std::optional<MatchRange> match, regex_.Find(text_, from_, scratch_));
-      if (!match.has_value()) break;
-      if (match->begin == match->end && last_end_ == match->end) {
-        from_ += from_ < text_.size() ? CharacterAt(text_, from_).num_bytes : 1;
-        continue;
-      }
-      from_ = match->end;
-      last_end_ = match->end;
-      return match;
-    }
-    return std::nullopt;
-  }
-
- private:
-  const Regex& regex_;
-  absl::string_view text_;
-  RegexScratch* scratch_;
-  size_t from_ = 0;
-  size_t last_end_ = absl::string_view::npos;
-};
-
-}  // namespace
-
 bool PartJoiner::JoinsPending(bool is_delimiter) const {
   switch (behavior_) {
     case DelimiterBehavior::kMergedWithPrevious:
@@ -96,13 +63,13 @@ absl::Status PatternSplit::Split(const Piece& piece, RegexScratch* scratch, Piec
   return joiner.Finish();
 }
 
-absl::Status DigitSplit::Split(const Piece& piece, RegexScratch* /*scratch*/, PieceSink sink) const {
+absl::Status ClassSplit::Split(const Piece& piece, RegexScratch* /*scratch*/, PieceSink sink) const {
   PartJoiner joiner(piece, behavior_, sink);
   size_t done = 0;
   for (size_t offset = 0; offset < piece.text.size();) {
     const Character character = CharacterAt(piece.text, offset);
     const size_t next = offset + character.num_bytes;
-    if (IsNumeric(character.code_point)) {
+    if (is_delimiter_(character.code_point)) {
       if (done != offset) PIVOT_RETURN_IF_ERROR(joiner.Add({done, offset}, false));
       PIVOT_RETURN_IF_ERROR(joiner.Add({offset, next}, true));
       done = next;
@@ -113,12 +80,35 @@ absl::Status DigitSplit::Split(const Piece& piece, RegexScratch* /*scratch*/, Pi
   return joiner.Finish();
 }
 
+absl::Status WordSplit::Split(const Piece& piece, RegexScratch* /*scratch*/, PieceSink sink) const {
+  enum class Kind { kSpace, kWord, kOther };
+  const auto kind_of = [](char32_t code_point) {
+    if (IsWhiteSpace(code_point)) return Kind::kSpace;
+    return IsWordCharacter(code_point) ? Kind::kWord : Kind::kOther;
+  };
+  Kind run = Kind::kSpace;
+  size_t begin = 0;
+  for (size_t offset = 0; offset <= piece.text.size();) {
+    const bool is_end = offset == piece.text.size();
+    const Character character = is_end ? Character{' ', 1} : CharacterAt(piece.text, offset);
+    const Kind kind = is_end ? Kind::kSpace : kind_of(character.code_point);
+    if (kind != run) {
+      if (run != Kind::kSpace) PIVOT_RETURN_IF_ERROR(sink(piece.Sub(begin, offset)));
+      begin = offset;
+      run = kind;
+    }
+    offset += character.num_bytes;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status PrefixSpace::Split(const Piece& piece, RegexScratch* /*scratch*/, PieceSink sink) const {
   if (piece.text[0] == ' ') return sink(piece);
   const std::string text = absl::StrCat(" ", piece.text);
-  if (piece.text.data() == piece.shadow.data()) return sink({text, text});
+  const size_t origin_bytes = piece.origin_bytes == 0 ? 0 : 1 + piece.origin_bytes;
+  if (piece.text.data() == piece.shadow.data()) return sink({text, text, origin_bytes});
   const std::string shadow = absl::StrCat(" ", piece.shadow);
-  return sink({text, shadow});
+  return sink({text, shadow, origin_bytes});
 }
 
 }  // namespace pivot::tokenizer

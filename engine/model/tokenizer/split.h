@@ -4,6 +4,7 @@
 
 // The steps of a pre-tokenizer: each cuts a piece of text into smaller ones.
 
+#include <cstddef>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
@@ -14,14 +15,17 @@
 
 namespace pivot::tokenizer {
 
-/// Text and its shadow (unicode.h), byte for byte alongside; mostly the same memory.
+/// Text and its shadow (unicode.h), byte for byte alongside; mostly the same memory. `origin_bytes` is as in TextView.
 struct Piece {
   absl::string_view text;
   absl::string_view shadow;
+  size_t origin_bytes = 0;
 
   bool empty() const { return text.empty(); }
   Piece Sub(size_t begin, size_t end) const {
-    return {text.substr(begin, end - begin), shadow.substr(begin, end - begin)};
+    const size_t rest = begin < origin_bytes ? origin_bytes - begin : 0;
+    return {text.substr(begin, end - begin), shadow.substr(begin, end - begin),
+            rest < end - begin ? rest : end - begin};
   }
 };
 
@@ -84,14 +88,22 @@ class PatternSplit : public SplitStep {
   DelimiterRole role_;
 };
 
-/// Splits at numeric characters (unicode.h).
-class DigitSplit : public SplitStep {
+/// Splits at the characters of a class.
+class ClassSplit : public SplitStep {
  public:
-  explicit DigitSplit(DelimiterBehavior behavior) : behavior_(behavior) {}
+  using Class = bool (*)(char32_t code_point);
+  ClassSplit(Class is_delimiter, DelimiterBehavior behavior) : is_delimiter_(is_delimiter), behavior_(behavior) {}
   absl::Status Split(const Piece& piece, RegexScratch* scratch, PieceSink sink) const override;
 
  private:
+  Class is_delimiter_;
   DelimiterBehavior behavior_;
+};
+
+/// Passes on runs of word characters and runs of others, without white space.
+class WordSplit : public SplitStep {
+ public:
+  absl::Status Split(const Piece& piece, RegexScratch* scratch, PieceSink sink) const override;
 };
 
 /// Splits nothing: puts a space before what does not begin with one.

@@ -40,7 +40,8 @@ class Reader : public nlohmann::json_sax<json> {
   bool number_float(number_float_t value, const string_t&) override { return OnValue(value); }
   bool binary(binary_t&) override { return Fault("binary values are not JSON"); }
   bool string(string_t& value) override {
-    return list_ == List::kMerges ? OnMergeText(value) : OnValue(std::move(value));
+    if (list_ == List::kMerges) return OnMergeText(value);
+    return list_ == List::kScores ? OnScoredText(value) : OnValue(std::move(value));
   }
 
   bool key(string_t& value) override {
@@ -58,8 +59,7 @@ class Reader : public nlohmann::json_sax<json> {
   }
 
  private:
-  /// kSkipped: another kind of model's vocabulary, of which its type is all that is asked.
-  enum class List { kNone, kVocabulary, kMerges, kSkipped };
+  enum class List { kNone, kVocabulary, kScores, kMerges };
   enum class MergeForm { kUnknown, kText, kPair };
 
   bool Fault(absl::string_view message) {
@@ -72,7 +72,7 @@ class Reader : public nlohmann::json_sax<json> {
     if (depth_ + 1 != kListDepth || open_.back() != model_) return List::kNone;
     if (key_ == "vocab" && type == json::value_t::object) return List::kVocabulary;
     if (key_ == "merges" && type == json::value_t::array) return List::kMerges;
-    if (key_ == "vocab") return List::kSkipped;
+    if (key_ == "vocab" && type == json::value_t::array) return List::kScores;
     return List::kNone;
   }
 
@@ -82,8 +82,10 @@ class Reader : public nlohmann::json_sax<json> {
     const List list = ListHere(type);
     if (list != List::kNone) {
       if (model_->contains(key_)) return Fault(absl::StrCat("model has ", Quoted(key_), " twice"));
-      (*model_)[key_] = list == List::kSkipped ? json(type) : json();
+      (*model_)[key_] = json();
       list_ = list;
+      if (list == List::kVocabulary) result_.vocabulary_form = TokenizerJson::VocabularyForm::kIds;
+      if (list == List::kScores) result_.vocabulary_form = TokenizerJson::VocabularyForm::kScores;
     } else {
       json* value = Add(json(type));
       if (value == nullptr) return false;
@@ -94,16 +96,14 @@ class Reader : public nlohmann::json_sax<json> {
     return true;
   }
 
-  /// Only a merge may be a list in a list: ["left", "right"].
+  /// Only a merge and a token with its score may be a list in a list: ["left", "right"], ["text", -1.5].
   bool OpenInList(json::value_t type) {
-    if (list_ == List::kSkipped) {
-      ++depth_;
-      return true;
+    if (list_ == List::kVocabulary || type != json::value_t::array || depth_ != kListDepth) return FaultInList();
+    if (list_ == List::kMerges) {
+      if (merge_form_ == MergeForm::kText) return FaultInList();
+      merge_form_ = MergeForm::kPair;
     }
-    if (list_ != List::kMerges || type != json::value_t::array || depth_ != kListDepth) return FaultInList();
-    if (merge_form_ == MergeForm::kText) return FaultInList();
-    merge_form_ = MergeForm::kPair;
-    texts_in_pair_ = 0;
+    values_in_pair_ = 0;
     ++depth_;
     return true;
   }
@@ -113,7 +113,7 @@ class Reader : public nlohmann::json_sax<json> {
       open_.pop_back();
     } else if (depth_ == kListDepth) {
       list_ = List::kNone;
-    } else if (list_ == List::kMerges && texts_in_pair_ != 2) {
+    } else if (values_in_pair_ != 2) {
       return FaultInList();
     }
     --depth_;
@@ -126,12 +126,26 @@ class Reader : public nlohmann::json_sax<json> {
         return Add(std::move(value)) != nullptr;
       case List::kVocabulary:
         return OnVocabularyEntry(value);
+      case List::kScores:
+        return OnScore(value);
       case List::kMerges:
         return FaultInList();
-      case List::kSkipped:
-        return true;
     }
     return false;
+  }
+
+  bool OnScoredText(absl::string_view text) {
+    if (depth_ != kPairDepth || values_in_pair_++ != 0) return FaultInList();
+    if (result_.tokens.size() == kMaxTokenIds) return Fault(absl::StrCat("model.vocab has more than ", kMaxTokenIds));
+    result_.token_ids.push_back(static_cast<int32_t>(result_.tokens.size()));
+    result_.tokens.Add(text);
+    return true;
+  }
+
+  bool OnScore(const json& value) {
+    if (!value.is_number() || depth_ != kPairDepth || values_in_pair_++ != 1) return FaultInList();
+    result_.scores.push_back(value.get<double>());
+    return true;
   }
 
   bool OnVocabularyEntry(const json& value) {
@@ -146,7 +160,7 @@ class Reader : public nlohmann::json_sax<json> {
   bool OnMergeText(absl::string_view text) {
     if (depth_ == kPairDepth) {
       result_.merges.Add(text);
-      return ++texts_in_pair_ <= 2 || FaultInList();
+      return ++values_in_pair_ <= 2 || FaultInList();
     }
     if (merge_form_ == MergeForm::kPair) return FaultInList();
     merge_form_ = MergeForm::kText;
@@ -160,6 +174,8 @@ class Reader : public nlohmann::json_sax<json> {
 
   bool FaultInList() {
     if (list_ == List::kVocabulary) return Fault(absl::StrCat("model.vocab: the token ", Quoted(key_), " has no id"));
+    if (list_ == List::kScores)
+      return Fault(absl::StrCat("model.vocab: entry ", result_.scores.size(), " is not a text and a score"));
     return Fault(absl::StrCat("model.merges: entry ", result_.merges.size() / 2,
                               " is not two tokens, or has another form than those before it"));
   }
@@ -185,7 +201,7 @@ class Reader : public nlohmann::json_sax<json> {
   size_t num_values_ = 0;
   List list_ = List::kNone;
   MergeForm merge_form_ = MergeForm::kUnknown;
-  int texts_in_pair_ = 0;
+  int values_in_pair_ = 0;
   std::string fault_;
 };
 

@@ -4,21 +4,12 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "engine/model/tokenizer/code_point_range.h"
 #include "engine/model/tokenizer/unicode_tables.h"
 #include "engine/model/tokenizer/utf8.h"
 
 namespace pivot::tokenizer {
 namespace {
-
-/// The range that holds the code point, or null.
-template <typename Table>
-const typename Table::value_type* FindRange(const Table& table, char32_t code_point) {
-  const auto after = std::upper_bound(table.begin(), table.end(), code_point,
-                                      [](char32_t value, const auto& range) { return value < range.first; });
-  if (after == table.begin()) return nullptr;
-  const auto& range = *(after - 1);
-  return code_point <= range.last ? &range : nullptr;
-}
 
 /// No character of fewer than three bytes has a stand-in.
 constexpr uint8_t kFirstLeadByteWithStandIns = 0xE0;
@@ -42,6 +33,26 @@ size_t FindFirstWithStandIn(absl::string_view text, size_t offset) {
 bool IsWhiteSpace(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+size_t TrailingSpaceBytes(absl::string_view text) {
+  size_t rest = text.size();
+  while (rest > 0) {
+    const Character last = LastCharacter(text.substr(0, rest));
+    if (!IsWhiteSpace(last.code_point)) break;
+    rest -= last.num_bytes;
+  }
+  return text.size() - rest;
+}
+
+size_t LeadingSpaceBytes(absl::string_view text) {
+  size_t offset = 0;
+  while (offset < text.size()) {
+    const Character character = CharacterAt(text, offset);
+    if (!IsWhiteSpace(character.code_point)) break;
+    offset += character.num_bytes;
+  }
+  return offset;
 }
 
 bool IsNumeric(char32_t code_point) {

@@ -7,6 +7,7 @@
 // Its parts have Unicode data of different ages, and none are those of PCRE2 10.42 (Unicode 14) and utf8proc 2.8 (15).
 // Ids must not depend on that, so the differences are tables here.
 
+#include <cstddef>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -16,10 +17,14 @@ namespace pivot::tokenizer {
 /// The Unicode property White_Space.
 bool IsWhiteSpace(char32_t code_point);
 
+/// How many bytes of it the text has at an end. `text` is valid UTF-8.
+size_t LeadingSpaceBytes(absl::string_view text);
+size_t TrailingSpaceBytes(absl::string_view text);
+
 /// What the pre-tokenizer Digits takes for a digit: categories Nd, Nl and No of Unicode 17.
 bool IsNumeric(char32_t code_point);
 
-/// What an added token with `single_word` must not touch.
+/// What an added token with `single_word` must not touch, and the pre-tokenizer Whitespace takes for a part of a word.
 bool IsWordCharacter(char32_t code_point);
 
 /// Whether the NFC of `tokenizers` knows neither a combining class nor a composition of this code point, though newer

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/model/tokenizer/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace pivot::tokenizer {
@@ -75,6 +76,11 @@ Character CharacterAt(absl::string_view text, size_t offset) {
   const char32_t second_and_third = bits(1, kTailMask) << kTailBits | bits(2, kTailMask);
   if (lead < 0xF0) return {bits(0, 0x0F) << 2 * kTailBits | second_and_third, 3};
   return {bits(0, 0x07) << 3 * kTailBits | second_and_third << kTailBits | bits(3, kTailMask), 4};
+}
+
+size_t CountCharacters(absl::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char byte) { return (static_cast<uint8_t>(byte) & 0xC0U) != 0x80; }));
 }
 
 Character LastCharacter(absl::string_view text) {

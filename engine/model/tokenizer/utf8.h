@@ -24,6 +24,9 @@ std::optional<size_t> FindInvalidUtf8(absl::string_view text);
 /// The character that begins at `offset`. `text` is valid UTF-8 and goes on past `offset`.
 Character CharacterAt(absl::string_view text, size_t offset);
 
+/// How many characters there are. `text` is valid UTF-8.
+size_t CountCharacters(absl::string_view text);
+
 /// The last character. `text` is valid UTF-8 and not empty.
 Character LastCharacter(absl::string_view text);
 

@@ -36,7 +36,7 @@ std::vector<std::string> Split(const std::vector<std::pair<std::string, Flags>>&
         AddedTokenJson(kFirstId + static_cast<int>(list.size()), content,
                        {{"single_word", flags.single_word}, {"lstrip", flags.lstrip}, {"rstrip", flags.rstrip}}));
   }
-  const auto added = AddedTokens::Create(&list, *vocabulary, Normalization::kNone);
+  const auto added = AddedTokens::Create(&list, *vocabulary, Normalizer());
   EXPECT_OK(added);
   std::vector<std::string> parts;
   if (!added.ok()) return parts;

@@ -170,4 +170,5 @@ def main():
     print("\n// clang-format on\n\n}  // namespace pivot::tokenizer")
 
 
-main()
+if __name__ == "__main__":
+    main()

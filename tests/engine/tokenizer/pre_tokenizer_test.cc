@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/tokenizer/utf8.h"
 #include "tests/engine/tokenizer/small_tokenizer.h"
 #include "tests/support/status_matchers.h"
 
@@ -31,7 +32,11 @@ Words Split(const json& component, const std::string& text) {
   if (!pre_tokenizer.ok()) return {};
   RegexScratch scratch;
   Words words;
-  EXPECT_OK(pre_tokenizer->Split(text, &scratch, [&](absl::string_view word) { words.emplace_back(word); }));
+  EXPECT_OK(pre_tokenizer->Split({text, text.empty() ? 0 : CharacterAt(text, 0).num_bytes}, &scratch,
+                                 [&](absl::string_view word) {
+                                   words.emplace_back(word);
+                                   return absl::OkStatus();
+                                 }));
   return words;
 }
 
@@ -125,8 +130,45 @@ TEST(PreTokenizerTest, GivesUpOnPatternsThatTakeTooLong) {
   const json component = SplitAt({{"Regex", "(?:a+)+b"}}, "Isolated");
   ASSERT_OK_AND_ASSIGN(const PreTokenizer pre_tokenizer, PreTokenizer::Create(&component));
   RegexScratch scratch;
-  EXPECT_THAT(pre_tokenizer.Split(std::string(100, 'a'), &scratch, [](absl::string_view) {}),
+  const std::string text(100, 'a');
+  EXPECT_THAT(pre_tokenizer.Split({text}, &scratch, [](absl::string_view) { return absl::OkStatus(); }),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("match limit")));
+}
+
+json Metaspace(const json& more = json::object()) {
+  json component = {{"type", "Metaspace"}, {"replacement", "\u2581"}};
+  component.update(more);
+  return component;
+}
+
+TEST(PreTokenizerTest, MetaspaceBeginsWordsWithItsCharacter) {
+  EXPECT_THAT(Split(Metaspace(), "a  b c "), ElementsAre("\u2581a", "\u2581", "\u2581b", "\u2581c", "\u2581"));
+  EXPECT_THAT(Split(Metaspace({{"split", false}}), "a b"), ElementsAre("\u2581a\u2581b"));
+  EXPECT_THAT(Split(Metaspace(), " a"), ElementsAre("\u2581a"));
+  EXPECT_THAT(Split(Metaspace({{"prepend_scheme", "never"}}), "a b"), ElementsAre("a", "\u2581b"));
+  EXPECT_THAT(Split(Metaspace({{"add_prefix_space", false}}), "a b"), ElementsAre("a", "\u2581b"));
+  EXPECT_THAT(Split(Metaspace({{"add_prefix_space", true}}), "a b"), ElementsAre("\u2581a", "\u2581b"));
+}
+
+TEST(PreTokenizerTest, MetaspaceCanPrefixTheTextsFrontOnly) {
+  const auto after_split = [](const std::string& scheme) {
+    return json{{"type", "Sequence"},
+                {"pretokenizers", {{{"type", "WhitespaceSplit"}}, Metaspace({{"prepend_scheme", scheme}})}}};
+  };
+  EXPECT_THAT(Split(after_split("always"), "a b"), ElementsAre("\u2581a", "\u2581b"));
+  EXPECT_THAT(Split(after_split("first"), "a b"), ElementsAre("\u2581a", "b"));
+  EXPECT_THAT(Split(after_split("first"), " a b"), ElementsAre("a", "b"));
+}
+
+TEST(PreTokenizerTest, SplitsAtClassesOfCharacters) {
+  EXPECT_THAT(Split({{"type", "BertPreTokenizer"}}, "Hey, you\u3000there's\u3002"),
+              ElementsAre("Hey", ",", "you", "there", "'", "s", "\u3002"));
+  EXPECT_THAT(Split({{"type", "Whitespace"}}, "it's 3.5\u00A0km!? "),
+              ElementsAre("it", "'", "s", "3", ".", "5", "km", "!?"));
+  EXPECT_THAT(Split({{"type", "WhitespaceSplit"}}, " it's  3.5 "), ElementsAre("it's", "3.5"));
+  EXPECT_THAT(Split({{"type", "Punctuation"}, {"behavior", "Contiguous"}}, "a...b!"),
+              ElementsAre("a", "...", "b", "!"));
+  EXPECT_THAT(Split({{"type", "CharDelimiterSplit"}, {"delimiter", "|"}}, "a||b|"), ElementsAre("a", "b"));
 }
 
 }  // namespace

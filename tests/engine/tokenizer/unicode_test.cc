@@ -4,7 +4,8 @@
 #include <string>
 
 #include "engine/model/tokenizer/byte_level.h"
-#include "engine/model/tokenizer/nfc.h"
+#include "engine/model/tokenizer/character_category.h"
+#include "engine/model/tokenizer/unicode_form.h"
 #include "engine/model/tokenizer/utf8.h"
 #include "tests/support/status_matchers.h"
 
@@ -22,7 +23,7 @@ std::string Utf8(char32_t code_point) {
 }
 
 std::string Nfc(const std::string& text) {
-  const auto result = ToNfc(text);
+  const auto result = ToForm(UnicodeForm::kNfc, text);
   EXPECT_OK(result);
   return result.value_or("");
 }
@@ -112,9 +113,59 @@ TEST(NfcTest, LeavesAloneWhatUnicode9DidNotKnow) {
 }
 
 TEST(NfcTest, SeesPlainTextAtAGlance) {
-  EXPECT_TRUE(IsPlainlyNfc("plain é ¿ſ\u02FF"));
-  EXPECT_FALSE(IsPlainlyNfc("e\u0301"));
+  EXPECT_TRUE(IsPlainly(UnicodeForm::kNfc, "plain é ¿ſ\u02FF"));
+  EXPECT_FALSE(IsPlainly(UnicodeForm::kNfc, "e\u0301"));
   EXPECT_EQ(Nfc("plain é ¿ſ\u02FF"), "plain é ¿ſ\u02FF");
+}
+
+std::string Form(UnicodeForm form, const std::string& text) {
+  const auto result = ToForm(form, text);
+  EXPECT_OK(result);
+  return result.value_or("");
+}
+
+TEST(UnicodeFormTest, TakesCharactersApart) {
+  EXPECT_EQ(Form(UnicodeForm::kNfd, "\u1EAD\uD55C"), "a\u0323\u0302\u1112\u1161\u11AB");
+  EXPECT_EQ(Form(UnicodeForm::kNfd, "\uFB01\u00BD"), "\uFB01\u00BD");
+  EXPECT_EQ(Form(UnicodeForm::kNfkd, "\uFB01\u00BD\u00E9"), "fi1\u20442e\u0301");
+  EXPECT_EQ(Form(UnicodeForm::kNfkc, "\uFB01\u00BDe\u0301\u3000"), "fi1\u20442\u00E9 ");
+  // A square of Unicode 12.
+  EXPECT_EQ(Form(UnicodeForm::kNfkc, "\u32FF\u32FE"), "\u32FF\u30F2");
+}
+
+TEST(UnicodeFormTest, SortsLongRunsOfMarks) {
+  std::string marks;
+  std::string above;
+  std::string below;
+  for (int i = 0; i < 300'000; ++i) {
+    (i % 2 == 0 ? above : below) += i % 2 == 0 ? "\u0301" : "\u0323";
+    marks += i % 2 == 0 ? "\u0301" : "\u0323";
+  }
+  // Exchanging neighbours would take 10^10 steps.
+  EXPECT_EQ(Form(UnicodeForm::kNfd, "x" + marks + "x"), "x" + below + above + "x");
+  EXPECT_EQ(Form(UnicodeForm::kNfc, "e" + marks).substr(0, 3), "\u1EB9");
+}
+
+TEST(CharacterCategoryTest, KnowsWhatTokenizersKnows) {
+  EXPECT_TRUE(IsPunctuation('$'));
+  EXPECT_TRUE(IsPunctuation(0x3002));
+  EXPECT_FALSE(IsPunctuation(0x20AC));
+  EXPECT_FALSE(IsPunctuation(0x2E52)) << "of Unicode 14";
+  EXPECT_TRUE(IsBertControl(0x200B));
+  EXPECT_FALSE(IsBertControl('\n'));
+  EXPECT_FALSE(IsBertControl(0x378)) << "unassigned";
+  EXPECT_TRUE(IsNonspacingMark(0x301));
+  EXPECT_FALSE(IsNonspacingMark(0x903));
+  EXPECT_TRUE(IsCombiningMark(0x903));
+  EXPECT_EQ(Lowercase(0x3A3), 0x3C3U);
+  EXPECT_EQ(Lowercase(0x10D50), 0x10D70U) << "of Unicode 16";
+}
+
+TEST(CharacterCategoryTest, FindsClusters) {
+  EXPECT_EQ(FirstGraphemeBytes("e\u0301x"), 3U);
+  EXPECT_EQ(FirstGraphemeBytes("\r\nx"), 2U);
+  EXPECT_EQ(FirstGraphemeBytes("a\u0897x"), 4U) << "a mark of Unicode 16";
+  EXPECT_EQ(FirstGraphemeBytes("\n\u0301"), 1U);
 }
 
 }  // namespace

@@ -59,3 +59,46 @@ def random_text(rng):
         else:
             pieces.append(rng.choice(_FRAGMENTS) * rng.randint(2, 20))
     return "".join(pieces)
+
+
+_SPECIAL_TOKENS = [
+    "<s>", "</s>", "<unk>", "<pad>", "<extra_id_0>", "<extra_id_2>", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "<MASK>", "<mask>",
+    "<|begin|>", "<|end|>", "<0x0A>", "<0xE2>", "\u2581", "##ing", "\n\n", "\n\n\n",
+]  # fmt: skip
+_EMOJI = ["👩", "👨", "🧑", "❤️", "🏳️", "🌈", "🇩", "🇪", "🇫", "🇷", "☠️", "#️⃣", "1️⃣", "🙂", "🫠", "🧌", "🚀", "🎉", "🏴", "🀄"]
+_JOINERS = ["\u200d", "\ufe0f", "\ufe0e", "🏻", "🏽", "🏿", "", "", " ", "\U000e0067", "\U000e007f", "\u20e3"]
+_MARKS = ["\u0301", "\u0300", "\u0323", "\u0307", "\u0327", "\u0334", "\u0345", "\u034f", "\u20dd", "\u093c", "\u094d", "\u3099", "\u0897"]
+_BASES = list("aeiouAEIOUnsczdlK") + ["é", "ậ", "ß", "İ", "ı", "ſ", "ﬁ", "½", "²", "Å", "각", "ᄒ", "ᅡ", "ᆫ", "क", "ก", "ね", "か", "Ω", "Σ", "ǅ"]
+_SPACES = [" ", "  ", "\t", "\n", "\r\n", "\r", "\u00a0", "\u2003", "\u3000", "\u200b", "\u2028", "\u0085", "\u180e", "\u2060", "\ufeff", "\x0b"]
+_BIDI = ["\u202e", "\u202c", "\u200f", "\u200e", "\u2066", "\u2069", "שלום", "مرحبا", "؟", "١٢٣", "ـ", "\u0651", "abc", " "]
+_CODE = ["0x1F", "1e-9", "1,000.50", "::", "->", "&&", "//", "/*", "*/", "'", '"', "`", "\\n", "${x}", "%d", "#", "@", "if(", ");", "\t", "    ", "_", "__init__"]
+
+
+def _mix(rng, choices, least, most):
+    return "".join(rng.choice(choices) for _ in range(rng.randint(least, most)))
+
+
+def long_texts(rng):
+    """Words of 100 kB and more, which take hours where something is quadratic."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    return [
+        "a" * 100_000, "ab" * 50_000, _mix(rng, letters, 100_000, 100_000), "日本" * 17_000, "e" + "\u0301\u0323" * 25_000,
+        "👩‍🚀" * 9_000, " " * 100_000, "\n" * 100_000, "0" * 100_000, "\x00" * 50_000, "é" * 50_000, "." * 100_000, "<" * 100_000,
+        _mix(rng, [chr(c) for c in range(0x4E00, 0x4F00)], 33_000, 33_000),
+    ]  # fmt: skip
+
+
+def nasty_corpus(rng):
+    """More than 1,200 strings of every kind named below, the same for the same random.Random."""
+    texts = list(FIXED_TEXTS)
+    texts += [_mix(rng, _EMOJI + _JOINERS, 2, 12) for _ in range(180)]
+    texts += ["".join(rng.choice(_BASES) + _mix(rng, _MARKS, 0, 3) for _ in range(rng.randint(1, 8))) for _ in range(180)]
+    texts += ["".join(chr(rng.randint(0x4E00, 0x9FFF)) if rng.random() < 0.6 else rng.choice("のをはがアイウ가나다。、「」Ａ１") for _ in range(12)) for _ in range(120)]
+    texts += [_mix(rng, _BIDI, 2, 10) for _ in range(120)]
+    texts += ["".join(chr(rng.choice([*range(0x20), *range(0x7F, 0xA0), 0xAD, 0xFFFC, 0xFFFD, 0xFFFE, 0x61])) for _ in range(8)) for _ in range(120)]
+    texts += [_mix(rng, _SPECIAL_TOKENS + ["", " ", "x", "é", "the ", "ing"], 2, 8) for _ in range(250)]
+    texts += [_mix(rng, _SPACES + ["a", "b", "word"], 1, 10) for _ in range(180)]
+    texts += [_mix(rng, _CODE + ["a", "x1", "値"], 2, 12) for _ in range(120)]
+    texts += [rng.randbytes(rng.randint(1, 60)).decode("utf-8", "replace") for _ in range(120)]
+    texts += [_mix(rng, [chr(rng.randint(1, 0xD7FF)) for _ in range(4)], 1, 400) for _ in range(60)]
+    return texts + long_texts(rng)

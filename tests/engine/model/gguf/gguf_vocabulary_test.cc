@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/model/gguf/gguf_vocabulary.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "engine/model/gguf/gguf_file.h"
 #include "engine/model/gguf/gguf_pre_tokenizers.h"
 #include "engine/model/gguf/gguf_tokenizer.h"
+#include "engine/model/tokenizer/tokenizer.h"
 #include "proto/status/reason.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
@@ -136,7 +138,32 @@ TEST_F(GgufVocabularyTest, TurnsRanksOfMergesIntoScores) {
   EXPECT_EQ(scores[9], 0);
   EXPECT_EQ(scores[7], -1);
   EXPECT_EQ(scores[8], -2) << "the first merge that makes it counts";
-  EXPECT_EQ(ReasonOf(TokenizerJsonOf(file).status()), "UNSUPPORTED_TOKENIZER");
+}
+
+TEST_F(GgufVocabularyTest, ReadsSentencePiecesAsMergesByScore) {
+  ASSERT_OK_AND_ASSIGN(const GgufFile file, FileOf({.tokenizer_json = SentencePieces().dump()}, 12));
+  ASSERT_OK_AND_ASSIGN(const std::string text, TokenizerJsonOf(file));
+  const json read = json::parse(text);
+  EXPECT_EQ(read["model"]["merges"], json({{"b", "c"}, {"a", "b"}, {"ab", "c"}, {"a", "bc"}}));
+  EXPECT_EQ(read["normalizer"], SentencePieces()["normalizer"]);
+  EXPECT_EQ(read["model"]["vocab"].size(), 10) << "without what fills up the embedding";
+  ASSERT_OK_AND_ASSIGN(const Tokenizer tokenizer, Tokenizer::FromJson(text));
+  // "bc" is made first, then nothing makes "abc" of "a" and "bc" but the last merge.
+  ASSERT_OK_AND_ASSIGN(const auto ids, tokenizer.Encode("abc A<s>ab?", SpecialTokens::kOmit));
+  EXPECT_THAT(ids, ElementsAre(3, 8, 3, 2, 1, 3, 7, 0));
+}
+
+TEST_F(GgufVocabularyTest, RefusesScoresThatAreNone) {
+  const auto status_with = [&](const std::vector<float>& scores) {
+    GgufValues values;
+    values.AddText("tokenizer.ggml.model", "llama");
+    values.AddTexts("tokenizer.ggml.tokens", {"<unk>", "a"});
+    values.AddNumbers("tokenizer.ggml.scores", scores);
+    const auto file = GgufFile::Open(folder_.Write("v.gguf", LayOutGguf(values, {}).head));
+    return file.ok() ? TokenizerJsonOf(*file).status() : file.status();
+  };
+  EXPECT_EQ(ReasonOf(status_with({0, NAN})), "MALFORMED_WEIGHTS");
+  EXPECT_EQ(ReasonOf(status_with({0})), "MALFORMED_WEIGHTS");
 }
 
 TEST_F(GgufVocabularyTest, RefusesSentencePiecesThatAReaderWouldJoinOtherwise) {
