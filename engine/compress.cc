@@ -137,16 +137,15 @@ class Pipeline {
       hooks_.warning("RESUME_REFUSED",
                      absl::StrCat("earlier work differs in ", refused, "; starting from the first block"));
     }
-    const LayerwiseInput input{
-        .source = reader_.get(),
-        .spec = &spec_,
-        .shards = &shards_,
-        .shard_folder = shard_folder_,
-        .windows = windows_,
-        .placement = device_.kind() == DeviceKind::kCuda
-                         ? PlaceActivations(source().config(), spec_, device_.memory_bytes)
-                         : ActivationPlacement{},
-        .journal = &journal};
+    const LayerwiseInput input{.source = reader_.get(),
+                               .spec = &spec_,
+                               .shards = &shards_,
+                               .shard_folder = shard_folder_,
+                               .windows = windows_,
+                               .placement = device_.kind() == DeviceKind::kCuda
+                                                ? PlaceActivations(source().config(), spec_, device_.memory_bytes)
+                                                : ActivationPlacement{},
+                               .journal = &journal};
     PIVOT_ASSIGN_OR_RETURN(LayerwiseResult result, RunLayerwise(input, hooks_));
     report_.blocks = std::move(result.blocks);
     if (result.state.defined()) trace_ = {.tokens = windows_.narrow(0, 0, 1), .state = std::move(result.state)};

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/model/model_shapes.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
 #include "proto/status/reason.h"
@@ -32,6 +33,7 @@ class BlockPass {
   }
 
  private:
+  bool is_parallel() const { return config_.order == BlockOrder::kParallel; }
   bool has_original() const { return streams_.original.defined(); }
 
   /// Calls `body` with the range of windows of each tile.
@@ -76,7 +78,8 @@ class BlockPass {
   at::Tensor ResidualError(const std::optional<InputStatistics>& statistics, const at::Tensor& quantized,
                            const at::Tensor& original) const {
     if (!statistics.has_value() || !original.defined() || !options_.gathers_residual) return {};
-    return original - quantized;
+    const at::Tensor error = original - quantized;
+    return config_.residual_scale == 1 ? error : error / config_.residual_scale;
   }
 
   /// A tile of the original stream; undefined when there is none.
@@ -128,22 +131,22 @@ class BlockPass {
   at::Tensor QuantizedInput(BlockInput input, const BlockWeights& quantized, const at::Tensor& stream) const {
     switch (input) {
       case BlockInput::kAttention:
-        return AttentionInput(quantized, stream);
+        return AttentionInput(config_, quantized, stream);
       case BlockInput::kAttentionOutput:
-        return Attend(config_, quantized, AttentionInput(quantized, stream), rotary_, nullptr);
+        return Heads(quantized, stream);
       case BlockInput::kMlp:
-        return MlpInput(quantized, stream);
+        return MlpInput(config_, quantized, stream);
       case BlockInput::kMlpHidden:
-        return MlpHidden(quantized, MlpInput(quantized, stream));
+        return Hidden(quantized, stream);
     }
     return {};
   }
 
-  at::Tensor AttentionInput(const BlockWeights& weights, const at::Tensor& x) const {
-    return RmsNorm(x, weights.attention_norm, config_.rms_norm_eps);
+  at::Tensor Heads(const BlockWeights& weights, const at::Tensor& stream) const {
+    return Attend(config_, weights, AttentionInput(config_, weights, stream), rotary_, nullptr);
   }
-  at::Tensor MlpInput(const BlockWeights& weights, const at::Tensor& x) const {
-    return RmsNorm(x, weights.mlp_norm, config_.rms_norm_eps);
+  at::Tensor Hidden(const BlockWeights& weights, const at::Tensor& stream) const {
+    return MlpHidden(config_, weights, MlpInput(config_, weights, stream));
   }
 
   absl::Status ReadAttentionInput(const BlockWeights& original, BlockWeights& quantized,
@@ -154,7 +157,7 @@ class BlockPass {
       const Part part("forward");
       const at::Tensor q = QuantizedInput(BlockInput::kAttention, quantized, streams_.quantized.Read(first, count));
       const at::Tensor stream = Original(first, count);
-      Gather(statistics, q, stream.defined() ? AttentionInput(original, stream) : stream, {});
+      Gather(statistics, q, stream.defined() ? AttentionInput(config_, original, stream) : stream, {});
     }));
     return Solve(BlockInput::kAttention, statistics, solver, quantized);
   }
@@ -163,6 +166,7 @@ class BlockPass {
   absl::Status RunAttention(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
     auto statistics = StatisticsFor(BlockInput::kAttentionOutput, original, solver);
     heads_ = streams_.quantized.Like(config_.num_heads * config_.head_dim);
+    if (is_parallel() && has_original()) pending_ = streams_.quantized.Like(config_.hidden_size);
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
       const at::Tensor quantized_stream = streams_.quantized.Read(first, count);
@@ -171,31 +175,47 @@ class BlockPass {
       q.copy_(QuantizedInput(BlockInput::kAttentionOutput, quantized, quantized_stream));
       heads_.Keep(first, count);
       at::Tensor f;
-      const at::Tensor residual_error = ResidualError(statistics, quantized_stream, stream);
+      const at::Tensor residual_error = JoinsStream(original, LinearRole::kAttentionOutput)
+                                            ? ResidualError(statistics, quantized_stream, stream)
+                                            : at::Tensor();
       if (stream.defined()) {
-        f = Attend(config_, original, AttentionInput(original, stream), rotary_, nullptr);
-        AddLinear(stream, f, original.linear(LinearRole::kAttentionOutput));
-        streams_.original.Keep(first, count);
+        f = Heads(original, stream);
+        AddOriginalAttention(original, f, first, count, stream);
       }
       Gather(statistics, q, f, residual_error);
     }));
     return Solve(BlockInput::kAttentionOutput, statistics, solver, quantized);
   }
 
-  /// Adds the attention to the quantized stream and reads the MLP's input.
+  /// To the stream, or where the MLP reads the same stream to what is added with it.
+  void AddOriginalAttention(const BlockWeights& original, const at::Tensor& heads, int64_t first, int64_t count,
+                            at::Tensor& stream) {
+    if (is_parallel()) {
+      at::Tensor pending = pending_.Fill(first, count);
+      AddAttention(config_, original, heads, pending.zero_());
+      pending_.Keep(first, count);
+      return;
+    }
+    AddAttention(config_, original, heads, stream);
+    streams_.original.Keep(first, count);
+  }
+
+  /// Adds the attention to the quantized stream, unless the MLP reads the same stream, and reads the MLP's input.
   absl::Status LeaveAttention(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
     auto statistics = StatisticsFor(BlockInput::kMlp, original, solver);
     PIVOT_RETURN_IF_ERROR(ForEachTile([&](int64_t first, int64_t count) {
       const Part part("forward");
       at::Tensor stream = streams_.quantized.Read(first, count);
-      AddLinear(stream, heads_.Read(first, count), quantized.linear(LinearRole::kAttentionOutput));
-      streams_.quantized.Keep(first, count);
+      if (!is_parallel()) {
+        AddAttention(config_, quantized, heads_.Read(first, count), stream);
+        streams_.quantized.Keep(first, count);
+      }
       if (!statistics.has_value()) return;
       const at::Tensor original_stream = Original(first, count);
-      const at::Tensor f = original_stream.defined() ? MlpInput(original, original_stream) : at::Tensor();
-      Gather(statistics, MlpInput(quantized, stream), f, {});
+      const at::Tensor f = original_stream.defined() ? MlpInput(config_, original, original_stream) : at::Tensor();
+      Gather(statistics, MlpInput(config_, quantized, stream), f, {});
     }));
-    heads_ = {};
+    if (!is_parallel()) heads_ = {};
     return Solve(BlockInput::kMlp, statistics, solver, quantized);
   }
 
@@ -216,10 +236,14 @@ class BlockPass {
         hidden_.Keep(first, count);
       }
       at::Tensor f;
-      const at::Tensor residual_error = ResidualError(statistics, quantized_stream, stream);
+      // Beside an attention that has made the stream's error good nothing is left to do.
+      const at::Tensor residual_error = !is_parallel() && JoinsStream(original, LinearRole::kDown)
+                                            ? ResidualError(statistics, quantized_stream, stream)
+                                            : at::Tensor();
       if (stream.defined()) {
-        f = MlpHidden(original, MlpInput(original, stream));
-        AddLinear(stream, f, original.linear(LinearRole::kDown));
+        f = Hidden(original, stream);
+        if (is_parallel()) stream.add_(pending_.Read(first, count));
+        AddMlp(config_, original, f, stream);
         streams_.original.Keep(first, count);
       }
       Gather(statistics, q, f, residual_error);
@@ -233,10 +257,13 @@ class BlockPass {
       at::Tensor stream = streams_.quantized.Read(first, count);
       const at::Tensor hidden =
           hidden_.defined() ? hidden_.Read(first, count) : QuantizedInput(BlockInput::kMlpHidden, quantized, stream);
-      AddLinear(stream, hidden, quantized.linear(LinearRole::kDown));
+      if (is_parallel()) AddAttention(config_, quantized, heads_.Read(first, count), stream);
+      AddMlp(config_, quantized, hidden, stream);
       streams_.quantized.Keep(first, count);
     }));
+    heads_ = {};
     hidden_ = {};
+    pending_ = {};
     return absl::OkStatus();
   }
 
@@ -244,6 +271,7 @@ class BlockPass {
   const RotaryTable& rotary_;
   const BlockPassOptions& options_;
   Streams& streams_;
+  WindowTensor pending_;  // [windows, length, hidden]: what the original attention adds where the MLP reads beside it
   // Of the quantized stream:
   WindowTensor heads_;   // [windows, length, heads*head_dim]
   WindowTensor hidden_;  // [windows, length, intermediate]; undefined when it is recomputed

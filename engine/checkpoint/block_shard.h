@@ -12,6 +12,7 @@
 
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/model/model_folder.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/output_layout.h"
 
 namespace pivot {

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 
+#include "engine/model/model_shapes.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {

@@ -10,6 +10,7 @@
 #include "engine/checkpoint/float_tensors.h"
 #include "engine/checkpoint/gguf_linear.h"
 #include "engine/model/gguf/gguf_model.h"
+#include "engine/model/model_shapes.h"
 #include "engine/ops/kernel_calls.h"
 #include "engine/ops/to_host.h"
 #include "proto/status/reason.h"

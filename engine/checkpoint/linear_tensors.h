@@ -13,6 +13,7 @@
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/checkpoint/stored_tensor.h"
 #include "engine/format/linear_storage.h"
+#include "engine/model/model_shapes.h"
 
 namespace pivot {
 

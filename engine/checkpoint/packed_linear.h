@@ -8,6 +8,7 @@
 
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/model/model_config.h"
+#include "engine/model/model_shapes.h"
 
 namespace pivot {
 

@@ -15,6 +15,7 @@
 #include "engine/forward/weights.h"
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/gguf/gguf_names.h"
+#include "engine/model/model_shapes.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {

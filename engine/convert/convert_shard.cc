@@ -10,6 +10,7 @@
 
 #include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/mapped_tensor.h"
+#include "engine/model/model_shapes.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"

@@ -11,6 +11,7 @@
 
 #include "engine/format/checkpoint_folder.h"
 #include "engine/forward/weights.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/conversion.h"
 
 namespace pivot {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/forward/block.h"
+#include "engine/forward/ends.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/status_macros.h"
 
@@ -20,11 +21,8 @@ class Session {
   static absl::StatusOr<Session> Load(const WeightReader& reader, int64_t length, const EvaluationHooks& hooks) {
     Session session(reader, length);
     PIVOT_ASSIGN_OR_RETURN(session.embedding_, reader.ReadEmbedding());
-    PIVOT_ASSIGN_OR_RETURN(session.norm_, reader.ReadFinalNorm());
-    session.head_ = session.embedding_;
-    if (!reader.config().tied_embeddings) {
-      PIVOT_ASSIGN_OR_RETURN(session.head_, reader.ReadHead());
-    }
+    PIVOT_ASSIGN_OR_RETURN(session.head_, reader.ReadHead());
+    if (reader.config().tied_embeddings) session.head_.head.weight = session.embedding_.tokens;
     for (int block = 0; block < reader.config().num_blocks; ++block) {
       if (hooks.is_cancelled && hooks.is_cancelled()) return absl::CancelledError("the job was cancelled");
       PIVOT_ASSIGN_OR_RETURN(BlockWeights weights, reader.ReadBlock(block));
@@ -40,13 +38,13 @@ class Session {
     const at::Tensor ids =
         at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end())).unsqueeze(0).to(reader_->device());
     const RotaryTable rotary = rotary_.Range(seen_, count);
-    at::Tensor state = at::embedding(embedding_, ids);
+    at::Tensor state = EmbedTokens(reader_->config(), embedding_, ids, seen_);
     for (size_t block = 0; block < blocks_.size(); ++block) {
       state = ForwardBlock(reader_->config(), blocks_[block], state, rotary, &caches_[block]);
     }
     seen_ += count;
-    const at::Tensor last = RmsNorm(state[0][count - 1], norm_, reader_->config().rms_norm_eps);
-    return at::linear(last, head_).to(at::kFloat).argmax().item<int64_t>();
+    const at::Tensor last = HeadInput(reader_->config(), head_, state[0].narrow(0, count - 1, 1));
+    return ComputeHead(reader_->config(), head_, last).to(at::kFloat).argmax().item<int64_t>();
   }
 
  private:
@@ -55,7 +53,8 @@ class Session {
 
   const WeightReader* reader_;
   RotaryTable rotary_;
-  at::Tensor embedding_, norm_, head_;
+  EmbeddingWeights embedding_;
+  HeadWeights head_;
   std::vector<BlockWeights> blocks_;
   std::vector<KeyValueCache> caches_;
   int64_t seen_ = 0;

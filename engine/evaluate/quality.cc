@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/forward/block.h"
+#include "engine/forward/ends.h"
 #include "engine/ops/activation_calls.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/status_macros.h"
@@ -47,10 +48,10 @@ class HiddenStates {
  public:
   static absl::StatusOr<HiddenStates> Embed(const std::vector<at::Tensor>& windows, const WeightReader& reader) {
     PIVOT_RETURN_IF_ERROR(CheckTokens(windows, reader.config()));
-    PIVOT_ASSIGN_OR_RETURN(const at::Tensor embedding, reader.ReadEmbedding());
+    PIVOT_ASSIGN_OR_RETURN(const EmbeddingWeights embedding, reader.ReadEmbedding());
     HiddenStates states(reader, Longest(windows));
     for (const at::Tensor& window : windows)
-      states.states_.push_back(at::embedding(embedding, window.to(reader.device())));
+      states.states_.push_back(EmbedTokens(reader.config(), embedding, window.to(reader.device()), 0));
     return states;
   }
 
@@ -64,18 +65,19 @@ class HiddenStates {
   }
 
   absl::Status Finish() {
-    PIVOT_ASSIGN_OR_RETURN(const at::Tensor norm, reader_->ReadFinalNorm());
     PIVOT_ASSIGN_OR_RETURN(head_, reader_->ReadHead());
-    for (at::Tensor& state : states_) state = RmsNorm(state, norm, reader_->config().rms_norm_eps);
+    for (at::Tensor& state : states_) state = HeadInput(reader_->config(), head_, state);
     return absl::OkStatus();
   }
 
   size_t size() const { return states_.size(); }
   /// Logits of positions [first, first + count) of a window, [count, vocab], compute dtype.
   at::Tensor Logits(size_t window, int64_t first, int64_t count) const {
-    return at::linear(states_[window][0].narrow(0, first, count), head_);
+    return ComputeHead(reader_->config(), head_, states_[window][0].narrow(0, first, count));
   }
-  at::Tensor BatchLogits(size_t window) const { return at::linear(states_[window], head_).to(at::kFloat); }
+  at::Tensor BatchLogits(size_t window) const {
+    return ComputeHead(reader_->config(), head_, states_[window]).to(at::kFloat);
+  }
 
  private:
   HiddenStates(const WeightReader& reader, int64_t length)
@@ -84,7 +86,7 @@ class HiddenStates {
   const WeightReader* reader_;
   RotaryTable rotary_;
   std::vector<at::Tensor> states_;  // [batch, length, hidden] each
-  at::Tensor head_;
+  HeadWeights head_;
 };
 
 /// Sums over predicted positions.

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "engine/forward/block.h"
+#include "engine/forward/ends.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -16,9 +16,9 @@ namespace {
 
 /// [length, vocab] fp32 on the CPU.
 absl::StatusOr<at::Tensor> LogitsOf(const at::Tensor& state, const WeightReader& reader) {
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor norm, reader.ReadFinalNorm());
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor head, reader.ReadHead());
-  return at::linear(RmsNorm(state, norm, reader.config().rms_norm_eps), head)[0].to(at::kFloat).to(at::kCPU);
+  PIVOT_ASSIGN_OR_RETURN(const HeadWeights head, reader.ReadHead());
+  const at::Tensor input = HeadInput(reader.config(), head, state);
+  return ComputeHead(reader.config(), head, input)[0].to(at::kFloat).to(at::kCPU);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
+#include "engine/model/model_shapes.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -78,8 +79,7 @@ void CheckBlock(const CheckpointFolder& folder, int block, std::vector<std::stri
   const ModelConfig& config = folder.model.config();
   const Architecture& architecture = *config.architecture;
   const std::string prefix = BlockPrefix(architecture, block);
-  CheckPlain(folder, prefix + std::string(architecture.attention_norm), {config.hidden_size}, problems);
-  CheckPlain(folder, prefix + std::string(architecture.mlp_norm), {config.hidden_size}, problems);
+  for (const NamedShape& norm : NormTensors(config, block)) CheckPlain(folder, norm.name, norm.shape, problems);
   for (const LinearEntry& linear : architecture.linears) {
     const std::string module = prefix + std::string(linear.name);
     const LinearShape shape = ShapeOf(config, linear.role);
@@ -227,12 +227,8 @@ absl::StatusOr<CheckpointFolder> OpenOriginal(const std::string& path) {
 
 std::vector<std::string> TensorProblems(const CheckpointFolder& folder) {
   const ModelConfig& config = folder.model.config();
-  const Architecture& architecture = *config.architecture;
   std::vector<std::string> problems;
-  CheckPlain(folder, std::string(architecture.embedding), {config.vocab_size, config.hidden_size}, problems);
-  CheckPlain(folder, std::string(architecture.final_norm), {config.hidden_size}, problems);
-  if (!config.tied_embeddings)
-    CheckPlain(folder, std::string(architecture.head), {config.vocab_size, config.hidden_size}, problems);
+  for (const NamedShape& tensor : OuterTensors(config)) CheckPlain(folder, tensor.name, tensor.shape, problems);
   for (int block = 0; block < config.num_blocks; ++block) CheckBlock(folder, block, problems);
   return problems;
 }

@@ -15,6 +15,7 @@
 
 #include "engine/format/quantization_config.h"
 #include "engine/model/model_folder.h"
+#include "engine/model/model_shapes.h"
 
 namespace pivot {
 

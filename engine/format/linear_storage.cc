@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/model/gguf/gguf_model.h"
+#include "engine/model/model_shapes.h"
 
 namespace pivot {
 namespace {

@@ -15,6 +15,7 @@
 #include "engine/format/weight_scheme.h"
 #include "engine/model/gguf/ggml_type.h"
 #include "engine/model/model_config.h"
+#include "engine/model/model_shapes.h"
 #include "engine/model/safetensors.h"
 
 namespace pivot {

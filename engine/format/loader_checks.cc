@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
+#include "engine/model/model_shapes.h"
+
 namespace pivot {
 namespace {
 

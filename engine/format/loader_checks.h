@@ -12,6 +12,7 @@
 #include "nlohmann/json.hpp"
 
 #include "engine/format/checkpoint_folder.h"
+#include "engine/model/model_shapes.h"
 
 namespace pivot {
 

@@ -13,9 +13,10 @@
 namespace pivot {
 namespace {
 
-/// "self_attn.q_proj" -> {"self_attn", "q_proj"}.
+/// "self_attn.q_proj" -> {"self_attn", "q_proj"}; "fc1" -> {"", "fc1"}.
 std::pair<std::string, std::string> SplitModule(absl::string_view name) {
   const size_t dot = name.rfind('.');
+  if (dot == name.npos) return {"", std::string(name)};
   return {std::string(name.substr(0, dot)), std::string(name.substr(dot + 1))};
 }
 
@@ -94,7 +95,7 @@ std::vector<std::string> LayerExpressions(const ModelConfig& config, const Model
     const bool is_everywhere = blocks.size() == static_cast<size_t>(schemes.num_blocks());
     expressions.push_back(absl::StrCat(
         ".*", container, "\\.", is_everywhere ? "\\d+" : absl::StrCat("(", absl::StrJoin(blocks, "|"), ")"), "\\.",
-        absl::StrReplaceAll(key.first, {{".", "\\."}}), "\\.(", key.second, ")$"));
+        absl::StrReplaceAll(key.first, {{".", "\\."}}), key.first.empty() ? "(" : "\\.(", key.second, ")$"));
   }
   return expressions;
 }

@@ -36,8 +36,7 @@ class ModelSchemes {
   std::vector<WeightScheme> Distinct() const;
 
  private:
-  static constexpr size_t kNumRoles = 7;
-  std::vector<std::array<std::optional<WeightScheme>, kNumRoles>> blocks_;
+  std::vector<std::array<std::optional<WeightScheme>, kNumLinearRoles>> blocks_;
 };
 
 /// Expressions that match exactly the layers which have `scheme` (nothing: which are plain), and what serving runtimes

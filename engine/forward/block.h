@@ -6,46 +6,25 @@
 // hidden] in the compute dtype throughout; norms are computed in fp32.
 
 #include <ATen/core/Tensor.h>
-#include <cstdint>
 
+#include "engine/forward/attention.h"
 #include "engine/forward/weights.h"
 
 namespace pivot {
 
-/// Cosines and sines of the rotary embedding, [length, head_dim] in the compute dtype.
-struct RotaryTable {
-  at::Tensor cosine;
-  at::Tensor sine;
+/// What the attention, or the MLP, reads of the residual stream.
+at::Tensor AttentionInput(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& stream);
+at::Tensor MlpInput(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& stream);
 
-  /// The part for positions [first, first + length).
-  RotaryTable Range(int64_t first, int64_t length) const;
-};
+/// act(gate(x)) * up(x), or act(up(x)) in families without a gate, from the MLP's input: [batch, length, intermediate].
+at::Tensor MlpHidden(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& input);
 
-/// For positions 0 to length - 1. Source: RoFormer, arXiv:2104.09864, in the half-split form of the Hugging Face
-/// models.
-RotaryTable MakeRotaryTable(const ModelConfig& config, int64_t length, at::ScalarType dtype, at::Device device);
+/// Adds what the attention's output projection, or the MLP's down projection, makes of x to the stream, in place.
+void AddAttention(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& heads, at::Tensor& stream);
+void AddMlp(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& hidden, at::Tensor& stream);
 
-/// x / rms(x) * weight.
-at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
-
-at::Tensor ApplyLinear(const at::Tensor& x, const Linear& linear);
-
-/// stream += linear(x), in place. On a GPU one product, whose sum is rounded once.
-void AddLinear(at::Tensor& stream, const at::Tensor& x, const Linear& linear);
-
-/// Keys and values of the tokens seen so far, [batch, kv_heads, length, head_dim]; undefined at first.
-struct KeyValueCache {
-  at::Tensor keys;
-  at::Tensor values;
-};
-
-/// Causal attention from the normalized input up to the heads' outputs [batch, length, heads*head_dim], before the
-/// output projection. With a cache the tokens follow those in it, and are added to it.
-at::Tensor Attend(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& normalized,
-                  const RotaryTable& rotary, KeyValueCache* cache);
-
-/// act(gate(x)) * up(x) from the normalized input: [batch, length, intermediate].
-at::Tensor MlpHidden(const BlockWeights& weights, const at::Tensor& normalized);
+/// Whether the residual stream takes the projection's own result, up to ModelConfig::residual_scale.
+bool JoinsStream(const BlockWeights& weights, LinearRole role);
 
 /// The whole block.
 at::Tensor ForwardBlock(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& x,

@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 #include "engine/checkpoint/mapped_tensor.h"
+#include "engine/model/model_shapes.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -132,12 +134,31 @@ absl::StatusOr<Linear> WeightReader::FetchLinear(const std::string& module, cons
   return linear;
 }
 
+absl::StatusOr<Norm> WeightReader::FetchNorm(const std::string& module) const {
+  Norm norm;
+  PIVOT_ASSIGN_OR_RETURN(norm.weight, Fetch(module + ".weight"));
+  if (config().architecture->norm == NormKind::kLayer) {
+    PIVOT_ASSIGN_OR_RETURN(norm.bias, Fetch(module + ".bias"));
+  }
+  return norm;
+}
+
+absl::StatusOr<Norm> WeightReader::PlaceNorm(const Norm& fetched, const std::string& module) const {
+  Norm norm;
+  PIVOT_ASSIGN_OR_RETURN(norm.weight, Place(fetched.weight, module + ".weight"));
+  if (config().architecture->norm == NormKind::kRmsOffset) norm.weight = norm.weight.to(at::kFloat) + 1;
+  if (!fetched.bias.defined()) return norm;
+  PIVOT_ASSIGN_OR_RETURN(norm.bias, Place(fetched.bias, module + ".bias"));
+  return norm;
+}
+
 absl::StatusOr<BlockWeights> WeightReader::FetchBlock(int block) const {
   const Architecture& architecture = *config().architecture;
   const std::string prefix = BlockPrefix(architecture, block);
-  BlockWeights weights;
-  PIVOT_ASSIGN_OR_RETURN(weights.attention_norm, Fetch(prefix + std::string(architecture.attention_norm)));
-  PIVOT_ASSIGN_OR_RETURN(weights.mlp_norm, Fetch(prefix + std::string(architecture.mlp_norm)));
+  BlockWeights weights{.attention = config().attention[static_cast<size_t>(block)]};
+  for (const NormEntry& entry : architecture.norms) {
+    PIVOT_ASSIGN_OR_RETURN(weights.norm(entry.role), FetchNorm(prefix + std::string(entry.name)));
+  }
   for (const LinearEntry& entry : architecture.linears) {
     PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role), FetchLinear(prefix + std::string(entry.name), entry));
   }
@@ -147,10 +168,11 @@ absl::StatusOr<BlockWeights> WeightReader::FetchBlock(int block) const {
 absl::StatusOr<BlockWeights> WeightReader::PlaceBlock(int block, const BlockWeights& fetched) const {
   const Architecture& architecture = *config().architecture;
   const std::string prefix = BlockPrefix(architecture, block);
-  BlockWeights weights;
-  PIVOT_ASSIGN_OR_RETURN(weights.attention_norm,
-                         Place(fetched.attention_norm, prefix + std::string(architecture.attention_norm)));
-  PIVOT_ASSIGN_OR_RETURN(weights.mlp_norm, Place(fetched.mlp_norm, prefix + std::string(architecture.mlp_norm)));
+  BlockWeights weights{.attention = fetched.attention};
+  for (const NormEntry& entry : architecture.norms) {
+    PIVOT_ASSIGN_OR_RETURN(weights.norm(entry.role),
+                           PlaceNorm(fetched.norm(entry.role), prefix + std::string(entry.name)));
+  }
   for (const LinearEntry& entry : architecture.linears) {
     const std::string module = prefix + std::string(entry.name);
     const Linear& linear = fetched.linear(entry.role);
@@ -166,16 +188,29 @@ absl::StatusOr<BlockWeights> WeightReader::ReadBlock(int block) const {
   return PlaceBlock(block, fetched);
 }
 
-absl::StatusOr<at::Tensor> WeightReader::ReadEmbedding() const {
-  return ReadTensor(std::string(config().architecture->embedding));
+absl::StatusOr<EmbeddingWeights> WeightReader::ReadEmbedding() const {
+  const Architecture& architecture = *config().architecture;
+  EmbeddingWeights weights;
+  PIVOT_ASSIGN_OR_RETURN(weights.tokens, ReadTensor(std::string(architecture.embedding)));
+  if (architecture.position_embedding.empty()) return weights;
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor positions, ReadTensor(std::string(architecture.position_embedding)));
+  weights.positions = positions.slice(0, architecture.position_offset);
+  return weights;
 }
 
-absl::StatusOr<at::Tensor> WeightReader::ReadFinalNorm() const {
-  return ReadTensor(std::string(config().architecture->final_norm));
-}
-
-absl::StatusOr<at::Tensor> WeightReader::ReadHead() const {
-  return config().tied_embeddings ? ReadEmbedding() : ReadTensor(std::string(config().architecture->head));
+absl::StatusOr<HeadWeights> WeightReader::ReadHead() const {
+  const Architecture& architecture = *config().architecture;
+  const std::string norm(architecture.final_norm);
+  const std::string head(absl::StripSuffix(architecture.head, ".weight"));
+  HeadWeights weights;
+  PIVOT_ASSIGN_OR_RETURN(weights.norm, FetchNorm(norm));
+  PIVOT_ASSIGN_OR_RETURN(weights.norm, PlaceNorm(weights.norm, norm));
+  PIVOT_ASSIGN_OR_RETURN(weights.head.weight,
+                         ReadTensor(config().tied_embeddings ? std::string(architecture.embedding) : head + ".weight"));
+  if (architecture.head_has_bias) {
+    PIVOT_ASSIGN_OR_RETURN(weights.head.bias, ReadTensor(head + ".bias"));
+  }
+  return weights;
 }
 
 }  // namespace pivot

@@ -14,6 +14,7 @@
 #include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/format/checkpoint_folder.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/compress_spec.h"
 
 namespace pivot {
@@ -23,13 +24,32 @@ struct Linear {
   at::Tensor bias;    // [out_features], compute dtype; undefined when there is none
 };
 
-struct BlockWeights {
-  at::Tensor attention_norm;  // [hidden]
-  at::Tensor mlp_norm;        // [hidden]
-  std::array<Linear, 7> linears;
+struct Norm {
+  at::Tensor weight;  // [features], compute dtype, or fp32 with NormKind::kRmsOffset; undefined: nothing is normalized
+  at::Tensor bias;    // [features], compute dtype; undefined when there is none
+};
 
+struct BlockWeights {
+  BlockAttention attention;
+  std::array<Norm, kNumNormRoles> norms;
+  std::array<Linear, kNumLinearRoles> linears;
+
+  Norm& norm(NormRole role) { return norms[static_cast<size_t>(role)]; }
+  const Norm& norm(NormRole role) const { return norms[static_cast<size_t>(role)]; }
   Linear& linear(LinearRole role) { return linears[static_cast<size_t>(role)]; }
   const Linear& linear(LinearRole role) const { return linears[static_cast<size_t>(role)]; }
+};
+
+/// What is before the blocks.
+struct EmbeddingWeights {
+  at::Tensor tokens;     // [vocab, hidden]
+  at::Tensor positions;  // [positions, hidden], the first position's row first; undefined when there is none
+};
+
+/// What is behind the blocks.
+struct HeadWeights {
+  Norm norm;
+  Linear head;  // [vocab, hidden]
 };
 
 /// kFloat for kFloat32, kBFloat16 for kBfloat16.
@@ -55,9 +75,8 @@ class WeightReader {
   absl::StatusOr<BlockWeights> FetchBlock(int block) const;
   absl::StatusOr<BlockWeights> PlaceBlock(int block, const BlockWeights& fetched) const;
 
-  absl::StatusOr<at::Tensor> ReadEmbedding() const;  // [vocab, hidden]
-  absl::StatusOr<at::Tensor> ReadFinalNorm() const;  // [hidden]
-  absl::StatusOr<at::Tensor> ReadHead() const;       // [vocab, hidden], the embedding when they are tied
+  absl::StatusOr<EmbeddingWeights> ReadEmbedding() const;
+  absl::StatusOr<HeadWeights> ReadHead() const;  // the embedding's matrix when they are tied
 
   /// Whether a linear's weight in a BlockWeights is as it is in the file, not rounded.
   bool IsReadExactly(absl::string_view module, LinearShape shape) const;
@@ -75,6 +94,8 @@ class WeightReader {
   absl::StatusOr<at::Tensor> ReadTensor(const std::string& name) const;
   absl::StatusOr<at::Tensor> Fetch(const std::string& name) const;
   absl::StatusOr<at::Tensor> Place(const at::Tensor& fetched, const std::string& name) const;
+  absl::StatusOr<Norm> FetchNorm(const std::string& module) const;
+  absl::StatusOr<Norm> PlaceNorm(const Norm& fetched, const std::string& module) const;
   absl::StatusOr<Linear> FetchLinear(const std::string& module, const LinearEntry& entry) const;
 
   const CheckpointFolder& folder_;

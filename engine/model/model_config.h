@@ -13,8 +13,17 @@
 #include "absl/strings/string_view.h"
 
 #include "engine/model/architecture.h"
+#include "engine/model/rope.h"
 
 namespace pivot {
+
+enum class Activation { kSilu, kGelu, kGeluTanh, kRelu };
+
+/// How a block attends.
+struct BlockAttention {
+  bool slides = false;  // to the last ModelConfig::sliding_window tokens only
+  bool rotates = true;  // queries and keys by their positions
+};
 
 struct ModelConfig {
   const Architecture* architecture = nullptr;  // an entry of the table, never null after parsing
@@ -26,8 +35,19 @@ struct ModelConfig {
   int64_t head_dim = 0;
   int64_t vocab_size = 0;
   int64_t max_positions = 0;
-  double rms_norm_eps = 0;
-  double rope_theta = 0;
+  double norm_eps = 0;
+  Activation activation = Activation::kSilu;
+  BlockOrder order = BlockOrder::kSequential;  // never kAsConfigured
+  Rope rope;
+  Rope sliding_rope;                      // of blocks that slide
+  int64_t sliding_window = 0;             // tokens, the one that attends included
+  std::vector<BlockAttention> attention;  // of each block
+  double attention_scale = 0;             // of the products of queries and keys
+  double attention_soft_cap = 0;          // cap * tanh(x / cap) of these; 0: none
+  double logit_soft_cap = 0;              // the same of logits
+  double embedding_scale = 1;
+  double residual_scale = 1;  // of what attention and MLP add to the stream
+  double logit_scale = 1;
   bool tied_embeddings = false;
   bool attention_bias = false;
   bool mlp_bias = false;
@@ -39,16 +59,6 @@ struct ModelConfig {
 /// table does not describe (naming it and what is supported), with INVALID_CONFIG when a value is missing or makes no
 /// sense.
 absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json);
-
-/// Whether the linear has a bias tensor.
-bool HasBias(const ModelConfig& config, BiasKind kind);
-
-/// [out_features, in_features].
-struct LinearShape {
-  int64_t out_features = 0;
-  int64_t in_features = 0;
-};
-LinearShape ShapeOf(const ModelConfig& config, LinearRole role);
 
 }  // namespace pivot
 

@@ -15,6 +15,7 @@
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
 #include "engine/model/model_files.h"
+#include "engine/model/model_shapes.h"
 #include "engine/model/model_subfolders.h"
 #include "engine/model/pickle.h"
 #include "proto/files/durable_file.h"
@@ -258,14 +259,10 @@ absl::Status CheckTensors(const ModelFolder& folder) {
   auto require = [&folder](absl::string_view name, const std::vector<int64_t>& shape) {
     return RequireTensor(folder, name, shape).status();
   };
-  PIVOT_RETURN_IF_ERROR(require(architecture.embedding, {config.vocab_size, config.hidden_size}));
-  PIVOT_RETURN_IF_ERROR(require(architecture.final_norm, {config.hidden_size}));
-  if (!config.tied_embeddings)
-    PIVOT_RETURN_IF_ERROR(require(architecture.head, {config.vocab_size, config.hidden_size}));
+  for (const NamedShape& tensor : OuterTensors(config)) PIVOT_RETURN_IF_ERROR(require(tensor.name, tensor.shape));
   for (int block = 0; block < config.num_blocks; ++block) {
     const std::string prefix = BlockPrefix(architecture, block);
-    PIVOT_RETURN_IF_ERROR(require(prefix + std::string(architecture.attention_norm), {config.hidden_size}));
-    PIVOT_RETURN_IF_ERROR(require(prefix + std::string(architecture.mlp_norm), {config.hidden_size}));
+    for (const NamedShape& norm : NormTensors(config, block)) PIVOT_RETURN_IF_ERROR(require(norm.name, norm.shape));
     for (const LinearEntry& linear : architecture.linears) {
       const std::string module = prefix + std::string(linear.name);
       const LinearShape shape = ShapeOf(config, linear.role);

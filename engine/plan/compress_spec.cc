@@ -11,6 +11,7 @@
 
 #include "engine/format/output_format.h"
 #include "engine/model/json.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/gguf_plan.h"
 #include "engine/plan/spec_fields.h"

@@ -9,6 +9,7 @@
 
 #include "engine/format/output_format.h"
 #include "engine/model/json.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/compress_spec.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"

@@ -15,6 +15,7 @@
 #include "nlohmann/json.hpp"
 
 #include "engine/format/checkpoint_folder.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"
 

@@ -11,6 +11,7 @@
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/gguf/gguf_names.h"
 #include "engine/model/gguf/gguf_vocabulary.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/output_layout.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -71,7 +72,16 @@ absl::StatusOr<std::string> OptionalText(const ModelFolder& folder, const std::s
   return absl::IsNotFound(text.status()) ? std::string() : std::move(text);
 }
 
+/// What the keys below cannot say.
+absl::Status CheckExpressible(const ModelConfig& config) {
+  if (config.rope.kind == RopeKind::kDefault && config.rope.rotary_dim == config.head_dim && config.sliding_window == 0)
+    return absl::OkStatus();
+  return CannotExpress(
+      "a model whose rotary embedding is stretched or partial, or whose attention slides, has no keys here");
+}
+
 absl::Status AddFamily(const ModelConfig& config, const GgufFamily& family, GgufValues& values) {
+  PIVOT_RETURN_IF_ERROR(CheckExpressible(config));
   const auto add = [&](absl::string_view key, int64_t value) {
     values.AddInteger(absl::StrCat(family.architecture, ".", key), static_cast<uint32_t>(value));
   };
@@ -86,8 +96,8 @@ absl::Status AddFamily(const ModelConfig& config, const GgufFamily& family, Gguf
   add("rope.dimension_count", config.head_dim);
   add("vocab_size", config.vocab_size);
   values.AddNumber(absl::StrCat(family.architecture, ".attention.layer_norm_rms_epsilon"),
-                   static_cast<float>(config.rms_norm_eps));
-  values.AddNumber(absl::StrCat(family.architecture, ".rope.freq_base"), static_cast<float>(config.rope_theta));
+                   static_cast<float>(config.norm_eps));
+  values.AddNumber(absl::StrCat(family.architecture, ".rope.freq_base"), static_cast<float>(config.rope.theta));
   return absl::OkStatus();
 }
 
@@ -123,12 +133,12 @@ class Planner {
     const Architecture& architecture = *config_.architecture;
     PIVOT_RETURN_IF_ERROR(AddTensor(std::string(architecture.embedding)));
     for (int block = 0; block < config_.num_blocks; ++block) {
-      const std::string prefix = BlockPrefix(architecture, block);
-      PIVOT_RETURN_IF_ERROR(AddTensor(prefix + std::string(architecture.attention_norm)));
+      const std::vector<NamedShape> norms = NormTensors(config_, block);
+      PIVOT_RETURN_IF_ERROR(AddTensor(norms.front().name));
       for (const LinearEntry& linear : architecture.linears) PIVOT_RETURN_IF_ERROR(AddLinear(block, linear));
-      PIVOT_RETURN_IF_ERROR(AddTensor(prefix + std::string(architecture.mlp_norm)));
+      for (size_t i = 1; i < norms.size(); ++i) PIVOT_RETURN_IF_ERROR(AddTensor(norms[i].name));
     }
-    PIVOT_RETURN_IF_ERROR(AddTensor(std::string(architecture.final_norm)));
+    PIVOT_RETURN_IF_ERROR(AddTensor(absl::StrCat(architecture.final_norm, ".weight")));
     if (!config_.tied_embeddings) PIVOT_RETURN_IF_ERROR(AddTensor(std::string(architecture.head)));
     return std::move(tensors_);
   }

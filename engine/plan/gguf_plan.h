@@ -13,6 +13,7 @@
 
 #include "engine/format/checkpoint_folder.h"
 #include "engine/model/gguf/gguf_writer.h"
+#include "engine/model/model_shapes.h"
 
 namespace pivot {
 

@@ -13,6 +13,8 @@
 #include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 
+#include "engine/model/model_shapes.h"
+
 namespace pivot {
 namespace {
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/format/quantization_config.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "engine/model/model_shapes.h"
+
 namespace pivot {
 namespace {
 
@@ -34,7 +36,9 @@ int64_t GroupInFeatures(const ModelConfig& config, const LinearGroup& group) {
 
 /// Features of a token that a pass through a block keeps in its streams and heads, but for the MLP's hidden state.
 int64_t KeptFeatures(const ModelConfig& config, const CompressSpec& spec) {
-  const int64_t streams = spec.quantize.propagates() ? 2 : 1;
+  int64_t streams = spec.quantize.propagates() ? 2 : 1;
+  // What attention adds waits for an MLP that reads the same stream.
+  if (spec.quantize.propagates() && config.order == BlockOrder::kParallel) ++streams;
   return streams * config.hidden_size + config.num_heads * config.head_dim;
 }
 

@@ -10,6 +10,8 @@
 
 #include "engine/checkpoint/block_shard.h"
 #include "engine/forward/block_reader.h"
+#include "engine/forward/ends.h"
+#include "engine/model/model_shapes.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
 #include "engine/plan/work.h"
@@ -87,7 +89,7 @@ class LayerwiseStage {
     options_.recomputes_hidden = input_.placement.recomputes_hidden;
     const DeviceKind kind = input_.source->device().is_cuda() ? DeviceKind::kCuda : DeviceKind::kCpu;
     options_.tile_windows = TileWindows(kind, length);
-    PIVOT_ASSIGN_OR_RETURN(const at::Tensor embedding, input_.source->ReadEmbedding());
+    PIVOT_ASSIGN_OR_RETURN(const EmbeddingWeights embedding, input_.source->ReadEmbedding());
     return CallTorchStatus("embedding the calibration windows", [&] {
       rotary_ = MakeRotaryTable(config_, length, input_.source->dtype(), input_.source->device());
       streams_.quantized = Embed(embedding);
@@ -96,18 +98,18 @@ class LayerwiseStage {
     });
   }
 
-  WindowTensor Embed(const at::Tensor& embedding) const {
+  WindowTensor Embed(const EmbeddingWeights& embedding) const {
     const int64_t windows = input_.windows.size(0);
     WindowTensor stream({.windows = windows,
                          .length = input_.windows.size(1),
                          .features = config_.hidden_size,
                          .tile_windows = options_.tile_windows,
                          .resident_windows = input_.placement.resident_windows},
-                        embedding.options());
+                        embedding.tokens.options());
     for (int64_t first = 0; first < windows; first += options_.tile_windows) {
       const int64_t count = std::min(options_.tile_windows, windows - first);
-      const at::Tensor tokens = input_.windows.narrow(0, first, count).to(embedding.device());
-      stream.Fill(first, count).copy_(at::embedding(embedding, tokens));
+      const at::Tensor tokens = input_.windows.narrow(0, first, count).to(embedding.tokens.device());
+      stream.Fill(first, count).copy_(EmbedTokens(config_, embedding, tokens, 0));
       stream.Keep(first, count);
     }
     return stream;

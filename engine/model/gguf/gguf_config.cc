@@ -120,7 +120,10 @@ absl::Status FillAttention(const GgufFile& file, FamilyValues& values, ordered_j
   config["head_dim"] = head_dim;
   config["rope_theta"] = ShortestDecimal(values.NumberOr("rope.freq_base", 10000.0));
   const absl::string_view scaling = values.TextOr("rope.scaling.type", "none");
-  if (scaling != "none") config["rope_scaling"] = {{"rope_type", std::string(scaling)}};
+  if (scaling != "none") {
+    return Refuse(file, "UNSUPPORTED_ARCHITECTURE",
+                  absl::StrCat("rotary embeddings stretched by \"", scaling, "\" are not read from GGUF"));
+  }
   return absl::OkStatus();
 }
 
@@ -160,7 +163,7 @@ absl::StatusOr<std::string> GgufConfigJson(const GgufFile& file) {
     return Refuse(file, "MALFORMED_WEIGHTS", "it has no matrix token_embd.weight");
   ordered_json config{{"architectures", {std::string(architecture.class_name)}},
                       {"model_type", std::string(family->model_type)},
-                      {"hidden_act", std::string(architecture.activation_name)},
+                      {"hidden_act", "silu"},
                       {"hidden_size", values.Integer("embedding_length")},
                       {"intermediate_size", values.Integer("feed_forward_length")},
                       {"num_hidden_layers", values.Integer("block_count")}};

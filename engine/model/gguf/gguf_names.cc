@@ -19,8 +19,11 @@ constexpr std::array<GgufFamily, 2> kFamilies = {{
 }};
 
 // Positions are those of LinearRole.
-constexpr std::array<absl::string_view, 7> kLinearNames = {"attn_q",   "attn_k", "attn_v",  "attn_output",
-                                                           "ffn_gate", "ffn_up", "ffn_down"};
+constexpr std::array<absl::string_view, kNumLinearRoles> kLinearNames = {
+    "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "attn_qkv", "ffn_up"};
+// Positions are those of NormRole.
+constexpr std::array<absl::string_view, kNumNormRoles> kNormNames = {
+    "attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm", "attn_q_norm", "attn_k_norm"};
 constexpr absl::string_view kBlockPrefix = "blk.";
 
 /// Names of config.json's families and of GGUF: what a whole model has once, or what a block has.
@@ -28,13 +31,16 @@ using NamePairs = std::vector<std::pair<std::string, std::string>>;
 
 NamePairs ModelNames(const Architecture& architecture) {
   return {{std::string(architecture.embedding), "token_embd.weight"},
-          {std::string(architecture.final_norm), "output_norm.weight"},
+          {absl::StrCat(architecture.final_norm, ".weight"), "output_norm.weight"},
           {std::string(architecture.head), "output.weight"}};
 }
 
 NamePairs BlockNames(const Architecture& architecture) {
-  NamePairs names = {{std::string(architecture.attention_norm), "attn_norm.weight"},
-                     {std::string(architecture.mlp_norm), "ffn_norm.weight"}};
+  NamePairs names;
+  for (const NormEntry& norm : architecture.norms) {
+    names.emplace_back(absl::StrCat(norm.name, ".weight"),
+                       absl::StrCat(kNormNames[static_cast<size_t>(norm.role)], ".weight"));
+  }
   for (const LinearEntry& linear : architecture.linears) {
     const absl::string_view gguf = kLinearNames[static_cast<size_t>(linear.role)];
     for (const char* part : {".weight", ".bias"})

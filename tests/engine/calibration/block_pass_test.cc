@@ -103,17 +103,15 @@ TEST(BlockPassTest, StatisticsAreThoseOfEachGroupsInput) {
   const auto expect_moment = [](const at::Tensor& found, const at::Tensor& x, const at::Tensor& y) {
     EXPECT_TRUE(at::allclose(found.to(at::kDouble), Moment(x.flatten(0, 1), y.flatten(0, 1)), 1e-3, 1e-5));
   };
-  const auto attention_input = [&](const at::Tensor& x) {
-    return RmsNorm(x, setting.original.attention_norm, setting.config.rms_norm_eps);
-  };
+  const auto attention_input = [&](const at::Tensor& x) { return AttentionInput(setting.config, setting.original, x); };
   const auto heads = [&](const at::Tensor& x) {
     return Attend(setting.config, setting.original, attention_input(x), setting.rotary, nullptr);
   };
   const auto mlp_input = [&](const at::Tensor& x) {
     const at::Tensor after = x + ApplyLinear(heads(x), setting.original.linear(LinearRole::kAttentionOutput));
-    return RmsNorm(after, setting.original.mlp_norm, setting.config.rms_norm_eps);
+    return MlpInput(setting.config, setting.original, after);
   };
-  const auto hidden = [&](const at::Tensor& x) { return MlpHidden(setting.original, mlp_input(x)); };
+  const auto hidden = [&](const at::Tensor& x) { return MlpHidden(setting.config, setting.original, mlp_input(x)); };
   expect_moment(hessians[BlockInput::kAttention], attention_input(q), attention_input(q));
   expect_moment(hessians[BlockInput::kAttentionOutput], heads(q), heads(q));
   expect_moment(hessians[BlockInput::kMlp], mlp_input(q), mlp_input(q));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/model_shapes.h"
 #include "engine/ops/kernel_calls.h"
 #include "engine/quantize/gptq.h"
 #include "proto/files/durable_file.h"

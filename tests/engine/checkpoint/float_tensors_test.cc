@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 
 #include "engine/checkpoint/linear_tensors.h"
+#include "engine/model/model_shapes.h"
 #include "proto/status/reason.h"
 #include "tests/support/status_matchers.h"
 

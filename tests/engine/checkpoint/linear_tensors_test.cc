@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "engine/model/model_shapes.h"
 #include "proto/status/reason.h"
 #include "tests/support/status_matchers.h"
 

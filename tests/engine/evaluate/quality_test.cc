@@ -24,12 +24,13 @@ class QualityTest : public ::testing::Test {
 
   /// Logits of one window, block after block.
   static at::Tensor LogitsOf(const WeightReader& reader, const at::Tensor& window) {
-    at::Tensor x = at::embedding(*reader.ReadEmbedding(), window);
+    at::Tensor x = at::embedding(reader.ReadEmbedding()->tokens, window);
     const RotaryTable rotary = MakeRotaryTable(reader.config(), window.size(1), at::kFloat, at::kCPU);
     for (int block = 0; block < reader.config().num_blocks; ++block) {
       x = ForwardBlock(reader.config(), *reader.ReadBlock(block), x, rotary, nullptr);
     }
-    return at::linear(RmsNorm(x, *reader.ReadFinalNorm(), reader.config().rms_norm_eps), *reader.ReadHead())[0];
+    const HeadWeights head = *reader.ReadHead();
+    return at::linear(RmsNorm(x, head.norm.weight, reader.config().norm_eps), head.head.weight)[0];
   }
 
   static std::vector<at::Tensor> Windows() {

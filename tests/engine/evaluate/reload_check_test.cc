@@ -25,7 +25,7 @@ class ReloadCheckTest : public ::testing::Test {
 
   /// What the model in memory makes of the tokens, block by block.
   static MemoryTrace Run(const WeightReader& reader, const at::Tensor& tokens) {
-    MemoryTrace trace{.tokens = tokens, .state = at::embedding(*reader.ReadEmbedding(), tokens)};
+    MemoryTrace trace{.tokens = tokens, .state = at::embedding(reader.ReadEmbedding()->tokens, tokens)};
     const RotaryTable rotary = MakeRotaryTable(reader.config(), tokens.size(1), reader.dtype(), reader.device());
     for (int block = 0; block < reader.config().num_blocks; ++block) {
       trace.state = ForwardBlock(reader.config(), *reader.ReadBlock(block), trace.state,

@@ -7,6 +7,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "engine/model/model_shapes.h"
+
 namespace pivot {
 namespace {
 

@@ -32,6 +32,13 @@ TEST(ModelSchemesTest, NamesNoBlocksWhenAllAreAlike) {
                           R"(.*layers\.\d+\.mlp\.(gate_proj|up_proj|gate_up_proj|down_proj)$)"));
 }
 
+TEST(ModelSchemesTest, NamesLayersThatAreInTheBlockItself) {
+  const ModelConfig config{.architecture = FindArchitecture("opt"), .num_blocks = 2};
+  EXPECT_THAT(LayerExpressions(config, ModelSchemes::Uniform(config, kFour), kFour),
+              ElementsAre(R"(.*layers\.\d+\.self_attn\.(q_proj|k_proj|v_proj|qkv_proj|out_proj)$)",
+                          R"(.*layers\.\d+\.(fc1|fc2)$)"));
+}
+
 TEST(ModelSchemesTest, NamesTheBlocksThatDiffer) {
   ModelSchemes schemes = ModelSchemes::Uniform(Config(), kFour);
   for (const int block : {1, 3}) schemes.Set(block, LinearRole::kDown, kEight);

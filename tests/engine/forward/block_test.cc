@@ -15,7 +15,7 @@ namespace {
 at::Tensor ForwardByDefinition(const ModelConfig& config, const BlockWeights& block, const at::Tensor& input) {
   const auto weight = [&block](LinearRole role) { return block.linear(role).weight.to(at::kDouble); };
   const auto norm = [&config](const at::Tensor& x, const at::Tensor& scale) {
-    return x / (x.square().mean(-1, true) + config.rms_norm_eps).sqrt() * scale.to(at::kDouble);
+    return x / (x.square().mean(-1, true) + config.norm_eps).sqrt() * scale.to(at::kDouble);
   };
   const auto rotate = [&config](const at::Tensor& x, int64_t position) {
     at::Tensor rotated = x.clone();
@@ -23,14 +23,14 @@ at::Tensor ForwardByDefinition(const ModelConfig& config, const BlockWeights& bl
     for (int64_t i = 0; i < half; ++i) {
       const double angle =
           static_cast<double>(position) *
-          std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
+          std::pow(config.rope.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
       rotated[i] = x[i] * std::cos(angle) - x[i + half] * std::sin(angle);
       rotated[i + half] = x[i + half] * std::cos(angle) + x[i] * std::sin(angle);
     }
     return rotated;
   };
   const at::Tensor x = input.to(at::kDouble);  // [length, hidden]
-  const at::Tensor h = norm(x, block.attention_norm);
+  const at::Tensor h = norm(x, block.norm(NormRole::kAttention).weight);
   const int64_t length = x.size(0);
   const auto heads = [&](LinearRole role) { return at::mm(h, weight(role).t()).view({length, -1, config.head_dim}); };
   const at::Tensor q = heads(LinearRole::kQuery), k = heads(LinearRole::kKey), v = heads(LinearRole::kValue);
@@ -47,7 +47,7 @@ at::Tensor ForwardByDefinition(const ModelConfig& config, const BlockWeights& bl
     }
   }
   const at::Tensor after = x + at::mm(mixed.view({length, -1}), weight(LinearRole::kAttentionOutput).t());
-  const at::Tensor m = norm(after, block.mlp_norm);
+  const at::Tensor m = norm(after, block.norm(NormRole::kMlp).weight);
   const at::Tensor gate = at::mm(m, weight(LinearRole::kGate).t());
   const at::Tensor hidden = gate * at::sigmoid(gate) * at::mm(m, weight(LinearRole::kUp).t());
   return after + at::mm(hidden, weight(LinearRole::kDown).t());

@@ -146,10 +146,11 @@ struct BlockRun {
 BlockRun RunBlock(at::Device device, bool recomputes_hidden, int64_t resident_windows = 100) {
   const ModelConfig config = SmallConfig();
   BlockWeights original = RandomBlock(config, 1, at::kBFloat16);
-  original.attention_norm = original.attention_norm.to(device);
-  original.mlp_norm = original.mlp_norm.to(device);
+  for (Norm& norm : original.norms) {
+    if (norm.weight.defined()) norm.weight = norm.weight.to(device);
+  }
   for (Linear& linear : original.linears) {
-    linear.weight = linear.weight.to(device);
+    if (linear.weight.defined()) linear.weight = linear.weight.to(device);
     if (linear.bias.defined()) linear.bias = linear.bias.to(device);
   }
   const RotaryTable rotary = MakeRotaryTable(config, 64, at::kBFloat16, at::kCPU);

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "engine/model/model_shapes.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/tiny_model.h"
 
@@ -31,8 +32,8 @@ TEST(ModelConfigTest, ReadsTheFormOfTransformers4) {
   EXPECT_EQ(config.head_dim, 64);
   EXPECT_EQ(config.vocab_size, 49152);
   EXPECT_EQ(config.max_positions, 8192);
-  EXPECT_EQ(config.rms_norm_eps, 1e-5);
-  EXPECT_EQ(config.rope_theta, 100000.0);
+  EXPECT_EQ(config.norm_eps, 1e-5);
+  EXPECT_EQ(config.rope.theta, 100000.0);
   EXPECT_TRUE(config.tied_embeddings);
   EXPECT_TRUE(config.attention_bias);
   EXPECT_TRUE(config.mlp_bias);
@@ -47,7 +48,7 @@ TEST(ModelConfigTest, ReadsTheFormOfTransformers5) {
     "layer_types": ["full_attention", "full_attention"], "eos_token_id": [7, 8],
     "rope_parameters": {"rope_theta": 1000000.0, "rope_type": "default"}})"));
   EXPECT_EQ(config.architecture, FindArchitecture("qwen2"));
-  EXPECT_EQ(config.rope_theta, 1e6);
+  EXPECT_EQ(config.rope.theta, 1e6);
   EXPECT_EQ(config.dtype, "float16");
   EXPECT_THAT(config.eos_token_ids, ElementsAre(7, 8));
 }
@@ -61,8 +62,8 @@ TEST(ModelConfigTest, FillsInWhatTransformersFillsIn) {
   EXPECT_EQ(config.num_kv_heads, 4);
   EXPECT_EQ(config.head_dim, 16);
   EXPECT_EQ(config.max_positions, 2048);
-  EXPECT_EQ(config.rms_norm_eps, 1e-6);
-  EXPECT_EQ(config.rope_theta, 10000.0);
+  EXPECT_EQ(config.norm_eps, 1e-6);
+  EXPECT_EQ(config.rope.theta, 10000.0);
   EXPECT_FALSE(config.tied_embeddings);
   EXPECT_FALSE(config.attention_bias);
   EXPECT_FALSE(config.mlp_bias);
@@ -78,7 +79,7 @@ TEST(ModelConfigTest, TakesNullForAbsent) {
                     "torch_dtype": null, "eos_token_id": null, "partial_rotary_factor": null, "hidden_act": null,)");
   ASSERT_OK_AND_ASSIGN(const ModelConfig config, ParseModelConfig(text));
   EXPECT_EQ(config.num_kv_heads, 4);
-  EXPECT_EQ(config.rope_theta, 10000.0);
+  EXPECT_EQ(config.rope.theta, 10000.0);
 }
 
 TEST(ModelConfigTest, TakesPlainRotaryEmbeddingsHoweverTheyAreNamed) {
@@ -97,7 +98,7 @@ TEST(ModelConfigTest, PrefersTheNewerNameOfAValue) {
       1,
       R"("rope_theta": 5.0, "rope_parameters": {"rope_theta": 7.0}, "torch_dtype": "float16", "dtype": "bfloat16",)");
   ASSERT_OK_AND_ASSIGN(const ModelConfig config, ParseModelConfig(text));
-  EXPECT_EQ(config.rope_theta, 7.0);
+  EXPECT_EQ(config.rope.theta, 7.0);
   EXPECT_EQ(config.dtype, "bfloat16");
 }
 

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 
 #include "engine/forward/weights.h"
+#include "engine/model/model_shapes.h"
 #include "engine/tasks/tasks.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/sha256.h"

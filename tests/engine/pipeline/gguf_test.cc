@@ -75,10 +75,11 @@ class GgufTest : public ::testing::TestWithParam<std::string> {
     const auto folder = OpenCheckpoint(path);
     EXPECT_OK(folder);
     const WeightReader reader(*folder, at::kFloat, at::kCPU);
-    std::map<std::string, at::Tensor> numbers = {{"embedding", *reader.ReadEmbedding()}, {"head", *reader.ReadHead()}};
+    std::map<std::string, at::Tensor> numbers = {{"embedding", reader.ReadEmbedding()->tokens},
+                                                 {"head", reader.ReadHead()->head.weight}};
     for (int block = 0; block < 2; ++block) {
       const BlockWeights weights = *reader.ReadBlock(block);
-      numbers[std::to_string(block)] = weights.attention_norm;
+      numbers[std::to_string(block)] = weights.norm(NormRole::kAttention).weight;
       for (const LinearEntry& linear : folder->model.config().architecture->linears) {
         const std::string name = std::to_string(block) + std::string(linear.name);
         numbers[name] = weights.linears[static_cast<size_t>(linear.role)].weight;

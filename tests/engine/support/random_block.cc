@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
+#include "engine/model/model_shapes.h"
+
 namespace pivot {
 
 ModelConfig SmallConfig() {
@@ -16,8 +18,13 @@ ModelConfig SmallConfig() {
 BlockWeights RandomBlock(const ModelConfig& config, int64_t seed, at::ScalarType dtype) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(seed));
   BlockWeights block;
-  block.attention_norm = (1 + 0.1 * at::randn({config.hidden_size}, generator)).to(dtype);
-  block.mlp_norm = (1 + 0.1 * at::randn({config.hidden_size}, generator)).to(dtype);
+  const auto normal = [&](int64_t features) { return 0.1 * at::randn({features}, generator); };
+  for (const NormEntry& entry : config.architecture->norms) {
+    const int64_t features = NormWidth(config, entry.role);
+    const bool has_offset = config.architecture->norm == NormKind::kRmsOffset;
+    block.norm(entry.role).weight = (1 + normal(features)).to(has_offset ? at::kFloat : dtype);
+    if (config.architecture->norm == NormKind::kLayer) block.norm(entry.role).bias = normal(features).to(dtype);
+  }
   for (const LinearEntry& entry : config.architecture->linears) {
     const LinearShape shape = ShapeOf(config, entry.role);
     block.linear(entry.role).weight = (0.1 * at::randn({shape.out_features, shape.in_features}, generator)).to(dtype);
