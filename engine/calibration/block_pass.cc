@@ -295,23 +295,4 @@ absl::Status AdvanceBlock(const ModelConfig& config, const BlockWeights& origina
   });
 }
 
-double StreamDistance(const Streams& streams, int64_t tile_windows) {
-  if (!streams.original.defined()) return 0;
-  const Part part("report");
-  at::Tensor squares = at::zeros({2}, at::TensorOptions().dtype(at::kDouble).device(streams.original.device()));
-  const int64_t windows = streams.original.windows();
-  for (int64_t first = 0; first < windows; first += tile_windows) {
-    const int64_t count = std::min(tile_windows, windows - first);
-    const at::Tensor original = streams.original.Read(first, count);
-    const at::Tensor error = streams.quantized.Read(first, count) - original;
-    const auto square = [](const at::Tensor& x) {
-      return at::linalg_vector_norm(x, 2, {}, false, at::kFloat).square();
-    };
-    squares.add_(at::stack({square(error), square(original)}));
-  }
-  const at::Tensor sums = squares.to(at::kCPU);
-  const double size = sums[1].item<double>();
-  return size > 0 ? sums[0].item<double>() / size : 0;
-}
-
 }  // namespace pivot

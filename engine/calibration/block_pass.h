@@ -13,16 +13,10 @@
 #include "absl/status/status.h"
 
 #include "engine/calibration/input_statistics.h"
-#include "engine/calibration/window_tensor.h"
+#include "engine/calibration/streams.h"
 #include "engine/forward/block.h"
 
 namespace pivot {
-
-/// The residual streams at the block's border, [windows, length, hidden] in the compute dtype.
-struct Streams {
-  WindowTensor quantized;  // through the blocks quantized so far
-  WindowTensor original;   // through the original blocks; undefined when errors are not propagated
-};
 
 struct BlockPassOptions {
   /// Windows that one step of the forward pass and one partial sum of the statistics take. Part of what decides the
@@ -50,9 +44,6 @@ absl::Status CalibrateBlock(const ModelConfig& config, const BlockWeights& origi
 /// these weights.
 absl::Status AdvanceBlock(const ModelConfig& config, const BlockWeights& original, const BlockWeights& quantized,
                           const RotaryTable& rotary, const BlockPassOptions& options, Streams& streams);
-
-/// ||quantized - original||^2 / ||original||^2; 0 without both streams. May throw what ATen throws.
-double StreamDistance(const Streams& streams, int64_t tile_windows);
 
 }  // namespace pivot
 

@@ -10,7 +10,6 @@
 
 #include "engine/checkpoint/block_shard.h"
 #include "engine/forward/block_reader.h"
-#include "engine/forward/ends.h"
 #include "engine/model/model_shapes.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
@@ -92,27 +91,14 @@ class LayerwiseStage {
     PIVOT_ASSIGN_OR_RETURN(const EmbeddingWeights embedding, input_.source->ReadEmbedding());
     return CallTorchStatus("embedding the calibration windows", [&] {
       rotary_ = MakeRotaryTable(config_, length, input_.source->dtype(), input_.source->device());
-      streams_.quantized = Embed(embedding);
-      if (input_.spec->quantize.propagates()) streams_.original = Embed(embedding);
+      const auto embed = [&] {
+        return EmbedWindows(config_, embedding, input_.windows, options_.tile_windows,
+                            input_.placement.resident_windows);
+      };
+      streams_.quantized = embed();
+      if (input_.spec->quantize.propagates()) streams_.original = embed();
       return absl::OkStatus();
     });
-  }
-
-  WindowTensor Embed(const EmbeddingWeights& embedding) const {
-    const int64_t windows = input_.windows.size(0);
-    WindowTensor stream({.windows = windows,
-                         .length = input_.windows.size(1),
-                         .features = config_.hidden_size,
-                         .tile_windows = options_.tile_windows,
-                         .resident_windows = input_.placement.resident_windows},
-                        embedding.tokens.options());
-    for (int64_t first = 0; first < windows; first += options_.tile_windows) {
-      const int64_t count = std::min(options_.tile_windows, windows - first);
-      const at::Tensor tokens = input_.windows.narrow(0, first, count).to(embedding.tokens.device());
-      stream.Fill(first, count).copy_(EmbedTokens(config_, embedding, tokens, 0));
-      stream.Keep(first, count);
-    }
-    return stream;
   }
 
   /// A block that an earlier attempt finished: only the streams have to pass it.

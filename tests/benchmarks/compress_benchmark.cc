@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/compress.h"
+#include "engine/model/model_shapes.h"
 #include "engine/plan/work.h"
 #include "kernels/token_products.h"
 #include "proto/files/durable_file.h"
