@@ -49,7 +49,7 @@ def byte_tokens():
     return [names[byte] for byte in range(256)]
 
 
-class SourcesTest(FolderTest):
+class SourceFormatsTest(FolderTest):
     def run_pivot(self, *arguments):
         done = pivot(*arguments)
         self.assertEqual(done.returncode, 0, done.stderr)
