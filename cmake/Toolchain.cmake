@@ -7,6 +7,8 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEV "-O2 -g1")
 # Without optimization: compiling takes longer than running.
 set(CMAKE_CXX_FLAGS_SANITIZE "-O0 -g1 -fno-omit-frame-pointer")
+# Fuzzers run for long.
+set(CMAKE_CXX_FLAGS_FUZZ "-O1 -g1 -fno-omit-frame-pointer")
 set(CMAKE_CUDA_FLAGS_DEV "-O2 -lineinfo")
 
 if(PIVOT_SANITIZE)
@@ -14,9 +16,14 @@ if(PIVOT_SANITIZE)
     $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${PIVOT_SANITIZE}>
     $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>
     # GCC 12 is wrong about it in code that sanitizers look at.
-    $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>
   )
   add_link_options(-fsanitize=${PIVOT_SANITIZE})
+endif()
+
+if(PIVOT_FUZZ)
+  # Tells libFuzzer where an input has led.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link>)
 endif()
 
 find_program(PIVOT_CCACHE ccache)
