@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -106,18 +107,17 @@ ModelOr MakeBpe(const SentencePieceModel& model, const Vocabulary& vocabulary) {
 }
 
 ModelOr MakeUnigram(const SentencePieceModel& model, const Vocabulary& vocabulary) {
-  float least = 0;
-  float most = 0;
-  bool is_first = true;
+  // As there: the largest score begins at the smallest positive number, which negative scores never exceed.
+  float least = std::numeric_limits<float>::max();
+  float most = std::numeric_limits<float>::min();
   for (size_t id = 0; id < model.types.size(); ++id) {
     if (model.types[id] != PieceType::kNormal) continue;
-    least = is_first ? model.scores[id] : std::min(least, model.scores[id]);
-    most = is_first ? model.scores[id] : std::max(most, model.scores[id]);
-    is_first = false;
+    least = std::min(least, model.scores[id]);
+    most = std::max(most, model.scores[id]);
   }
   std::vector<double> scores(model.scores.begin(), model.scores.end());
   for (size_t id = 0; id < scores.size(); ++id) {
-    // A bonus that has it always taken.
+    // A bonus that has it taken nearly always.
     const auto num_bytes = static_cast<float>(model.pieces[id].size());
     if (model.types[id] == PieceType::kUserDefined) scores[id] = static_cast<double>(num_bytes * most) - 0.1;
   }

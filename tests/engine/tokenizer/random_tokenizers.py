@@ -35,6 +35,8 @@ def random_added_tokens(rng, vocabulary):
     tokens, next_id = [], len(vocabulary)
     for content in rng.sample(contents, rng.randint(0, 6)):
         token = {name: rng.random() < 0.3 for name in ("single_word", "lstrip", "rstrip", "normalized", "special")}
+        # `tokenizers` finds a token that the normalizer leaves nothing of everywhere, until memory ends.
+        token["normalized"] &= not content.isspace()
         token["id"] = vocabulary.get(content, next_id)
         next_id += content not in vocabulary
         tokens.append({"content": content, **token})

@@ -94,6 +94,12 @@ TEST(SentencePieceTest, LeavesUserDefinedPiecesWhole) {
   }
 }
 
+TEST(SentencePieceTest, PrefersUserDefinedPiecesToBetterSums) {
+  const std::vector<Piece> pieces = {{"<unk>", 0, 2}, {"p", -8.5F}, {"pa", -5.8F},
+                                     {"b", -6.2F},    {"ab", 0, 4}, {"c", -2}};
+  EXPECT_THAT(Encode(Model(kUnigram, pieces, "", NoPrefix()), "pab", Nothing()), ElementsAre(1, 4));
+}
+
 TEST(SentencePieceTest, FindsControlPiecesAndPrefixesTheFrontOnly) {
   EXPECT_THAT(Encode(Model(kBpe, Pieces()), "ab</s>ab", Nothing()), ElementsAre(3, 6, 2, 6));
   EXPECT_THAT(Encode(Model(kBpe, Pieces()), "<s>ab", Nothing()), ElementsAre(1, 6));
