@@ -144,7 +144,7 @@ TEST_F(GgufVocabularyTest, ReadsSentencePiecesAsMergesByScore) {
   ASSERT_OK_AND_ASSIGN(const GgufFile file, FileOf({.tokenizer_json = SentencePieces().dump()}, 12));
   ASSERT_OK_AND_ASSIGN(const std::string text, TokenizerJsonOf(file));
   const json read = json::parse(text);
-  EXPECT_EQ(read["model"]["merges"], json({{"b", "c"}, {"a", "b"}, {"ab", "c"}, {"a", "bc"}}));
+  EXPECT_EQ(read["model"]["merges"], json::parse(R"([["b", "c"], ["a", "b"], ["ab", "c"], ["a", "bc"]])"));
   EXPECT_EQ(read["normalizer"], SentencePieces()["normalizer"]);
   EXPECT_EQ(read["model"]["vocab"].size(), 10) << "without what fills up the embedding";
   ASSERT_OK_AND_ASSIGN(const Tokenizer tokenizer, Tokenizer::FromJson(text));
