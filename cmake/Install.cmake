@@ -6,10 +6,10 @@ file(CREATE_LINK ${PIVOT_TEXT_DIR} ${CMAKE_BINARY_DIR}/share/pivot/text SYMBOLIC
 if(NOT TARGET pivot OR NOT TARGET pivotd)
   return()
 endif()
-install(TARGETS pivot pivotd pivot-probe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS pivot pivotd pivot-probe pivot-fetch RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${PIVOT_TEXT_DIR}/calibration.txt ${PIVOT_TEXT_DIR}/evaluation.txt DESTINATION share/pivot/text)
 
-set(PIVOT_INSTALLED_EXECUTABLES pivot pivotd pivot-probe)
+set(PIVOT_INSTALLED_EXECUTABLES pivot pivotd pivot-probe pivot-fetch)
 if(PIVOT_ENGINE)
   # Where pivotd looks for libtorch unless PIVOT_TORCH_LIB says otherwise.
   file(WRITE ${CMAKE_BINARY_DIR}/share/pivot/torch.path "${PIVOT_TORCH_LIB}\n")

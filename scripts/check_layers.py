@@ -10,24 +10,27 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TOP = ("proto", "kernels", "engine", "server", "client", "tests")
+TOP = ("proto", "kernels", "engine", "sources", "server", "client", "tests")
 TORCH = r"(ATen|c10|torch)/"
 GRPC = r"(grpc|grpcpp)/|.*\.pb\.h$|google/(protobuf|rpc)/"
 ABSL = r"absl/"
+CURL = r"curl/"
 
 # Folder prefix -> what its files may not include. The longest matching prefix of a file adds to the shorter ones.
 FORBIDDEN = {
-    "kernels/": [TORCH, GRPC, ABSL, r"(proto|engine|server|client|tests)/"],
-    "engine/": [GRPC, r"prometheus/", r"proto/json\.h", r"(server|client|tests)/"],
+    "kernels/": [TORCH, GRPC, ABSL, r"(proto|engine|sources|server|client|tests)/"],
+    "engine/": [GRPC, r"prometheus/", r"proto/json\.h", CURL, r"(sources|server|client|tests)/"],
     "engine/model/": [TORCH],
     "engine/format/": [TORCH],
     "engine/plan/": [TORCH],
     "engine/probe_main.cc": [TORCH],
-    "server/": [TORCH, r"(engine|kernels|client|tests)/"],
-    "client/": [TORCH, r"(server|kernels|tests)/", r"engine/(?!model/)"],
-    "proto/": [TORCH, r"(engine|kernels|server|client|tests)/"],
+    "sources/": [TORCH, GRPC, r"(engine|kernels|server|client|tests)/"],
+    "server/": [TORCH, CURL, r"(engine|kernels|sources|client|tests)/"],
+    "client/": [TORCH, CURL, r"(server|kernels|sources|tests)/", r"engine/(?!model/)"],
+    "proto/": [TORCH, CURL, r"(engine|kernels|sources|server|client|tests)/"],
     "proto/worker/": [GRPC],
     "proto/files/": [GRPC],
+    "proto/source/": [GRPC],
     "proto/status/": [GRPC],
 }
 # A folder of the engine may include itself and those before it.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every reason that a status can carry (WithReason in the server and the engine) is listed in docs/api.md."""
+"""Every reason that a status can carry (WithReason in all but the client) is listed in docs/api.md."""
 
 import pathlib
 import re
@@ -27,7 +27,7 @@ def reasons_in(text):
 def main():
     listed = set(re.findall(r"\b[A-Z][A-Z_]{4,}\b", (ROOT / "docs/api.md").read_text(encoding="utf-8")))
     used = {}
-    for folder in ("server", "engine"):
+    for folder in ("server", "engine", "sources", "proto"):
         for path in sorted((ROOT / folder).rglob("*.cc")):
             for reason in reasons_in(path.read_text(encoding="utf-8")):
                 used.setdefault(reason, path.relative_to(ROOT))
