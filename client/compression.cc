@@ -126,7 +126,10 @@ class Compression {
     PullOptions options;
     options.fetch.stop = std::move(stop);
     options.on_progress = [this](const PullProgress& progress) {
-      reporter_->OnDownload(progress.done_bytes, progress.total_bytes, progress.path);
+      reporter_->OnTransfer({.stage = "download",
+                             .done_bytes = progress.done_bytes,
+                             .total_bytes = progress.total_bytes,
+                             .path = progress.path});
     };
     if (session_->is_private()) LinkPublishedFiles(work_folder_, checkpoint.manifest_sha256(), folder);
     PIVOT_ASSIGN_OR_RETURN(PullSummary summary,

@@ -77,6 +77,16 @@ std::string ContentOf(int memory_file) {
   return content;
 }
 
+/// Passes on the whole lines of `output` and takes them out of it.
+void TakeLines(const std::function<void(absl::string_view)>& on_line, std::string* output) {
+  size_t begin = 0;
+  for (size_t end = output->find('\n'); end != std::string::npos; end = output->find('\n', begin)) {
+    on_line(absl::string_view(*output).substr(begin, end - begin));
+    begin = end + 1;
+  }
+  output->erase(0, begin);
+}
+
 /// Reads until the other end closes.
 absl::StatusOr<std::string> ReadToEnd(int fd, const std::string& program, const ProgramLimits& limits) {
   const absl::Time deadline = absl::Now() + limits.timeout;
@@ -94,6 +104,7 @@ absl::StatusOr<std::string> ReadToEnd(int fd, const std::string& program, const 
     if (count == 0) return output;
     if (count < 0 && errno != EINTR) return StatusFromErrno(errno, "cannot read the answer of", program);
     output.append(buffer.data(), static_cast<size_t>(std::max<ssize_t>(count, 0)));
+    if (limits.on_line) TakeLines(limits.on_line, &output);
     if (output.size() > limits.max_output_bytes) {
       return absl::ResourceExhaustedError(
           absl::StrCat(program, " answered with more than ", limits.max_output_bytes, " bytes"));

@@ -4,6 +4,7 @@
 
 // Child processes.
 
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -48,6 +49,8 @@ struct ProgramLimits {
   absl::Duration timeout = absl::Minutes(3);
   size_t max_output_bytes = size_t{64} << 20;
   std::stop_token stop;
+  /// Called with each line of standard output as it comes, which is then not in the answer.
+  std::function<void(absl::string_view line)> on_line;
 };
 
 /// Runs a program to its end. kDeadlineExceeded or kResourceExhausted, and the program killed, when a limit is passed.

@@ -19,7 +19,7 @@ constexpr std::array<Command, 17> kCommands = {{
     {"eval", "perplexity of a model; with a reference also KL divergence", DeclareEval, OnInterrupt::kAsk},
     {"convert", "the same weights in another format", DeclareConvert, OnInterrupt::kAsk},
     {"generate", "greedy text from a model, compressed or not", DeclareGenerate, OnInterrupt::kAsk},
-    {"tokenize", "token ids of the strings in a file", DeclareTokenize, OnInterrupt::kEnd},
+    {"tokenize", "token ids of the strings in a file", DeclareTokenize, OnInterrupt::kAsk},
     {"inspect", "what is in a model folder", DeclareInspect, OnInterrupt::kAsk},
     {"verify", "is a folder intact, and would it load", DeclareVerify, OnInterrupt::kEnd},
     {"report", "what was measured while a folder was made", DeclareReport, OnInterrupt::kEnd},

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -13,6 +12,7 @@
 #include "client/commands/compress_flags.h"
 #include "client/commands/flags.h"
 #include "client/compression.h"
+#include "client/source_paths.h"
 #include "client/view/summary.h"
 #include "proto/status/status_macros.h"
 
@@ -36,8 +36,7 @@ std::string FormatLabel(v1::Format format) {
 
 /// "./MODEL-4bit", "./MODEL-fp8".
 std::string DefaultOutput(const v1::CompressTask& task) {
-  const std::filesystem::path path = task.source().path();
-  const std::string name = (path.extension() == ".gguf" ? path.stem() : path.filename()).string();
+  const std::string name = ModelLabel(task.source().path());
   const std::string kind =
       task.bits() == 0 ? FormatLabel(task.format()) : absl::StrCat(static_cast<int>(task.bits()), "bit");
   return absl::StrCat("./", name.empty() ? "model" : name, "-", kind);
@@ -59,7 +58,13 @@ void PrintReport(const CompressionReport& report, const std::string& output, con
 absl::Status Run(const Flags& flags, const Console& console) {
   CompressionRequest request{.existing = flags.overwrite ? Existing::kReplace : Existing::kRefuse,
                              .server = flags.compress.server};
-  PIVOT_ASSIGN_OR_RETURN(request.spec, SpecOf(flags.compress));
+  // Before a model is fetched for nothing.
+  if (!flags.output.empty()) {
+    PIVOT_ASSIGN_OR_RETURN(const std::string output, AbsolutePath(flags.output));
+    PIVOT_RETURN_IF_ERROR(CheckOutputFolder(output, "", request.existing));
+  }
+  ModelFinder finder(console, flags.shown);
+  PIVOT_ASSIGN_OR_RETURN(request.spec, SpecOf(flags.compress, &finder));
   const v1::CompressTask& task = request.spec.compress();
   PIVOT_ASSIGN_OR_RETURN(request.output, AbsolutePath(flags.output.empty() ? DefaultOutput(task) : flags.output));
   PIVOT_RETURN_IF_ERROR(CheckOutputFolder(request.output, task.source().path(), request.existing));

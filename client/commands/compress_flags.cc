@@ -114,7 +114,10 @@ absl::Status FillEvaluation(const CompressFlags& flags, v1::Evaluation* evaluati
 }  // namespace
 
 void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
-  app.add_option("MODEL", flags->model, "a folder with config.json and safetensors, or a GGUF file")->required();
+  app.add_option(
+         "MODEL", flags->model,
+         "a folder with config.json and safetensors, a GGUF file, or a model of the hub as hf://ORG/NAME[@REVISION]")
+      ->required();
   app.add_option("--bits", flags->bits, "code width of the quantized layers, 2 to 8 (4)");
   app.add_option(
       "--group-size", flags->group_size,
@@ -145,7 +148,7 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
   AddServerFlag(app, &flags->server);
 }
 
-absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
+absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags, ModelFinder* finder) {
   v1::JobSpec spec;
   v1::CompressTask& task = *spec.mutable_compress();
   PIVOT_ASSIGN_OR_RETURN(const v1::Format format, ParseFormat(flags.format));
@@ -172,7 +175,7 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags) {
   // Files last: a wrong flag is wrong wherever the command runs.
   PIVOT_RETURN_IF_ERROR(FillCalibration(flags, task.mutable_calibration()));
   PIVOT_RETURN_IF_ERROR(FillEvaluation(flags, task.mutable_evaluation()));
-  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), ModelPathFor(flags.server, flags.model));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder->PathFor(flags.server, flags.model));
   return spec;
 }
 

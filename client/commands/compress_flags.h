@@ -11,6 +11,8 @@
 #include "absl/status/statusor.h"
 #include "pivot/v1/job.pb.h"
 
+#include "client/model_finder.h"
+
 namespace CLI {
 class App;
 }
@@ -44,8 +46,9 @@ struct CompressFlags {
 
 void AddCompressFlags(CLI::App& app, CompressFlags* flags);
 
-/// The job they ask for. A usage error names the flag, its value and what is allowed.
-absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags);
+/// The job they ask for. A usage error names the flag, its value and what is allowed. The
+/// finder finds the model.
+absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags, ModelFinder* finder);
 
 }  // namespace pivot::client
 

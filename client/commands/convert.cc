@@ -10,6 +10,7 @@
 #include "client/commands/command.h"
 #include "client/commands/flags.h"
 #include "client/compression.h"
+#include "client/model_finder.h"
 #include "client/source_paths.h"
 #include "client/view/summary.h"
 #include "client/view/units.h"
@@ -28,8 +29,9 @@ struct Flags {
   OutputFlags shown;
 };
 
-absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags) {
+absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags, const Console& console) {
   v1::JobSpec spec;
+  ModelFinder finder(console, flags.shown);
   v1::ConvertTask& task = *spec.mutable_convert();
   PIVOT_ASSIGN_OR_RETURN(const v1::Format format, ParseFormat(flags.format));
   task.set_format(format);
@@ -38,15 +40,17 @@ absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags) {
     task.set_shard_bytes(bytes);
   }
   spec.set_device("cpu");
-  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), ModelPathFor(flags.server, flags.folder));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server, flags.folder));
   return spec;
 }
 
 absl::Status Run(const Flags& flags, const Console& console) {
   CompressionRequest request{.existing = flags.overwrite ? Existing::kReplace : Existing::kRefuse,
                              .server = flags.server};
-  PIVOT_ASSIGN_OR_RETURN(request.spec, SpecFrom(flags));
   PIVOT_ASSIGN_OR_RETURN(request.output, AbsolutePath(flags.output));
+  // Before a model is fetched for nothing, and once more when its place is known.
+  PIVOT_RETURN_IF_ERROR(CheckOutputFolder(request.output, "", request.existing));
+  PIVOT_ASSIGN_OR_RETURN(request.spec, SpecFrom(flags, console));
   PIVOT_RETURN_IF_ERROR(CheckOutputFolder(request.output, request.spec.convert().source().path(), request.existing));
   Reporter reporter(console, flags.shown);
   PIVOT_ASSIGN_OR_RETURN(const CompressionReport report, RunCompression(request, console, &reporter));

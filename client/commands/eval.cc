@@ -10,6 +10,7 @@
 #include "client/commands/command.h"
 #include "client/commands/flags.h"
 #include "client/exit_code.h"
+#include "client/model_finder.h"
 #include "client/pull.h"
 #include "client/task.h"
 #include "client/view/table.h"
@@ -50,17 +51,18 @@ absl::Status CheckTogether(const Flags& flags) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags) {
+absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags, const Console& console) {
   PIVOT_RETURN_IF_ERROR(CheckTogether(flags));
   v1::JobSpec spec;
+  ModelFinder finder = ModelFinder::BesideAnswer(console, flags.shown);
   v1::EvaluateTask& task = *spec.mutable_evaluate();
   PIVOT_ASSIGN_OR_RETURN(*spec.mutable_device(), ParseDevice(flags.device));
   PIVOT_ASSIGN_OR_RETURN(const v1::ComputeDtype dtype, ParseDtype(flags.dtype));
   task.set_compute_dtype(dtype);
   task.set_max_tokens(flags.max_tokens);
-  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), ModelPathFor(flags.server, flags.model));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server, flags.model));
   if (!flags.reference.empty()) {
-    PIVOT_ASSIGN_OR_RETURN(*task.mutable_reference()->mutable_path(), ModelPathFor(flags.server, flags.reference));
+    PIVOT_ASSIGN_OR_RETURN(*task.mutable_reference()->mutable_path(), finder.PathFor(flags.server, flags.reference));
   }
   if (!flags.text.empty()) {
     PIVOT_ASSIGN_OR_RETURN(*task.mutable_text_path(), TextPathFor(flags.server, flags.text, "text"));
@@ -100,7 +102,7 @@ absl::Status DeliverLogits(const v1::Job& job, const Flags& flags, Session* sess
 }
 
 absl::Status Run(const Flags& flags, const Console& console) {
-  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecFrom(flags));
+  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecFrom(flags, console));
   // Logits are large: a private server keeps them on the disk they are wanted on.
   const std::string data_parent =
       flags.logits.empty() ? "" : std::filesystem::absolute(flags.logits).parent_path().string();

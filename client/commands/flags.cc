@@ -18,12 +18,6 @@
 namespace pivot::client {
 namespace {
 
-std::string AbsoluteAsItIs(const std::string& path) {
-  std::filesystem::path absolute = std::filesystem::absolute(path).lexically_normal();
-  if (!absolute.has_filename() && absolute.has_relative_path()) absolute = absolute.parent_path();
-  return absolute.string();
-}
-
 struct SizeUnit {
   absl::string_view name;
   int64_t bytes;
@@ -119,9 +113,10 @@ absl::StatusOr<std::string> ParseDevice(const std::string& text) {
   return NoSuchChoice("--device", text, "auto, cpu, cuda:N");
 }
 
-absl::StatusOr<std::string> ModelPathFor(const std::string& server, const std::string& model) {
-  if (server.empty()) return ModelFolder(model);
-  return AbsoluteAsItIs(model);
+std::string AbsoluteAsItIs(const std::string& path) {
+  std::filesystem::path absolute = std::filesystem::absolute(path).lexically_normal();
+  if (!absolute.has_filename() && absolute.has_relative_path()) absolute = absolute.parent_path();
+  return absolute.string();
 }
 
 absl::StatusOr<std::string> TextPathFor(const std::string& server, const std::string& path, absl::string_view what) {

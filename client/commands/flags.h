@@ -61,9 +61,11 @@ absl::StatusOr<int64_t> ParseSize(absl::string_view flag, const std::string& tex
 /// The device itself, "" for "auto".
 absl::StatusOr<std::string> ParseDevice(const std::string& text);
 
+/// The path from the root, with its links.
+std::string AbsoluteAsItIs(const std::string& path);
+
 /// A path as the server of the job sees it: one that exists here for a private server (server == ""), else absolute as
 /// it is.
-absl::StatusOr<std::string> ModelPathFor(const std::string& server, const std::string& model);
 absl::StatusOr<std::string> TextPathFor(const std::string& server, const std::string& path, absl::string_view what);
 
 /// A usage error when no server was named.

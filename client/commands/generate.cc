@@ -9,6 +9,7 @@
 #include "client/commands/command.h"
 #include "client/commands/flags.h"
 #include "client/exit_code.h"
+#include "client/model_finder.h"
 #include "client/task.h"
 #include "proto/json.h"
 #include "proto/status/status_macros.h"
@@ -26,8 +27,9 @@ struct Flags {
   OutputFlags shown;
 };
 
-absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags) {
+absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags, const Console& console) {
   v1::JobSpec spec;
+  ModelFinder finder = ModelFinder::BesideAnswer(console, flags.shown);
   v1::GenerateTask& task = *spec.mutable_generate();
   if (flags.prompt.empty()) return UsageError("--prompt is empty: give the text to go on from", "--prompt");
   PIVOT_RETURN_IF_ERROR(
@@ -37,12 +39,12 @@ absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags) {
   PIVOT_ASSIGN_OR_RETURN(*spec.mutable_device(), ParseDevice(flags.device));
   PIVOT_ASSIGN_OR_RETURN(const v1::ComputeDtype dtype, ParseDtype(flags.dtype));
   task.set_compute_dtype(dtype);
-  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), ModelPathFor(flags.server, flags.model));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server, flags.model));
   return spec;
 }
 
 absl::Status Run(const Flags& flags, const Console& console) {
-  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecFrom(flags));
+  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecFrom(flags, console));
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, OpenTaskSession(spec, flags.server, "", console));
   // A few words need no account of how they came about.
   const bool warns_only = !flags.shown.verbose && !flags.shown.quiet;

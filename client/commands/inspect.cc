@@ -10,8 +10,8 @@
 
 #include "client/commands/command.h"
 #include "client/commands/flags.h"
+#include "client/model_finder.h"
 #include "client/probe.h"
-#include "client/source_paths.h"
 #include "client/view/json_facts.h"
 #include "client/view/table.h"
 #include "client/view/units.h"
@@ -71,7 +71,8 @@ std::string RenderFacts(const json& facts) {
 }
 
 absl::Status Run(const Flags& flags, const Console& console) {
-  PIVOT_ASSIGN_OR_RETURN(const std::string folder, ModelFolder(flags.folder));
+  ModelFinder finder = ModelFinder::BesideAnswer(console, flags.shown, Need::kHeaders);
+  PIVOT_ASSIGN_OR_RETURN(const std::string folder, finder.Find(flags.folder));
   PIVOT_ASSIGN_OR_RETURN(json facts, AskProbe(console.program_folder + "/pivot-probe", {{"inspect", folder}}, "inspect",
                                               console.interrupted));
   if (flags.shown.json) {

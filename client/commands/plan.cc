@@ -38,7 +38,8 @@ absl::StatusOr<v1::Plan> PlanThere(const v1::JobSpec& spec, const std::string& s
 }
 
 absl::Status Run(const Flags& flags, const Console& console) {
-  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecOf(flags.compress));
+  ModelFinder finder = ModelFinder::BesideAnswer(console, flags.shown, Need::kHeaders);
+  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecOf(flags.compress, &finder));
   PIVOT_ASSIGN_OR_RETURN(const v1::Plan plan, flags.compress.server.empty()
                                                   ? PlanHere(spec, console)
                                                   : PlanThere(spec, flags.compress.server, console));

@@ -68,7 +68,10 @@ absl::Status Run(const Flags& flags, const Console& console) {
   PullOptions options;
   options.fetch.stop = console.interrupted;
   options.on_progress = [&reporter](const PullProgress& progress) {
-    reporter.OnDownload(progress.done_bytes, progress.total_bytes, progress.path);
+    reporter.OnTransfer({.stage = "download",
+                         .done_bytes = progress.done_bytes,
+                         .total_bytes = progress.total_bytes,
+                         .path = progress.path});
   };
   absl::StatusOr<PullSummary> summary = PullCheckpoint(session->connection(), checkpoint.name(), folder, options);
   if (!summary.ok() && !absl::IsFailedPrecondition(summary.status())) {

@@ -28,7 +28,8 @@ struct Flags {
 
 absl::Status Run(const Flags& flags, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.compress.server, "submit"));
-  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecOf(flags.compress));
+  ModelFinder finder(console, flags.shown);
+  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecOf(flags.compress, &finder));
   CreateOptions options{.request_id = RandomRequestId()};
   options.limits.stop = console.interrupted;
   PIVOT_ASSIGN_OR_RETURN(v1::Job job, CreateJob(session->connection(), spec, options));

@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "client/backoff.h"
 #include "client/commands/command.h"
 #include "client/commands/flags.h"
+#include "client/model_finder.h"
 #include "client/source_paths.h"
 #include "engine/model/folder_tokenizer.h"
 #include "proto/status/status_macros.h"
@@ -26,13 +28,15 @@ struct Flags {
 };
 
 absl::Status Run(const Flags& flags, const Console& console) {
-  PIVOT_ASSIGN_OR_RETURN(const std::string model, ModelFolder(flags.model));
+  ModelFinder finder = ModelFinder::BesideAnswer(console, flags.shown, Need::kHeaders);
+  PIVOT_ASSIGN_OR_RETURN(const std::string model, finder.Find(flags.model));
   PIVOT_ASSIGN_OR_RETURN(const std::string path, PlainFile(flags.lines, "file"));
   PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(model));
   const SpecialTokens special = flags.no_special ? SpecialTokens::kOmit : SpecialTokens::kAdd;
   std::ifstream lines(path, std::ios::binary);
   std::string line;
   for (int64_t number = 1; std::getline(lines, line); ++number) {
+    if (console.interrupted.stop_requested()) return Interrupted();
     const auto text = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!text.is_string()) {
       return absl::InvalidArgumentError(absl::StrCat(

@@ -15,7 +15,6 @@
 namespace pivot::client {
 namespace {
 
-constexpr char kDownloadStage[] = "download";
 constexpr absl::Duration kLiveDistance = absl::Milliseconds(100);
 constexpr absl::Duration kPlainDistance = absl::Seconds(2);
 
@@ -63,27 +62,32 @@ void Reporter::OnEvent(const v1::JobEvent& event) {
   if (mode_ == Mode::kLive) Redraw();
 }
 
-void Reporter::OnDownload(int64_t done_bytes, int64_t total_bytes, absl::string_view path) {
+void Reporter::OnTransfer(const TransferProgress& progress) {
   const absl::Time now = absl::Now();
-  const bool is_last = done_bytes == total_bytes;
+  const bool is_last = progress.done_bytes == progress.total_bytes;
   const absl::Duration distance = mode_ == Mode::kPlain ? kPlainDistance : kLiveDistance;
-  if (!is_last && now - last_download_ < distance) return;
-  last_download_ = now;
+  if (!is_last && now - last_transfer_ < distance) return;
+  last_transfer_ = now;
+  const std::string rate = progress.bytes_per_second > 0
+                               ? absl::StrCat(FormatBytes(static_cast<int64_t>(progress.bytes_per_second)), "/s")
+                               : "";
   if (mode_ == Mode::kJson) {
-    PrintJson({{"event", kDownloadStage},
-               {"done_bytes", done_bytes},
-               {"total_bytes", total_bytes},
-               {"path", std::string(path)}},
+    PrintJson({{"event", std::string(progress.stage)},
+               {"done_bytes", progress.done_bytes},
+               {"total_bytes", progress.total_bytes},
+               {"bytes_per_second", progress.bytes_per_second},
+               {"path", std::string(progress.path)}},
               console_.out);
   } else if (mode_ == Mode::kPlain) {
-    Print(absl::StrCat(kDownloadStage, ": ", FormatBytes(done_bytes), " of ", FormatBytes(total_bytes)));
+    Print(absl::StrCat(progress.stage, ": ", FormatBytes(progress.done_bytes), " of ",
+                       FormatBytes(progress.total_bytes), rate.empty() ? "" : ", ", rate));
   } else if (mode_ == Mode::kLive) {
-    StageView& stage = StageOf(kDownloadStage, &view_);
+    StageView& stage = StageOf(std::string(progress.stage), &view_);
     stage.unit = StageUnit::kBytes;
     stage.phase = StagePhase::kRunning;
-    stage.done = done_bytes;
-    stage.total = total_bytes;
-    stage.detail = std::string(path);
+    stage.done = progress.done_bytes;
+    stage.total = progress.total_bytes;
+    stage.detail = absl::StrCat(Printable(progress.path), rate.empty() ? "" : ", ", rate);
     Redraw();
   }
 }

@@ -27,6 +27,17 @@ struct OutputFlags {
   bool verbose = false;
 };
 
+/// How far bytes on their way are.
+struct TransferProgress {
+  absl::string_view stage;  // "download", "fetch"
+  int64_t done_bytes = 0;
+  int64_t total_bytes = 0;
+  /// 0: not known.
+  double bytes_per_second = 0;
+  /// One of the files.
+  absl::string_view path;
+};
+
 /// JSON lines on the result stream, else a live view where there is a terminal, else plain lines; nothing of it when
 /// quiet. For one thread.
 class Reporter {
@@ -42,7 +53,7 @@ class Reporter {
   /// The job whose events follow.
   void Begin(const v1::Job& job);
   void OnEvent(const v1::JobEvent& event);
-  void OnDownload(int64_t done_bytes, int64_t total_bytes, absl::string_view path);
+  void OnTransfer(const TransferProgress& progress);
   /// A sentence for a person, on the message stream unless quiet.
   void Note(absl::string_view sentence);
   /// As Note, with -v only.
@@ -63,7 +74,7 @@ class Reporter {
   JobView view_;
   Screen screen_;
   PlainLines plain_;
-  absl::Time last_download_ = absl::InfinitePast();
+  absl::Time last_transfer_ = absl::InfinitePast();
 };
 
 }  // namespace pivot::client

@@ -56,9 +56,13 @@ absl::Status CheckInside(const std::string& folder, const std::string& file) {
   const fs::path target = fs::canonical(fs::path(folder) / file, error);
   if (error) return absl::OkStatus();  // opening it will say what is wrong
   const fs::path root = fs::canonical(folder, error);
-  const fs::path blobs = root.parent_path().parent_path() / "blobs";
+  const fs::path repository = root.parent_path().parent_path();
   const bool is_snapshot = root.parent_path().filename() == "snapshots";
-  for (const fs::path& allowed : {root, is_snapshot ? blobs : root}) {
+  // Beside the blobs of a repository, huggingface_hub keeps those that several of them share.
+  const fs::path blobs = is_snapshot ? repository / "blobs" : root;
+  const bool is_cached = is_snapshot && absl::StartsWith(repository.filename().string(), "models--");
+  const fs::path shared_blobs = is_cached ? repository.parent_path() / "blobs" : root;
+  for (const fs::path& allowed : {root, blobs, shared_blobs}) {
     const auto mismatch = std::mismatch(allowed.begin(), allowed.end(), target.begin(), target.end());
     if (mismatch.first == allowed.end()) return absl::OkStatus();
   }

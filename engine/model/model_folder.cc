@@ -11,6 +11,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
@@ -179,6 +181,13 @@ absl::Status ModelFolder::OpenGguf(const std::string& file) {
 
 std::string ModelFolder::name() const {
   if (absl::EndsWith(path_, kGgufEnding)) return fs::path(path_).stem().string();
+  // ".../models--ORG--NAME/snapshots/COMMIT" of a hub cache: "ORG/NAME".
+  const fs::path snapshots = fs::path(path_).lexically_normal().parent_path();
+  std::string repository = snapshots.parent_path().filename().string();
+  constexpr absl::string_view kCached = "models--";
+  if (snapshots.filename() == "snapshots" && absl::StartsWith(repository, kCached)) {
+    return absl::StrReplaceAll(absl::StripPrefix(repository, kCached), {{"--", "/"}});
+  }
   const std::string name = fs::path(path_).lexically_normal().filename().string();
   return name.empty() ? fs::path(path_).lexically_normal().parent_path().filename().string() : name;
 }

@@ -203,8 +203,9 @@ absl::StatusOr<CachedFile> HubClient::Describe(const HubName& name, const std::s
   CachedFile file{.path = path};
   const bool is_linked = !head.Field("x-linked-etag").empty();
   file.etag = PlainEtag(head.Field(is_linked ? "x-linked-etag" : "etag"));
-  const std::string size =
-      head.Field("x-linked-size").empty() ? head.Field("content-length") : head.Field("x-linked-size");
+  std::string size = head.Field("x-linked-size");
+  // The length of a redirect is that of its own few words.
+  if (size.empty() && head.status < 300) size = head.Field("content-length");
   const bool has_size = absl::SimpleAtoi(size, &file.bytes) && file.bytes >= 0;
   if (IsBlobName(file.etag) && has_size) return file;
   return WithReason(absl::FailedPreconditionError(absl::StrCat(

@@ -133,8 +133,8 @@ TEST_F(CliTest, SaysMoreOfAnErrorWithV) {
 }
 
 TEST_F(CliTest, RefusesSourcesItCannotRead) {
-  EXPECT_EQ(Run({"compress", "hf://org/name"}), ExitCode::kFailed);
-  EXPECT_THAT(err_, HasSubstr("give a local folder"));
+  EXPECT_EQ(Run({"compress", "s3://bucket/name"}), ExitCode::kFailed);
+  EXPECT_THAT(err_, HasSubstr("give a folder"));
   EXPECT_EQ(Run({"compress", folder_.Write("file", "x")}), ExitCode::kFailed);
   EXPECT_THAT(err_, HasSubstr("is not a folder"));
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Which shared libraries each program needs: the server no torch and no CUDA, the worker no gRPC; nobody Python."""
+"""Which shared libraries each program needs: the server no torch and no CUDA, the worker no gRPC, all
+but one no libcurl; nobody Python."""
 
 import os
 import pathlib
@@ -32,7 +33,7 @@ def matching(pattern, names):
 
 class LinkageTest(unittest.TestCase):
     def test_only_the_worker_needs_torch(self):
-        for program in "pivotd", "pivot", "pivot-probe":
+        for program in "pivotd", "pivot", "pivot-probe", "pivot-fetch":
             names = needed(program)
             self.assertGreater(len(names), 3)
             self.assertEqual(matching(TORCH, names), [], program)
@@ -44,8 +45,15 @@ class LinkageTest(unittest.TestCase):
         self.assertEqual(matching(RPC, names), [])
         self.assertEqual(matching(CUDA, names), ["libcudart.so.13", "libcupti.so.13"])
 
-    def test_no_program_needs_python(self):
+    def test_only_pivot_fetch_speaks_http(self):
         for program in "pivotd", "pivot", "pivot-probe", "pivot-worker":
+            self.assertEqual(matching(re.compile("libcurl"), needed(program)), [], program)
+        names = needed("pivot-fetch")
+        self.assertEqual(len(matching(re.compile("libcurl"), names)), 1)
+        self.assertEqual(matching(re.compile("libgrpc|libprotobuf"), names), [])
+
+    def test_no_program_needs_python(self):
+        for program in "pivotd", "pivot", "pivot-probe", "pivot-fetch", "pivot-worker":
             self.assertEqual(matching(re.compile("python"), needed(program)), [], program)
 
 
@@ -53,7 +61,7 @@ class InstallationTest(unittest.TestCase):
     def test_brings_every_library_that_a_system_may_lack(self):
         with tempfile.TemporaryDirectory(prefix="pivot-installation-") as folder:
             subprocess.run(["cmake", "--install", BUILD, "--prefix", folder], check=True, stdout=subprocess.DEVNULL)
-            for program in "pivotd", "pivot", "pivot-probe", "pivot-worker":
+            for program in "pivotd", "pivot", "pivot-probe", "pivot-fetch", "pivot-worker":
                 done = subprocess.run(["ldd", f"{folder}/bin/{program}"], capture_output=True, text=True, check=True)
                 found = dict(re.findall(r"^\s*(\S+) => (\S+)", done.stdout, re.MULTILINE))
                 outside = {name for name, path in found.items() if not path.startswith(folder) and not EVERYWHERE.match(name)}

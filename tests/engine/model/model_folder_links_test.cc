@@ -49,6 +49,19 @@ TEST(ModelFolderLinksTest, LeadIntoTheBlobsOfTheirHubCache) {
   EXPECT_THAT(*FilesToCopy(snapshot), ElementsAre("generation_config.json", "tokenizer.json"));
 }
 
+TEST(ModelFolderLinksTest, LeadIntoBlobsThatTheRepositoriesOfACacheShare) {
+  const TemporaryFolder cache;
+  const std::string snapshot = cache / "models--org--tiny/snapshots/abc123";
+  ASSERT_OK(WriteTinyModel(snapshot));
+  fs::create_directories(cache / "blobs/ab");
+  fs::create_directories(cache / "models--org--tiny/blobs");
+  fs::rename(snapshot + "/model.safetensors", cache / "blobs/ab/abcd");
+  fs::create_symlink("../../blobs/ab/abcd", cache / "models--org--tiny/blobs/w");
+  fs::create_symlink("../../blobs/w", snapshot + "/model.safetensors");
+  ASSERT_OK_AND_ASSIGN(const ModelFolder folder, ModelFolder::Open(snapshot));
+  EXPECT_EQ(folder.name(), "org/tiny");
+}
+
 TEST(ModelFolderLinksTest, DoNotLeadIntoAnotherModelsBlobs) {
   const TemporaryFolder cache;
   const std::string snapshot = cache / "models--org--tiny/snapshots/abc123";

@@ -72,6 +72,10 @@ TEST_F(HubClientTest, FieldsOfTheRedirectDescribeTheFile) {
   ASSERT_OK_AND_ASSIGN(const CachedFile file, client.Describe({.repo = "a/b"}, kCommit, "m.safetensors"));
   EXPECT_EQ(file.etag, kSha256);
   EXPECT_EQ(file.bytes, 77);
+  HubClient& sizeless = Serve([](const http::LoopbackRequest&) {
+    return http::Reply(302, {{"X-Linked-Etag", kSha256}, {"Location", "http://elsewhere.invalid/x"}}, "moved");
+  });
+  EXPECT_EQ(ReasonOf(sizeless.Describe({.repo = "a/b"}, kCommit, "x").status()), "HUB_ANSWER_INVALID");
   const auto vague = Serve([](const http::LoopbackRequest&) {
                        return http::Reply(200, {{"ETag", "W/\"deadbeef\""}}, "");
                      }).Describe({.repo = "a/b"}, kCommit, "x");
