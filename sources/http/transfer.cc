@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kMaxFields = 200;
 constexpr size_t kMaxFieldBytes = 16384;
-constexpr long kReceiveBytes = 256 * 1024;  // NOLINT(google-runtime-int): libcurl's type
+constexpr long kReceiveBytes = 256L * 1024;  // NOLINT(google-runtime-int): libcurl's type
 
 bool IsTrustFault(CURLcode code) {
   return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR;
