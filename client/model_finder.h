@@ -34,8 +34,8 @@ class ModelFinder {
   /// goes with this object. Everything that ModelFolder and FetchModel can say.
   absl::StatusOr<std::string> Find(const std::string& model);
 
-  /// As Find when `server` is empty. Else a path as that server is to understand it: absolute, not looked at; a model of
-  /// the hub is fetched here when the server is on this machine, and UNSUPPORTED_SOURCE when it is not.
+  /// As Find when `server` is empty. Else a path as that server is to understand it: absolute, not looked at; a model
+  /// of the hub is fetched here when the server is on this machine, and UNSUPPORTED_SOURCE when it is not.
   absl::StatusOr<std::string> PathFor(const std::string& server, const std::string& model);
 
  private:
