@@ -49,4 +49,5 @@ target_link_libraries(
 
 if(PIVOT_ENGINE)
   include(Torch)
+  include(Arrow)
 endif()

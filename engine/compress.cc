@@ -13,7 +13,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 
-#include "engine/calibration/text_windows.h"
+#include "engine/calibration/calibration_set.h"
 #include "engine/checkpoint/block_shard.h"
 #include "engine/checkpoint/journal.h"
 #include "engine/checkpoint/staged_folder.h"
@@ -102,14 +102,11 @@ class Pipeline {
   absl::Status ReadTexts() {
     PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(source().path()));
     if (spec_.quantize.method == Method::kGptq) {
-      PIVOT_ASSIGN_OR_RETURN(calibration_,
-                             TokenizeTextFile(spec_.calibration.text_path, BuiltInText::kCalibration, tokenizer));
-      PIVOT_ASSIGN_OR_RETURN(windows_, RandomWindows(calibration_.tokens, spec_.calibration.num_samples,
-                                                     spec_.calibration.sequence_length, spec_.calibration.seed));
+      PIVOT_ASSIGN_OR_RETURN(calibration_, ReadCalibrationSet(spec_.calibration, tokenizer, source()));
     }
     if (spec_.evaluation.skip) return absl::OkStatus();
-    PIVOT_ASSIGN_OR_RETURN(evaluation_,
-                           TokenizeTextFile(spec_.evaluation.text_path, BuiltInText::kEvaluation, tokenizer));
+    PIVOT_ASSIGN_OR_RETURN(
+        evaluation_, ReadEvaluationText(spec_.evaluation.text_path, spec_.evaluation.text_key, tokenizer, source()));
     const int64_t length = std::min(kEvaluationWindow, source().config().max_positions);
     PIVOT_ASSIGN_OR_RETURN(evaluation_windows_,
                            ConsecutiveWindows(evaluation_.tokens, length, spec_.evaluation.max_tokens));
@@ -141,14 +138,15 @@ class Pipeline {
                                .spec = &spec_,
                                .shards = &shards_,
                                .shard_folder = shard_folder_,
-                               .windows = windows_,
+                               .windows = calibration_.windows,
                                .placement = device_.kind() == DeviceKind::kCuda
                                                 ? PlaceActivations(source().config(), spec_, device_.memory_bytes)
                                                 : ActivationPlacement{},
                                .journal = &journal};
     PIVOT_ASSIGN_OR_RETURN(LayerwiseResult result, RunLayerwise(input, hooks_));
     report_.blocks = std::move(result.blocks);
-    if (result.state.defined()) trace_ = {.tokens = windows_.narrow(0, 0, 1), .state = std::move(result.state)};
+    if (result.state.defined())
+      trace_ = {.tokens = calibration_.windows.narrow(0, 0, 1), .state = std::move(result.state)};
     const CompressWork work = WorkOf(source().config(), spec_, 0);
     FinishStage("layerwise", SecondsSince(start), work.forward + work.statistics + work.solve);
     return absl::OkStatus();
@@ -244,7 +242,6 @@ class Pipeline {
     report_.memory = MeasureMemory(device_);
     report_.calibration = calibration_;
     report_.evaluation = evaluation_;
-    report_.calibration_tokens = windows_.defined() ? windows_.numel() : 0;
     report_.comparison = comparison_;
     report_.seconds = staged.seconds;
     return ReportJson(report_, plan_, source(), spec_);
@@ -266,9 +263,8 @@ class Pipeline {
   CompressSpec spec_;
   Plan plan_;
   std::vector<OutputShard> shards_;
-  TokenizedText calibration_;
+  CalibrationSet calibration_;
   TokenizedText evaluation_;
-  at::Tensor windows_;
   std::vector<at::Tensor> evaluation_windows_;
   std::unique_ptr<CheckpointFolder> pivot_;
   std::optional<Comparison> comparison_;

@@ -66,13 +66,12 @@ std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder
         {"estimated_host_bytes", plan.memory.host_bytes},
         {"estimated_gpu_bytes", plan.memory.gpu_bytes}}},
       {"quality", QualitiesJson(report, plan, source, spec)},
-      {"calibration", TextJson(report.calibration)},
+      {"calibration", CalibrationJson(report.calibration, spec.calibration)},
       {"evaluation", TextJson(report.evaluation)},
       {"numerics", NumericsJson(report, spec)},
       {"seconds", report.seconds},
       {"stages", std::move(stages)},
       {"blocks", report.blocks}};
-  document["calibration"]["tokens_used"] = report.calibration_tokens;
   if (report.reload_kl.has_value()) document["reload_kl"] = *report.reload_kl;
   return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

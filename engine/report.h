@@ -10,7 +10,7 @@
 
 #include "nlohmann/json.hpp"
 
-#include "engine/calibration/text_windows.h"
+#include "engine/calibration/calibration_set.h"
 #include "engine/evaluate/quality.h"
 #include "engine/ops/device.h"
 #include "engine/plan/plan.h"
@@ -27,9 +27,8 @@ struct Report {
   std::string job;
   ComputeDevice device;
   MemoryUse memory;
-  TokenizedText calibration;  // tokens of the whole text; empty for Method::kRtn
+  CalibrationSet calibration;  // empty for Method::kRtn
   TokenizedText evaluation;
-  int64_t calibration_tokens = 0;  // in windows
   std::vector<StageReport> stages;
   std::vector<nlohmann::json> blocks;
   std::optional<Comparison> comparison;

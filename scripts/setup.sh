@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building Pivot needs: Debian packages, pinned wheels in .venv/, the built-in text in build/text/. With --tests also what the
-# tests need. Safe to run again: what is there already is left alone.
+# tests need, with --arrow what reading Parquet and Arrow files needs (45 MB). Safe to run again: what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +11,14 @@ fail() {
   exit 1
 }
 
-want_tests=no
-[ "${1:-}" = --tests ] && want_tests=yes
+want_tests=no want_arrow=no
+for argument in "$@"; do
+  case $argument in
+    --tests) want_tests=yes want_arrow=yes ;;
+    --arrow) want_arrow=yes ;;
+    *) fail "unknown argument $argument; there are --tests and --arrow" ;;
+  esac
+done
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then
@@ -51,6 +57,7 @@ install_python() {
   [ -x .venv/bin/python ] || python3 -m venv .venv || fail "python3 -m venv failed; is python3-venv installed?"
   install_wheels build
   if [ $want_tests = yes ] || command -v nvidia-smi >/dev/null; then install_wheels gpu; fi
+  if [ $want_arrow = yes ]; then install_wheels arrow; fi
   if [ $want_tests = yes ]; then install_wheels test; fi
 }
 

@@ -87,6 +87,16 @@ absl::Status FillCalibration(const CompressFlags& flags, v1::Calibration* calibr
   calibration->set_num_samples(static_cast<int32_t>(samples));
   calibration->set_sequence_length(static_cast<int32_t>(length));
   calibration->set_seed(flags.seed);
+  PIVOT_ASSIGN_OR_RETURN(const v1::SamplingStrategy strategy,
+                         ParseChoice<v1::SamplingStrategy>("--calibration-strategy", flags.strategy,
+                                                           {{"concat_rand", v1::SAMPLING_STRATEGY_CONCAT_RAND},
+                                                            {"concat_chunk", v1::SAMPLING_STRATEGY_CONCAT_CHUNK},
+                                                            {"drop_rand", v1::SAMPLING_STRATEGY_DROP_RAND},
+                                                            {"drop_head", v1::SAMPLING_STRATEGY_DROP_HEAD}}));
+  calibration->set_strategy(strategy);
+  calibration->set_quality_filter(flags.quality_filter);
+  PIVOT_RETURN_IF_ERROR(CheckTextKey("--text-key", flags.text_key, flags.calibration));
+  calibration->set_text_key(flags.text_key);
   if (flags.calibration.empty()) return absl::OkStatus();
   PIVOT_ASSIGN_OR_RETURN(*calibration->mutable_text_path(),
                          TextPathFor(flags.server, flags.calibration, "calibration text"));
@@ -102,10 +112,14 @@ absl::Status FillEvaluation(const CompressFlags& flags, v1::Evaluation* evaluati
   if (flags.eval == "none") {
     if (flags.eval_tokens > 0)
       return UsageError("--eval none measures nothing: leave out --eval-tokens", "--eval-tokens");
+    if (!flags.eval_text_key.empty())
+      return UsageError("--eval none measures nothing: leave out --eval-text-key", "--eval-text-key");
     evaluation->set_skip(true);
     return absl::OkStatus();
   }
   evaluation->set_max_tokens(flags.eval_tokens);
+  PIVOT_RETURN_IF_ERROR(CheckTextKey("--eval-text-key", flags.eval_text_key, flags.eval));
+  evaluation->set_text_key(flags.eval_text_key);
   if (flags.eval.empty()) return absl::OkStatus();
   PIVOT_ASSIGN_OR_RETURN(*evaluation->mutable_text_path(), TextPathFor(flags.server, flags.eval, "evaluation text"));
   return absl::OkStatus();
@@ -135,13 +149,21 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
   app.add_option("--clip", flags->clip, "how a group's range is chosen: none or conditional (conditional)");
   app.add_option("--scale-signs", flags->scale_signs, "of symmetric groups: positive or either (either)");
   app.add_option("--act-order", flags->act_order, "order of columns: none or weight (weight)");
-  app.add_option("--calibration", flags->calibration, "a text file to gather statistics on (built-in text)");
+  app.add_option("--calibration", flags->calibration,
+                 "a file to gather statistics on: text, .jsonl, .json, .csv, .tsv, .parquet or .arrow (built-in text)");
+  app.add_option("--text-key", flags->text_key,
+                 "its member (a.b for b in a) or column that holds the document (text, messages, conversations or "
+                 "input_ids)");
+  app.add_option("--calibration-strategy", flags->strategy,
+                 "how windows are taken of documents: concat_rand, concat_chunk, drop_rand or drop_head (concat_rand)");
+  app.add_flag("--quality-filter", flags->quality_filter, "leave out documents that are not English prose");
   app.add_option("--samples", flags->samples,
                  "calibration windows: auto or a number (auto: 512 on a GPU, 64 on the CPU)");
   app.add_option("--seq-len", flags->seq_len,
                  "tokens a window: auto or a number (auto: 2048 on a GPU, 512 on the CPU)");
   app.add_option("--seed", flags->seed, "of the choice of windows (0)");
-  app.add_option("--eval", flags->eval, "a text file to measure quality on, or none (built-in text)");
+  app.add_option("--eval", flags->eval, "a file to measure quality on, as --calibration, or none (built-in text)");
+  app.add_option("--eval-text-key", flags->eval_text_key, "as --text-key, of the file of --eval");
   app.add_option("--eval-tokens", flags->eval_tokens, "leading tokens of it to use (all on a GPU, 32768 on the CPU)");
   AddDeviceFlag(app, &flags->device);
   AddDtypeFlag(app, &flags->dtype);

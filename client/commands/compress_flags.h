@@ -34,10 +34,14 @@ struct CompressFlags {
   std::string scale_signs = "either";
   std::string act_order = "weight";
   std::string calibration;
+  std::string text_key;
+  std::string strategy = "concat_rand";
+  bool quality_filter = false;
   std::string samples = "auto";
   std::string seq_len = "auto";
   int64_t seed = 0;
   std::string eval;
+  std::string eval_text_key;
   int64_t eval_tokens = 0;
   std::string device = "auto";
   std::string dtype = "auto";

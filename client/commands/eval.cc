@@ -26,6 +26,7 @@ constexpr char kLogitsFile[] = "logits.safetensors";
 struct Flags {
   std::string model;
   std::string text;
+  std::string text_key;
   std::string reference;
   int64_t max_tokens = 0;
   std::string tokens;
@@ -64,6 +65,8 @@ absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags, const Console& console)
   if (!flags.reference.empty()) {
     PIVOT_ASSIGN_OR_RETURN(*task.mutable_reference()->mutable_path(), finder.PathFor(flags.server, flags.reference));
   }
+  PIVOT_RETURN_IF_ERROR(CheckTextKey("--text-key", flags.text_key, flags.text));
+  task.set_text_key(flags.text_key);
   if (!flags.text.empty()) {
     PIVOT_ASSIGN_OR_RETURN(*task.mutable_text_path(), TextPathFor(flags.server, flags.text, "text"));
   }
@@ -127,7 +130,11 @@ absl::Status Run(const Flags& flags, const Console& console) {
 CommandAction DeclareEval(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   app.add_option("DIR", flags->model, "the model to measure, compressed or not")->required();
-  app.add_option("--text", flags->text, "a UTF-8 text file (built-in text)");
+  app.add_option("--text", flags->text,
+                 "a file of text, .jsonl, .json, .csv, .tsv, .parquet or .arrow (built-in text)");
+  app.add_option("--text-key", flags->text_key,
+                 "its member (a.b for b in a) or column that holds the document (text, messages, conversations or "
+                 "input_ids)");
   app.add_option("--reference", flags->reference, "the original: adds KL divergence and top-1 agreement");
   app.add_option("--max-tokens", flags->max_tokens, "leading tokens of the text to use (all)");
   app.add_option("--tokens", flags->tokens,

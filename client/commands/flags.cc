@@ -124,6 +124,13 @@ absl::StatusOr<std::string> TextPathFor(const std::string& server, const std::st
   return AbsoluteAsItIs(path);
 }
 
+absl::Status CheckTextKey(absl::string_view flag, const std::string& key, const std::string& path) {
+  if (key.empty() || !path.empty()) return absl::OkStatus();
+  return UsageError(
+      absl::StrCat(flag, " ", key, " is of a file's records, and no file is named: the built-in text has none"),
+      std::string(flag));
+}
+
 absl::StatusOr<std::unique_ptr<Session>> RemoteSession(const std::string& server, absl::string_view command) {
   if (!server.empty()) return Session::Remote(server);
   return UsageError(

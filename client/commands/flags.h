@@ -68,6 +68,9 @@ std::string AbsoluteAsItIs(const std::string& path);
 /// it is.
 absl::StatusOr<std::string> TextPathFor(const std::string& server, const std::string& path, absl::string_view what);
 
+/// A usage error for a key of a file that was not named.
+absl::Status CheckTextKey(absl::string_view flag, const std::string& key, const std::string& path);
+
 /// A usage error when no server was named.
 absl::StatusOr<std::unique_ptr<Session>> RemoteSession(const std::string& server, absl::string_view command);
 

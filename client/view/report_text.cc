@@ -45,6 +45,32 @@ std::string GroupSizeAt(const json& object) {
   return size == "0" ? "row" : size;
 }
 
+/// "7 of 10 read of 12; dropped: 2 too_short, 1 html"; nothing for a text of one document.
+std::string DocumentsOf(const json& calibration) {
+  const json& documents = ObjectAt(calibration, "documents");
+  const double total = NumberAt(documents, "total").value_or(0);
+  if (total < 2) return "";
+  std::string text = absl::StrCat(CountAt(documents, "kept"), " of ", CountAt(documents, "read"), " read of ",
+                                  CountAt(documents, "total"));
+  const json& dropped = ObjectAt(documents, "dropped");
+  absl::string_view before = "; dropped: ";
+  for (const json* rules : {&dropped, &ObjectAt(dropped, "quality")}) {
+    for (const auto& rule : rules->items()) {
+      if (!rule.value().is_number() || NumberAt(*rules, rule.key().c_str()).value_or(0) == 0) continue;
+      absl::StrAppend(&text, before, CountAt(*rules, rule.key().c_str()), " ", rule.key());
+      before = ", ";
+    }
+  }
+  return text;
+}
+
+/// "4,096 (4,000 distinct)": windows may overlap.
+std::string TokensOf(const json& calibration) {
+  const std::string used = CountAt(calibration, "tokens_used");
+  const std::string distinct = CountAt(calibration, "distinct_tokens");
+  return used.empty() || distinct.empty() ? used : absl::StrCat(used, " (", distinct, " distinct)");
+}
+
 std::string RenderFacts(const json& report) {
   Table table({{""}, {""}});
   const auto add = [&table](const char* name, const std::string& value) {
@@ -57,7 +83,9 @@ std::string RenderFacts(const json& report) {
   add("bits", CountAt(plan, "bits"));
   add("group size", GroupSizeAt(plan));
   add("calibration", TextAt(ObjectAt(report, "calibration"), "name"));
-  add("calibration tokens", CountAt(ObjectAt(report, "calibration"), "tokens_used"));
+  add("calibration tokens", TokensOf(ObjectAt(report, "calibration")));
+  add("calibration strategy", TextAt(ObjectAt(report, "calibration"), "strategy"));
+  add("calibration documents", DocumentsOf(ObjectAt(report, "calibration")));
   add("evaluation", TextAt(ObjectAt(report, "evaluation"), "name"));
   add("device", TextAt(numerics, "device_name"));
   add("threads", CountAt(numerics, "threads"));

@@ -11,25 +11,34 @@
 
 #include "absl/status/statusor.h"
 
+#include "engine/calibration/documents.h"
 #include "engine/model/tokenizer/tokenizer.h"
 
 namespace pivot {
 
-enum class BuiltInText { kCalibration, kEvaluation };
-
-/// Path of a text that was installed with the program: share/pivot/text/{calibration,evaluation}.txt beside the
-/// executable's folder. kFailedPrecondition (reason TEXT_NOT_FOUND) when it is not there.
-absl::StatusOr<std::string> BuiltInTextPath(BuiltInText text);
-
 struct TokenizedText {
   std::vector<int32_t> tokens;
-  std::string sha256;  // of the text
+  std::string sha256;  // of the file
   std::string name;    // "built-in" or the file's name
 };
 
-/// Tokenizes a UTF-8 file in one piece, with the tokenizer's own special tokens. An empty path means the built-in text.
-absl::StatusOr<TokenizedText> TokenizeTextFile(const std::string& path, BuiltInText built_in,
-                                               const Tokenizer& tokenizer);
+/// All documents as one. Texts are joined by a blank line and tokenized in one piece with the tokenizer's own special
+/// tokens; chats, which spell theirs out, follow each other as they are, and so do token ids. Errors: those of
+/// Tokenizer::Encode; kInvalidArgument (reason INVALID_TEXT) for an id from `vocab_size` on.
+absl::StatusOr<TokenizedText> TokenizeJoined(const Documents& documents, const Tokenizer& tokenizer,
+                                             int64_t vocab_size);
+
+/// One document alone, in the same way.
+absl::StatusOr<std::vector<int32_t>> TokenizeDocument(const Documents& documents, size_t index,
+                                                      const Tokenizer& tokenizer, int64_t vocab_size);
+
+/// `count` random places from 0 to `limit` - 1, [count] int64, drawn one after the other by torch.randint(0, limit,
+/// ...) of a CPU generator with this seed. May throw what ATen throws.
+at::Tensor RandomPlaces(int64_t limit, int64_t count, int64_t seed);
+
+/// The windows of `length` tokens that begin at `places` [count] int64, which leave room for them: [count, length]
+/// int64. May throw what ATen throws.
+at::Tensor WindowsAt(const std::vector<int32_t>& tokens, const at::Tensor& places, int64_t length);
 
 /// `count` windows of `length` tokens that begin at random places, [count, length] int64.
 ///

@@ -26,6 +26,8 @@ using nlohmann::json;
 // Positions are those of the enum.
 constexpr std::array<absl::string_view, 3> kComputeDtypeNames = {"auto", "float32", "bfloat16"};
 
+constexpr std::array<absl::string_view, 4> kStrategyNames = {"concat_rand", "concat_chunk", "drop_rand", "drop_head"};
+
 // As GPTQ's files have it.
 constexpr int64_t kWholeRow = -1;
 
@@ -49,9 +51,13 @@ absl::StatusOr<CalibrationSpec> ParseCalibration(const json& object, const Model
                                                  const CalibrationDefaults& defaults) {
   JsonFields fields(object, "calibration");
   CalibrationSpec spec{.text_path = fields.OptionalText("text_path").value_or(""),
+                       .text_key = fields.OptionalText("text_key").value_or(""),
+                       .quality_filter = fields.BooleanOr("quality_filter", false),
                        .num_samples = fields.OptionalInteger("num_samples").value_or(0),
                        .sequence_length = fields.OptionalInteger("sequence_length").value_or(0),
                        .seed = fields.OptionalInteger("seed").value_or(0)};
+  PIVOT_ASSIGN_OR_RETURN(
+      spec.strategy, ParseName(fields.OptionalText("strategy"), kStrategyNames, spec.strategy, "calibration.strategy"));
   PIVOT_RETURN_IF_ERROR(fields.status());
   if (spec.num_samples < 0 || spec.num_samples > 1'000'000) {
     return InvalidSpec("calibration.num_samples", "must be from 1 to 1,000,000, or 0 for the default");
@@ -74,13 +80,14 @@ absl::StatusOr<EvaluationSpec> ParseEvaluation(const json& object, const Calibra
   JsonFields fields(object, "evaluation");
   EvaluationSpec spec{.skip = fields.BooleanOr("skip", false),
                       .text_path = fields.OptionalText("text_path").value_or(""),
+                      .text_key = fields.OptionalText("text_key").value_or(""),
                       .max_tokens = fields.OptionalInteger("max_tokens").value_or(0)};
   PIVOT_RETURN_IF_ERROR(fields.status());
   if (spec.max_tokens < 0 || spec.max_tokens == 1 || spec.max_tokens > kMaxTokens) {
     return InvalidSpec("evaluation.max_tokens",
                        absl::StrCat("must be from 2 to ", kMaxTokens, ", or 0 for the default"));
   }
-  if (spec.skip && (!spec.text_path.empty() || spec.max_tokens != 0)) {
+  if (spec.skip && (!spec.text_path.empty() || !spec.text_key.empty() || spec.max_tokens != 0)) {
     return InvalidSpec("evaluation.skip", "leaves no use for a text or a number of tokens: name either");
   }
   if (spec.max_tokens == 0) spec.max_tokens = defaults.evaluation_tokens;
@@ -172,6 +179,10 @@ absl::StatusOr<std::vector<CodeLayout>> ParseLayouts(JsonFields& fields, const M
 
 absl::string_view ComputeDtypeName(ComputeDtype dtype) { return kComputeDtypeNames[static_cast<size_t>(dtype)]; }
 
+absl::string_view SamplingStrategyName(SamplingStrategy strategy) {
+  return kStrategyNames[static_cast<size_t>(strategy)];
+}
+
 absl::StatusOr<ComputeDtype> ParseComputeDtype(absl::string_view name) {
   return ParseName(std::optional<std::string>(std::string(name)), kComputeDtypeNames, ComputeDtype::kAutomatic,
                    "compute_dtype");
@@ -229,6 +240,11 @@ std::string CanonicalSpec(const CompressSpec& spec) {
                                    {"seed", spec.calibration.seed}};
   if (!spec.scheme.is_symmetric()) canonical["asymmetric"] = true;
   if (!spec.scheme.is_integer()) canonical["type"] = std::string(CodeTypeName(spec.scheme.type));
+  const CalibrationSpec& calibration = spec.calibration;
+  if (calibration.strategy != SamplingStrategy::kConcatRandom)
+    canonical["strategy"] = std::string(SamplingStrategyName(calibration.strategy));
+  if (!calibration.text_key.empty()) canonical["text_key"] = calibration.text_key;
+  if (calibration.quality_filter) canonical["quality_filter"] = true;
   const absl::string_view format = OutputFormatName(spec.layouts());
   if (format != FormatName(CodeLayout::kPackQuantized)) canonical["format"] = std::string(format);
   return canonical.dump();

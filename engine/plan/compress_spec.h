@@ -23,8 +23,22 @@ enum class DeviceKind { kCpu, kCuda };
 
 absl::string_view ComputeDtypeName(ComputeDtype dtype);
 
+/// How windows are taken of documents.
+enum class SamplingStrategy {
+  kConcatRandom,  // at random places of all documents put together; windows may overlap
+  kConcatChunk,   // one after the other from the beginning of all documents put together
+  kDropRandom,    // one at a random place of each document that has a whole one, in the file's order
+  kDropHead,      // the same, from its beginning
+};
+
+/// "concat_rand", "concat_chunk", "drop_rand", "drop_head".
+absl::string_view SamplingStrategyName(SamplingStrategy strategy);
+
 struct CalibrationSpec {
   std::string text_path;  // empty: the built-in text
+  std::string text_key;   // as DocumentFile has it
+  SamplingStrategy strategy = SamplingStrategy::kConcatRandom;
+  bool quality_filter = false;
   int64_t num_samples = 0;
   int64_t sequence_length = 0;
   int64_t seed = 0;
@@ -35,6 +49,7 @@ struct CalibrationSpec {
 struct EvaluationSpec {
   bool skip = false;
   std::string text_path;   // empty: the built-in text
+  std::string text_key;    // as DocumentFile has it
   int64_t max_tokens = 0;  // 0: all
 };
 

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "engine/calibration/text_windows.h"
+#include "engine/calibration/calibration_set.h"
 #include "engine/checkpoint/staged_folder.h"
 #include "engine/model/folder_tokenizer.h"
 #include "engine/model/json.h"
@@ -29,6 +29,7 @@ struct EvaluateSpec {
   std::string source_path;
   std::string reference_path;  // empty: none
   std::string text_path;
+  std::string text_key;
   std::string tokens_path;
   int64_t max_tokens = 0;
   ComputeDtype dtype = ComputeDtype::kFloat32;
@@ -42,6 +43,7 @@ absl::StatusOr<EvaluateSpec> ParseSpec(const json& task) {
     PIVOT_ASSIGN_OR_RETURN(spec.reference_path, SourcePath(task, "reference"));
   }
   spec.text_path = fields.OptionalText("text_path").value_or("");
+  spec.text_key = fields.OptionalText("text_key").value_or("");
   spec.tokens_path = fields.OptionalText("tokens_path").value_or("");
   spec.max_tokens = fields.OptionalInteger("max_tokens").value_or(0);
   PIVOT_ASSIGN_OR_RETURN(spec.dtype, ParseComputeDtype(fields.OptionalText("compute_dtype").value_or("float32")));
@@ -67,7 +69,7 @@ absl::StatusOr<json> EvaluateText(const EvaluateSpec& spec, const WeightReader& 
                                   const TaskContext& context) {
   PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(spec.source_path));
   PIVOT_ASSIGN_OR_RETURN(const TokenizedText text,
-                         TokenizeTextFile(spec.text_path, BuiltInText::kEvaluation, tokenizer));
+                         ReadEvaluationText(spec.text_path, spec.text_key, tokenizer, model.folder().model));
   const int64_t length = std::min(kWindow, model.config().max_positions);
   PIVOT_ASSIGN_OR_RETURN(const std::vector<at::Tensor> windows,
                          ConsecutiveWindows(text.tokens, length, spec.max_tokens));

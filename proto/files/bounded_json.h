@@ -14,6 +14,9 @@ namespace pivot {
 /// 2^25 values, or an object has the same key twice. Never throws.
 absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text, absl::string_view what);
 
+/// The same, members in the order they come in. Also kInvalidArgument for an object with more than 1024 members.
+absl::StatusOr<nlohmann::ordered_json> ParseOrderedJson(absl::string_view text, absl::string_view what);
+
 }  // namespace pivot
 
 #endif  // PIVOT_PROTO_FILES_BOUNDED_JSON_H_

@@ -93,6 +93,8 @@ absl::Status CheckQuantize(const v1::QuantizeOptions& options, const Fields& fie
 absl::Status CheckCalibration(const v1::Calibration& calibration, const Fields& fields, const AllowedPaths& paths) {
   PIVOT_RETURN_IF_ERROR(CheckTextPath(calibration.text_path(), "text_path", fields, paths));
   PIVOT_RETURN_IF_ERROR(fields.NotNegative(calibration.num_samples(), "num_samples"));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(v1::SamplingStrategy_IsValid(calibration.strategy()), "strategy", "one that this server knows"));
   return fields.NotNegative(calibration.sequence_length(), "sequence_length");
 }
 
@@ -127,6 +129,8 @@ absl::Status CheckEvaluate(const v1::EvaluateTask& task, const Fields& fields, c
   if (task.has_reference()) PIVOT_RETURN_IF_ERROR(CheckSource(task.reference(), fields.Below("reference"), paths));
   const bool both = !task.text_path().empty() && !task.tokens_path().empty();
   PIVOT_RETURN_IF_ERROR(fields.Require(!both, "tokens_path", "empty when text_path is set"));
+  const bool unused_key = !task.text_key().empty() && !task.tokens_path().empty();
+  PIVOT_RETURN_IF_ERROR(fields.Require(!unused_key, "text_key", "empty when tokens_path is set"));
   PIVOT_RETURN_IF_ERROR(CheckTextPath(task.text_path(), "text_path", fields, paths));
   PIVOT_RETURN_IF_ERROR(CheckTextPath(task.tokens_path(), "tokens_path", fields, paths));
   PIVOT_RETURN_IF_ERROR(fields.NotNegative(task.max_tokens(), "max_tokens"));

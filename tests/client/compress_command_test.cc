@@ -70,6 +70,11 @@ TEST_F(ServerCommandsTest, CompressSendsWhatTheFlagsSay) {
                       "none",
                       "--calibration",
                       text,
+                      "--text-key",
+                      "a.b",
+                      "--calibration-strategy",
+                      "drop_head",
+                      "--quality-filter",
                       "--samples",
                       "7",
                       "--seq-len",
@@ -105,11 +110,22 @@ TEST_F(ServerCommandsTest, CompressSendsWhatTheFlagsSay) {
   EXPECT_EQ(task.quantize().refine_sweeps(), 2);
   EXPECT_EQ(task.quantize().scale_signs(), v1::SCALE_SIGNS_POSITIVE);
   EXPECT_EQ(task.calibration().text_path(), text);
+  EXPECT_EQ(task.calibration().text_key(), "a.b");
+  EXPECT_EQ(task.calibration().strategy(), v1::SAMPLING_STRATEGY_DROP_HEAD);
+  EXPECT_TRUE(task.calibration().quality_filter());
   EXPECT_EQ(task.calibration().num_samples(), 7);
   EXPECT_EQ(task.calibration().sequence_length(), 99);
   EXPECT_EQ(task.calibration().seed(), 5);
   EXPECT_TRUE(task.evaluation().skip());
   EXPECT_EQ(task.compute_dtype(), v1::COMPUTE_DTYPE_BFLOAT16);
+}
+
+TEST_F(ServerCommandsTest, CompressRefusesAKeyOfNoFile) {
+  EXPECT_EQ(RunThere({"compress", model_, "-o", output_, "--text-key", "body"}), ExitCode::kUsage);
+  EXPECT_THAT(err_, HasSubstr("--text-key body is of a file's records, and no file is named"));
+  EXPECT_EQ(RunThere({"compress", model_, "-o", output_, "--eval-text-key", "body"}), ExitCode::kUsage);
+  EXPECT_EQ(RunThere({"compress", model_, "-o", output_, "--calibration-strategy", "drop"}), ExitCode::kUsage);
+  EXPECT_THAT(requests_, IsEmpty());
 }
 
 TEST_F(ServerCommandsTest, CompressReplacesAFolderOnlyWithOverwrite) {

@@ -7,8 +7,12 @@ target_precompile_headers(pivot_reference REUSE_FROM pivot_engine)
 pivot_test(
   engine_test
   SOURCES
+    calibration/arrow_file_test.cc
     calibration/block_pass_test.cc
+    calibration/documents_test.cc
     calibration/input_statistics_test.cc
+    calibration/quality_filter_test.cc
+    calibration/sampling_test.cc
     calibration/text_windows_test.cc
     calibration/window_tensor_test.cc
     checkpoint/block_shard_test.cc
@@ -19,6 +23,7 @@ pivot_test(
     evaluate/reload_check_test.cc
     forward/block_test.cc
     ops/row_forms_test.cc
+    pipeline/calibration_data_test.cc
     pipeline/compress_test.cc
     pipeline/convert_floats_test.cc
     pipeline/convert_test.cc
@@ -34,6 +39,17 @@ pivot_test(
 )
 set_target_properties(engine_test PROPERTIES PIVOT_STATIC_ABSL ON)
 target_precompile_headers(engine_test PRIVATE <ATen/ATen.h> <gmock/gmock.h> <nlohmann/json.hpp>)
+
+# Of the one source, so that the precompiled header fits programs without them.
+set(PIVOT_ARROW_TEST_DEFINITIONS PIVOT_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden")
+if(TARGET pivot_arrow)
+  list(APPEND PIVOT_ARROW_TEST_DEFINITIONS PIVOT_HAS_ARROW)
+  add_dependencies(engine_test pivot_arrow)
+endif()
+set_source_files_properties(
+  calibration/arrow_file_test.cc
+  PROPERTIES COMPILE_DEFINITIONS "${PIVOT_ARROW_TEST_DEFINITIONS}"
+)
 
 if(TARGET pivot_cuda)
   # Loads libpivot_cuda.so as the worker does, from ../lib.

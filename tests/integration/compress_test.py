@@ -50,6 +50,21 @@ class CompressTest(FolderTest):
             hashes.add(json.loads((self.folder / name / "pivot/manifest.json").read_text(encoding="utf-8"))["content_sha256"])
         self.assertEqual(len(hashes), 1)
 
+    def test_documents_of_a_data_set_are_sampled_and_reported(self):
+        words = self.text.read_text(encoding="utf-8")
+        records = [{"body": words[at : at + 900]} for at in range(0, 4500, 900)] + [{"body": "short"}]
+        data = self.folder / "data.jsonl"
+        data.write_text("".join(json.dumps(record) + "\n" for record in records[::-1]), encoding="utf-8")
+        options = ["--calibration", data, "--text-key", "body", "--calibration-strategy", "drop_rand"]
+        done = pivot("compress", self.model, "-o", self.folder / "out", *SMALL_RUN, *options, "--eval", self.text)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads((self.folder / "out/pivot/report.json").read_text(encoding="utf-8"))["calibration"]
+        self.assertEqual(report["documents"], {"total": 6, "read": 5, "kept": 4, "dropped": {"empty": 0, "too_short": 1}})
+        self.assertRegex(pivot("report", self.folder / "out").stdout, "4 of 5 read of 6; dropped: 1 too_short")
+        refused = pivot("compress", self.model, "-o", self.folder / "b", *SMALL_RUN, *options[:2], "--eval", "none")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn('data.jsonl: line 1 has no member "text", only body', refused.stderr)
+
     def test_a_server_gives_the_same_as_the_private_one(self):
         self.assertEqual(self.compress("-o", self.folder / "private").returncode, 0)
         with pivotd(self.folder / "data", "--allow-path", self.folder, "--listen", "127.0.0.1:0") as (address, _):

@@ -72,12 +72,15 @@ TEST_F(CheckSpecTest, NamesTheFieldThatIsOutOfRange) {
   EXPECT_EQ(Fault("compress { M quantize { refine_sweeps: -1 } }"), "job.spec.compress.quantize.refine_sweeps");
   EXPECT_EQ(Fault("compress { M quantize { scale_signs: 7 } }"), "job.spec.compress.quantize.scale_signs");
   EXPECT_EQ(Fault("compress { M calibration { num_samples: -1 } }"), "job.spec.compress.calibration.num_samples");
+  EXPECT_EQ(Fault("compress { M calibration { strategy: 99 } }"), "job.spec.compress.calibration.strategy");
+  EXPECT_EQ(Fault("compress { M calibration { strategy: SAMPLING_STRATEGY_DROP_HEAD quality_filter: true } }"), "");
   EXPECT_EQ(Fault("compress { M calibration { sequence_length: -1 } }"),
             "job.spec.compress.calibration.sequence_length");
   EXPECT_EQ(Fault("compress { M evaluation { max_tokens: -1 } }"), "job.spec.compress.evaluation.max_tokens");
   EXPECT_EQ(Fault("compress { M evaluation { skip: true max_tokens: 5 } }"), "job.spec.compress.evaluation.skip");
   EXPECT_EQ(Fault("evaluate { M max_tokens: -1 }"), "job.spec.evaluate.max_tokens");
   EXPECT_EQ(Fault("evaluate { M text_path: T tokens_path: T }"), "job.spec.evaluate.tokens_path");
+  EXPECT_EQ(Fault("evaluate { M tokens_path: T text_key: 'a' }"), "job.spec.evaluate.text_key");
   EXPECT_EQ(Fault("generate { M prompt: '' }"), "job.spec.generate.prompt");
   EXPECT_EQ(Fault("generate { M prompt: 'x' max_tokens: 4097 }"), "job.spec.generate.max_tokens");
   EXPECT_EQ(Fault("compress { M } priority: 101"), "job.spec.priority");

@@ -58,7 +58,7 @@ Value MakeDict(Machine& machine, Call call) {
   return machine.Made(Value::DictOf(Members(machine, "dict", std::move(call))));
 }
 
-Value Range(Machine& machine, Call call) {
+Value Range(Machine& machine, const Call& call) {
   int64_t bounds[] = {0, 0, 1};  // first, end, step
   const size_t size = call.positional.size();
   if (size < 1 || size > 3 || !call.named.empty()) return machine.Fail("range takes one to three integers");

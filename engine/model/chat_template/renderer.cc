@@ -35,7 +35,7 @@ Value LoopFacts(const std::vector<Value>& items, size_t index) {
   facts.Set("depth0", Value::Of(int64_t{0}));
   if (index > 0) facts.Set("previtem", items[index - 1]);
   if (index + 1 < items.size()) facts.Set("nextitem", items[index + 1]);
-  facts.Set("cycle", MakeFunction("cycle", [index](Machine& machine, Call call) {
+  facts.Set("cycle", MakeFunction("cycle", [index](Machine& machine, const Call& call) {
               if (call.positional.empty()) return machine.Fail("cycle wants values");
               return call.positional[index % call.positional.size()];
             }));

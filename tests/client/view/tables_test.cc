@@ -210,6 +210,17 @@ TEST(ReportTextTest, SumsUpAReport) {
   EXPECT_LT(text.find("\nv "), text.find("\nq "));
 }
 
+TEST(ReportTextTest, SaysWhatBecameOfDocuments) {
+  const auto report = nlohmann::json::parse(R"({
+      "calibration": {"name": "a.jsonl", "tokens_used": 4096, "strategy": "drop_rand", "distinct_tokens": 4000,
+                      "documents": {"total": 12, "read": 10, "kept": 4,
+                                    "dropped": {"empty": 0, "too_short": 3, "quality": {"short": 1, "urls": 0, "html": 2}}}}})");
+  const std::string text = RenderReport(report, Detail::kNormal);
+  EXPECT_THAT(text, HasSubstr("4 of 10 read of 12; dropped: 3 too_short, 1 short, 2 html"));
+  EXPECT_THAT(text, HasSubstr("drop_rand"));
+  EXPECT_THAT(text, HasSubstr("4,096 (4,000 distinct)"));
+}
+
 TEST(ReportTextTest, ToleratesWhatIsMissingOrOfAnotherType) {
   EXPECT_EQ(RenderReport(nlohmann::json::object(), Detail::kAll), "");
   const auto odd =

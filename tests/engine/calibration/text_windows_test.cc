@@ -4,10 +4,8 @@
 #include <ATen/ATen.h>
 #include <numeric>
 
-#include "proto/files/sha256.h"
 #include "proto/status/reason.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"
 
 namespace pivot {
@@ -66,22 +64,13 @@ TEST(ConsecutiveWindowsTest, RefuseATextWithNothingToPredict) {
   EXPECT_THAT(ConsecutiveWindows(Count(1), 10, 0), StatusIs(absl::StatusCode::kInvalidArgument, ::testing::_));
 }
 
-TEST(TokenizeTextFileTest, SaysWhatItRead) {
-  const TemporaryFolder folder;
-  const std::string path = folder.Write("text.txt", "the end");
+TEST(TokenizeJoinedTest, TokenizesAPlainTextAsItIs) {
+  const Documents documents{.name = "text.txt", .sha256 = "digest", .texts = {"the end "}};
   ASSERT_OK_AND_ASSIGN(const Tokenizer tokenizer, Tokenizer::FromJson(TinyTokenizerJson()));
-  ASSERT_OK_AND_ASSIGN(const TokenizedText text, TokenizeTextFile(path, BuiltInText::kCalibration, tokenizer));
+  ASSERT_OK_AND_ASSIGN(const TokenizedText text, TokenizeJoined(documents, tokenizer, kTinyVocabulary));
   EXPECT_EQ(text.name, "text.txt");
-  EXPECT_EQ(text.sha256, Sha256Of("the end"));
-  EXPECT_EQ(tokenizer.Decode(text.tokens, SpecialText::kKeep), "the end");
-}
-
-TEST(TokenizeTextFileTest, NamesTheFileThatIsNotUtf8) {
-  const TemporaryFolder folder;
-  const std::string path = folder.Write("text.txt", "good \xff bad");
-  ASSERT_OK_AND_ASSIGN(const Tokenizer tokenizer, Tokenizer::FromJson(TinyTokenizerJson()));
-  EXPECT_THAT(TokenizeTextFile(path, BuiltInText::kCalibration, tokenizer),
-              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("text.txt")));
+  EXPECT_EQ(text.sha256, "digest");
+  EXPECT_EQ(tokenizer.Decode(text.tokens, SpecialText::kKeep), "the end ");
 }
 
 }  // namespace

@@ -59,6 +59,8 @@ TEST_F(CompressSpecTest, FillsInWhatTheCpuCanDo) {
   EXPECT_EQ(spec.calibration.num_samples, 64);
   EXPECT_EQ(spec.calibration.sequence_length, 512);
   EXPECT_EQ(spec.calibration.seed, 0);
+  EXPECT_EQ(spec.calibration.strategy, SamplingStrategy::kConcatRandom);
+  EXPECT_FALSE(spec.calibration.quality_filter);
   EXPECT_EQ(spec.calibration.num_tokens(), 64 * 512);
   EXPECT_FALSE(spec.evaluation.skip);
   EXPECT_EQ(spec.evaluation.text_path, "");
@@ -84,7 +86,8 @@ TEST_F(CompressSpecTest, TakesWhatIsGiven) {
   ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Resolve(Task(R"({
     "bits": 3.0, "group_size": 16, "compute_dtype": "bfloat16",
     "quantize": {"method": "rtn", "percdamp": 1, "qep_alpha": 0, "clip_search": "none", "act_order": "none"},
-    "calibration": {"text_path": "/c.txt", "num_samples": 7, "sequence_length": 9, "seed": -3},
+    "calibration": {"text_path": "/c.txt", "num_samples": 7, "sequence_length": 9, "seed": -3,
+                    "text_key": "a.b", "strategy": "drop_rand", "quality_filter": true},
     "evaluation": {"text_path": "/e.txt", "max_tokens": 11}})")));
   EXPECT_EQ(spec.scheme, (WeightScheme{.bits = 3, .group_size = 16}));
   EXPECT_EQ(spec.dtype, ComputeDtype::kBfloat16);
@@ -98,6 +101,9 @@ TEST_F(CompressSpecTest, TakesWhatIsGiven) {
   EXPECT_EQ(spec.calibration.num_samples, 7);
   EXPECT_EQ(spec.calibration.sequence_length, 9);
   EXPECT_EQ(spec.calibration.seed, -3);
+  EXPECT_EQ(spec.calibration.text_key, "a.b");
+  EXPECT_EQ(spec.calibration.strategy, SamplingStrategy::kDropRandom);
+  EXPECT_TRUE(spec.calibration.quality_filter);
   EXPECT_EQ(spec.evaluation.text_path, "/e.txt");
   EXPECT_EQ(spec.evaluation.max_tokens, 11);
 }
@@ -187,6 +193,10 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"alpha_negative", R"({"quantize": {"qep_alpha": -0.1}})", "quantize.qep_alpha", "from 0 to 1"},
         Fault{"samples_negative", R"({"calibration": {"num_samples": -1}})", "calibration.num_samples",
               "from 1 to 1,000,000"},
+        Fault{"strategy", R"({"calibration": {"strategy": "drop"}})", "calibration.strategy",
+              "allowed: concat_rand, concat_chunk, drop_rand, drop_head"},
+        Fault{"skipped_key", R"({"evaluation": {"skip": true, "text_key": "a"}})", "evaluation.skip",
+              "leaves no use for a text"},
         Fault{"samples_many", R"({"calibration": {"num_samples": 1000001}})", "calibration.num_samples",
               "from 1 to 1,000,000"},
         Fault{"length_negative", R"({"calibration": {"sequence_length": -1}})", "calibration.sequence_length",
@@ -249,13 +259,16 @@ TEST_F(CompressSpecTest, HasOneLineForWhatDecidesTheBytes) {
 
 TEST_F(CompressSpecTest, ChangesItsLineWithAnyOfThem) {
   const std::string before = CanonicalSpec(*Resolve(Task()));
-  for (const char* members : {R"({"bits": 5})", R"({"group_size": 32})", R"({"quantize": {"method": "rtn"}})",
-                              R"({"quantize": {"percdamp": 0.02}})", R"({"quantize": {"qep_alpha": 0}})",
-                              R"({"quantize": {"clip_search": "none"}})", R"({"quantize": {"regularization": 0}})",
-                              R"({"quantize": {"qep_residual": 0.1}})", R"({"quantize": {"qep_percdamp": 0.2}})",
-                              R"({"quantize": {"scale_signs": "positive"}})", R"({"quantize": {"refine_sweeps": 0}})",
-                              R"({"quantize": {"act_order": "none"}})", R"({"calibration": {"num_samples": 63}})",
-                              R"({"calibration": {"sequence_length": 511}})", R"({"calibration": {"seed": 1}})"}) {
+  for (const char* members :
+       {R"({"bits": 5})", R"({"group_size": 32})", R"({"quantize": {"method": "rtn"}})",
+        R"({"quantize": {"percdamp": 0.02}})", R"({"quantize": {"qep_alpha": 0}})",
+        R"({"quantize": {"clip_search": "none"}})", R"({"quantize": {"regularization": 0}})",
+        R"({"quantize": {"qep_residual": 0.1}})", R"({"quantize": {"qep_percdamp": 0.2}})",
+        R"({"quantize": {"scale_signs": "positive"}})", R"({"quantize": {"refine_sweeps": 0}})",
+        R"({"quantize": {"act_order": "none"}})", R"({"calibration": {"num_samples": 63}})",
+        R"({"calibration": {"sequence_length": 511}})", R"({"calibration": {"seed": 1}})",
+        R"({"calibration": {"strategy": "drop_head"}})", R"({"calibration": {"text_key": "body"}})",
+        R"({"calibration": {"quality_filter": true}})"}) {
     EXPECT_NE(CanonicalSpec(*Resolve(Task(members))), before) << members;
   }
   for (const char* members : {R"({"source": {"path": "/elsewhere"}})", R"({"evaluation": {"skip": true}})",
