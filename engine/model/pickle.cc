@@ -51,7 +51,7 @@ std::string PickleKind(absl::string_view file) {
   const absl::string_view head = file.substr(0, 4);
   if (head == "PK\x03\x04" || head == "PK\x05\x06" || head == "PK\x07\x08") {
     const std::string member = ZipMember(file);
-    return member.empty() ? "a zip archive" : absl::StrCat("a zip archive that holds ", member);
+    return member.empty() ? "a zip archive" : absl::StrCat("a zip archive that holds the pickle ", member);
   }
   // A header of 0x0280 bytes begins with the same two; behind its length comes a bracket.
   const bool is_header = file.size() >= 9 && file[8] == '{';

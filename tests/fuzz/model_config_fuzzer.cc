@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 
 #include "engine/model/model_config.h"
+#include "engine/model/model_shapes.h"
 #include "tests/fuzz/require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

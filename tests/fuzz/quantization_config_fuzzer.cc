@@ -8,6 +8,7 @@
 
 #include "engine/format/quantization_config.h"
 #include "engine/model/json.h"
+#include "engine/model/model_shapes.h"
 #include "tests/fuzz/require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

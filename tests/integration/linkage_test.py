@@ -13,7 +13,7 @@ import unittest
 from programs import BIN, BUILD, FolderTest
 
 TORCH = re.compile(r"libtorch|libc10")
-CUDA = re.compile(r"libcu|libnv|libnccl|/nvidia/")
+CUDA = re.compile(r"libcu(?!rl)|libnv|libnccl|/nvidia/")
 RPC = re.compile(r"libgrpc|libprotobuf|libabsl|libupb|libaddress_sorting")
 # The C and C++ runtimes.
 EVERYWHERE = re.compile(r"(linux-vdso|ld-linux-x86-64|libc|libm|libdl|librt|libpthread|libresolv|libutil|libgcc_s|libstdc\+\+)[-.]")

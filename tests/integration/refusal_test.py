@@ -45,7 +45,7 @@ class RefusalTest(FolderTest):
 
     def test_unknown_architecture(self):
         self.edit_config(model_type="transmogrifier", architectures=["TransmogrifierForCausalLM"])
-        self.assert_compress_refused(1, "transmogrifier", "supported model types: llama, qwen2")
+        self.assert_compress_refused(1, "transmogrifier", "supported model types: llama, mistral, qwen2")
 
     def test_truncated_weights(self):
         weights = self.model / "model.safetensors"

@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "engine/forward/linear.h"
 #include "proto/status/reason.h"
 #include "tests/engine/quantize/reference.h"
 #include "tests/engine/support/placed_windows.h"

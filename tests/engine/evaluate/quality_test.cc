@@ -7,6 +7,7 @@
 #include "engine/calibration/text_windows.h"
 #include "engine/evaluate/generate.h"
 #include "engine/forward/block.h"
+#include "engine/forward/norm.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_model.h"

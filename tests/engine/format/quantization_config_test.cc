@@ -75,7 +75,7 @@ TEST(QuantizationConfigTest, MatchesEveryLinearAndWhatItIsFusedTo) {
       for (const LinearGroup& group : architecture.groups) {
         if (!group.fused_name.empty()) names.push_back(prefix + std::string(group.fused_name));
       }
-      EXPECT_EQ(names.size(), 9U);
+      EXPECT_GE(names.size(), architecture.linears.size());
       for (const std::string& name : names) {
         ASSERT_NE(config.SchemeOf(name), nullptr) << name;
         EXPECT_EQ(*config.SchemeOf(name), scheme);

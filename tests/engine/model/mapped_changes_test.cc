@@ -27,7 +27,10 @@ constexpr int kReported = 4;
 /// A file of two pages, mapped; each test runs in a process of its own, since a change is remembered for ever.
 class MappedChangesTest : public ::testing::Test {
  protected:
-  MappedChangesTest() : path_(folder_.Write("weights", std::string(8192, 'x'))), file_(*MappedFile::Open(path_)) {}
+  MappedChangesTest() : path_(folder_.Write("weights", std::string(8192, 'x'))), file_(*MappedFile::Open(path_)) {
+    // A process for each test: what has changed is remembered for ever, also what another test's child has changed.
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+  }
 
   [[noreturn]] void ExitWithChange() {
     const absl::Status status = CheckMappedFiles();

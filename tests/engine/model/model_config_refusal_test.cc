@@ -136,8 +136,9 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& refusal) { return std::string(refusal.param.name); });
 
 TEST(ModelConfigTest, NamesTheModelTypesItSupports) {
-  EXPECT_THAT(ParseModelConfig(TinyConfigJson({.model_type = "mamba"})),
-              StatusIs(absl::StatusCode::kInvalidArgument, AllOf(HasSubstr("\"mamba\""), HasSubstr("llama, qwen2"))));
+  EXPECT_THAT(
+      ParseModelConfig(TinyConfigJson({.model_type = "mamba"})),
+      StatusIs(absl::StatusCode::kInvalidArgument, AllOf(HasSubstr("\"mamba\""), HasSubstr("llama, mistral, qwen2,"))));
 }
 
 TEST(ModelConfigTest, RefusesTextThatIsNoConfiguration) {

@@ -87,7 +87,7 @@ TEST_F(ModelFolderTest, SaysThatThereIsNoModel) {
 }
 
 TEST_F(ModelFolderTest, DoesNotTakeAFileForAFolder) {
-  const auto folder = ModelFolder::Open(folder_.Write("model.bin", "GGUF"));
+  const auto folder = ModelFolder::Open(folder_.Write("model.txt", "GGUF"));
   EXPECT_THAT(folder, StatusIs(absl::StatusCode::kNotFound, HasSubstr("no model folder at")));
 }
 

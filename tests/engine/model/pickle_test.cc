@@ -35,9 +35,9 @@ TEST(PickleTest, IsKnownByItsFirstBytes) {
 }
 
 TEST(PickleTest, IsFoundInZipArchives) {
-  EXPECT_EQ(PickleKind(Zip("archive/data.pkl")), "a zip archive that holds archive/data.pkl");
+  EXPECT_EQ(PickleKind(Zip("archive/data.pkl")), "a zip archive that holds the pickle archive/data.pkl");
   EXPECT_EQ(PickleKind(Zip("archive/version") + "PK\x01\x02\x01" + "archive/data.pkl" + "PK\x05\x06"),
-            "a zip archive that holds archive/data.pkl");
+            "a zip archive that holds the pickle archive/data.pkl");
   EXPECT_EQ(PickleKind(Zip("notes.txt")), "a zip archive");
   EXPECT_EQ(PickleKind("PK\x05\x06"), "a zip archive");
 }

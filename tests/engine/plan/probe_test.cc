@@ -134,10 +134,10 @@ TEST_F(ProbeTest, PassesOnWhatIsWrongWithTheModel) {
   ExpectError(Ask(json::parse(R"({"spec": {"compress": {"source": {"path": "/nowhere"}}}})")), "NOT_FOUND",
               "SOURCE_NOT_FOUND", "/nowhere");
   folder_.Write("source/model.safetensors", "PK\x03\x04");
-  ExpectError(Ask({{"spec", Compress()}}), "INVALID_ARGUMENT", "UNSAFE_SOURCE", "pickle");
+  ExpectError(Ask({{"spec", Compress()}}), "INVALID_ARGUMENT", "UNSAFE_SOURCE", "is a zip archive");
   folder_.Write("source/config.json", R"({"model_type": "gpt2"})");
   ExpectError(Ask({{"spec", Compress()}}), "INVALID_ARGUMENT", "UNSUPPORTED_ARCHITECTURE",
-              "supported model types: llama, qwen2");
+              "supported model types: llama, mistral");
 }
 
 class ProbeOfCompressedTest : public ProbeTest {
@@ -231,7 +231,7 @@ TEST_F(ProbeTest, SaysWhatCanBeDone) {
   EXPECT_EQ(
       json::parse(run.output),
       json::parse(
-          R"({"architectures": ["llama", "qwen2"], "methods": ["gptq", "rtn"], "formats": ["compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "gguf", "fp8", "nvfp4", "mxfp4", "mixed_gptq"],
+          R"({"architectures": ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi3", "opt", "olmo2", "granite", "starcoder2", "stablelm", "phi", "gpt_neox"], "methods": ["gptq", "rtn"], "formats": ["compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "gguf", "fp8", "nvfp4", "mxfp4", "mixed_gptq"],
                                                      "bits": [2, 3, 4, 5, 6, 7, 8], "group_sizes": [128, 64, 32]})"));
 }
 

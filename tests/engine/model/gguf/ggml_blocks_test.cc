@@ -38,7 +38,7 @@ TEST_P(GgmlBlocksTest, AreTheSameWeightsBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Types, GgmlBlocksTest,
                          ::testing::Values("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K",
                                            "Q6_K"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& type) { return type.param; });
 
 }  // namespace
 }  // namespace pivot
