@@ -9,9 +9,10 @@ import struct
 import subprocess
 import unittest
 
-from programs import BIN, SMALL_RUN, FolderTest, last_object, pivotd
+from programs import BIN, FolderTest, last_object, pivotd
 
 CHANGED = "changed while it was read"
+LONGER_RUN = ["--group-size", "32", "--samples", "64", "--seq-len", "64", "--eval-tokens", "512"]
 
 
 def maps(pid):
@@ -50,7 +51,7 @@ class ChangedSourceTest(FolderTest):
         self.fail(f"nobody has mapped {path}")
 
     def start_compress(self, *arguments):
-        command = [BIN / "pivot", "compress", self.model, "-o", self.folder / "out", *SMALL_RUN, "--samples", "64"]
+        command = [BIN / "pivot", "compress", self.model, "-o", self.folder / "out", *LONGER_RUN]
         command += ["--calibration", self.text, "--eval", self.text, *arguments]
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
         workers = lambda: [pid for pid in descendants(process.pid) if command_of(pid).endswith("pivot-worker")]  # noqa: E731
@@ -107,7 +108,7 @@ class ChangedSourceTest(FolderTest):
         with pivotd(self.folder / "data", "--allow-path", self.folder) as (address, server):
             process, weights = None, self.model / "model.safetensors"
             content = weights.read_bytes()
-            command = [BIN / "pivot", "compress", self.model, "-o", self.folder / "out", *SMALL_RUN, "--samples", "64", "--server", address]
+            command = [BIN / "pivot", "compress", self.model, "-o", self.folder / "out", *LONGER_RUN, "--server", address]
             command += ["--calibration", self.text, "--eval", self.text]
             process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
             workers = lambda: [pid for pid in descendants(server.pid) if command_of(pid).endswith("pivot-worker")]  # noqa: E731

@@ -61,7 +61,7 @@ class CompressTest(FolderTest):
         report = json.loads((self.folder / "out/pivot/report.json").read_text(encoding="utf-8"))["calibration"]
         self.assertEqual(report["documents"], {"total": 6, "read": 5, "kept": 4, "dropped": {"empty": 0, "too_short": 1}})
         self.assertRegex(pivot("report", self.folder / "out").stdout, "4 of 5 read of 6; dropped: 1 too_short")
-        refused = pivot("compress", self.model, "-o", self.folder / "b", *SMALL_RUN, *options[:2], "--eval", "none")
+        refused = pivot("compress", self.model, "-o", self.folder / "b", *SMALL_RUN, *options[:2], "--eval", self.text)
         self.assertEqual(refused.returncode, 1)
         self.assertIn('data.jsonl: line 1 has no member "text", only body', refused.stderr)
 
