@@ -90,7 +90,10 @@ absl::Status HubCache::MakeFolders() const {
   PIVOT_RETURN_IF_ERROR(pivot::MakeFolders(folder_ + "/snapshots"));
   PIVOT_RETURN_IF_ERROR(pivot::MakeFolders(absl::StrCat(cache_, "/.locks/", name_)));
   const std::string tag = cache_ + "/CACHEDIR.TAG";
-  return access(tag.c_str(), F_OK) == 0 ? absl::OkStatus() : WriteFileDurably(tag, kCacheTag);
+  if (access(tag.c_str(), F_OK) == 0) return absl::OkStatus();
+  const absl::Status written = WriteFileDurably(tag, kCacheTag);
+  // Another process may have written it at the same time.
+  return access(tag.c_str(), F_OK) == 0 ? absl::OkStatus() : written;
 }
 
 absl::Status HubCache::LinkSnapshot(const std::string& commit, const std::vector<CachedFile>& files) const {

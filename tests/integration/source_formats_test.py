@@ -133,7 +133,8 @@ class SourceFormatsTest(FolderTest):
                 self.assert_reads_as(self.fp8(None, scale_name), self.model)
 
     def test_fp8_without_its_scales_is_refused_by_name(self):
-        tensors = self.fp8([128, 128], "weight_scale_inv")
+        self.fp8([128, 128], "weight_scale_inv")
+        tensors = weights_of(self.model)
         missing = "model.layers.0.mlp.up_proj.weight_scale_inv"
         self.rewrite({name: tensor for name, tensor in tensors.items() if name != missing})
         self.assert_refused(pivot("eval", self.model, "--text", self.text), 1, missing)
