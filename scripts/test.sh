@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, then lints, builds and runs every test that needs no GPU: whole programs and arithmetic as users get them (dev), all
 # unit tests under AddressSanitizer with UBSan, those of the server's parts under ThreadSanitizer. Safe to run again; with a warm ccache it takes a few minutes.
+# Kernels are compiled for one GPU architecture, unless PIVOT_TEST_CUDA_ARCHITECTURES names others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +26,7 @@ build() {
   local preset=$1
   shift
   say "building $preset"
-  quietly "build/$preset-configure.log" cmake --preset "$preset"
+  quietly "build/$preset-configure.log" cmake --preset "$preset" -DCMAKE_CUDA_ARCHITECTURES="${PIVOT_TEST_CUDA_ARCHITECTURES:-90a-real}"
   quietly "build/$preset-build.log" cmake --build "build/$preset" --target "$@"
 }
 

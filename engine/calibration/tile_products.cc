@@ -6,6 +6,8 @@
 #include <ATen/native/CPUBlas.h>
 #include <algorithm>
 
+#include "engine/ops/device.h"
+
 namespace pivot {
 namespace {
 
@@ -15,13 +17,7 @@ constexpr int64_t kChunkTokens = 1024;
 
 }  // namespace
 
-bool HasTileProducts() {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("amx-bf16") != 0 && at::native::cpublas::could_pack(at::kBFloat16);
-#else
-  return false;
-#endif
-}
+bool HasTileProducts() { return HasTileUnit() && at::native::cpublas::could_pack(at::kBFloat16); }
 
 at::Tensor ByFeature(const at::Tensor& tokens) {
   const int64_t count = tokens.size(0);

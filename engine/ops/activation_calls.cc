@@ -40,12 +40,7 @@ void ThrowIfFailed(int error, absl::string_view what, const at::Tensor& x) {
 }  // namespace
 
 bool PrefersOwnAttention(const at::Tensor& query) {
-#ifdef __x86_64__
-  const bool has_amx = __builtin_cpu_supports("amx-bf16") != 0;
-#else
-  const bool has_amx = false;
-#endif
-  return query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() && !has_amx &&
+  return query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() && !HasTileUnit() &&
          query.size(3) % 2 == 0;
 }
 

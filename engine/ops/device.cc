@@ -122,6 +122,14 @@ MemoryUse MeasureMemory(const ComputeDevice& device) {
   return use;
 }
 
+bool HasTileUnit() {
+#if defined(__x86_64__) && (!defined(__clang_major__) || __clang_major__ >= 18)
+  return __builtin_cpu_supports("amx-bf16") != 0;
+#else
+  return false;
+#endif
+}
+
 ComputeDtype ResolveDtype(const ComputeDevice& device, ComputeDtype wanted) {
   if (wanted != ComputeDtype::kAutomatic) return wanted;
   if (device.device.is_cuda()) return ComputeDtype::kBfloat16;

@@ -46,6 +46,10 @@ struct MemoryUse {
 };
 MemoryUse MeasureMemory(const ComputeDevice& device);
 
+/// Whether this processor multiplies bfloat16 in tiles (AMX). Always false in code compiled by a Clang before 18, which
+/// has no name for it.
+bool HasTileUnit();
+
 /// What `wanted` means on this device. Automatic is bfloat16 on a GPU and on processors with instructions for it
 /// (AVX512_BF16, AMX), which multiply it two to eight times as fast, else float32: a property of the device, so that
 /// equal jobs stay equal.

@@ -22,7 +22,7 @@ using nlohmann::json;
 
 constexpr size_t kShownErrorBytes = 300;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PIVOT_SANITIZE  // which reserves most of the address space
 constexpr int64_t kMaxDataBytes = 0;
 #else
 constexpr int64_t kMaxDataBytes = int64_t{2} << 30;

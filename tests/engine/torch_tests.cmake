@@ -2,7 +2,7 @@
 # Tests of what computes with ATen. One program: linking libtorch is what takes time.
 add_library(pivot_reference STATIC quantize/reference.cc support/placed_windows.cc support/random_block.cc)
 target_link_libraries(pivot_reference PUBLIC pivot::engine PRIVATE pivot_warnings)
-target_precompile_headers(pivot_reference REUSE_FROM pivot_engine)
+pivot_precompiled(pivot_engine pivot_reference)
 
 pivot_test(
   engine_test
@@ -38,7 +38,7 @@ pivot_test(
   TIMEOUT 600
 )
 set_target_properties(engine_test PROPERTIES PIVOT_STATIC_ABSL ON)
-target_precompile_headers(engine_test PRIVATE <ATen/ATen.h> <gmock/gmock.h> <nlohmann/json.hpp>)
+target_precompile_headers(engine_test PRIVATE <ATen/ATen.h> ${PIVOT_STD_HEADERS} <gmock/gmock.h> <gtest/gtest.h>)
 
 # Of the one source, so that the precompiled header fits programs without them.
 set(PIVOT_ARROW_TEST_DEFINITIONS PIVOT_GOLDEN_DIR="${CMAKE_SOURCE_DIR}/tests/golden")

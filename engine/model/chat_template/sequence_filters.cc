@@ -52,7 +52,7 @@ Value Join(Machine& machine, const Value& value, Call& call) {
     if (!machine.SpendBytes(text.size() + separator.size())) return {};
     if (!std::exchange(is_first, false)) joined += separator;
     joined += text;
-    if (joined.size() > (size_t{16} << 20)) return machine.Made(std::move(joined));
+    if (joined.size() > (size_t{16} << 20) && !machine.SpendBytes(joined.size())) return {};
   }
   return Value::Of(std::move(joined));
 }

@@ -52,7 +52,8 @@ std::string EscapeForRepr(char32_t c) {
   if (c == '\r') return "\\r";
   if (c == '\t') return "\\t";
   if (c <= 0xFF) return absl::StrFormat("\\x%02x", static_cast<uint32_t>(c));
-  return absl::StrFormat(c <= 0xFFFF ? "\\u%04x" : "\\U%08x", static_cast<uint32_t>(c));
+  const auto code = static_cast<uint32_t>(c);
+  return c <= 0xFFFF ? absl::StrFormat("\\u%04x", code) : absl::StrFormat("\\U%08x", code);
 }
 
 std::string TextRepr(absl::string_view text) {

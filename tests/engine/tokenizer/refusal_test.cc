@@ -120,7 +120,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"merge_unknown", "/model/merges", {"a b"}, "not in the vocabulary"},
         Refusal{"merge_forms_mixed", "/model/merges", {json::array({"Ġ", "t"}), "a b"}, "another form"},
         Refusal{"added_without_flag", "/added_tokens", {{{"id", 256}, {"content", "x"}}}, "\"single_word\""},
-        Refusal{"added_with_wrong_id", "/added_tokens", {AddedTokenJson(300, "<x>")}, "has the id 300; by the rules"},
+        Refusal{"added_with_wrong_id", "/added_tokens", json::array({AddedTokenJson(300, "<x>")}),
+                "has the id 300; by the rules"},
         Refusal{"added_twice", "/added_tokens", {AddedTokenJson(256, "<x>"), AddedTokenJson(256, "<x>")}, "twice"},
         Refusal{"added_is_object", "/added_tokens", json::object(), "not a list"},
         Refusal{"type_missing", "/pre_tokenizer", json::object(), "\"type\""},
@@ -191,7 +192,7 @@ TEST(RefusalTest, TellsWhereTheJsonEnds) {
 
 TEST(RefusalTest, RefusesAFileCutAtAnyPlace) {
   json file = SmallTokenizerJson({{"a", "b"}, {"ab", "c"}});
-  file["added_tokens"] = {AddedTokenJson(258, "<s>")};
+  file["added_tokens"] = json::array({AddedTokenJson(258, "<s>")});
   const std::string text = file.dump();
   ASSERT_OK(Tokenizer::FromJson(text));
   for (size_t length = 0; length < text.size(); ++length) {
@@ -202,7 +203,7 @@ TEST(RefusalTest, RefusesAFileCutAtAnyPlace) {
 
 TEST(RefusalTest, SurvivesDamage) {
   json file = SmallTokenizerJson({{"a", "b"}, {"ab", "c"}});
-  file["added_tokens"] = {AddedTokenJson(258, "<s>", {{"lstrip", true}})};
+  file["added_tokens"] = json::array({AddedTokenJson(258, "<s>", {{"lstrip", true}})});
   file["pre_tokenizer"] = SplitJson(R"((?i:'s|'t)|[^\r\n\p{L}]?\p{L}+|\p{N}{1,3}|\s+(?!\S)|\s)");
   const std::string text = file.dump();
   uint32_t state = 1;
