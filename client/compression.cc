@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/compression.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -19,6 +20,7 @@
 #include "client/request_id.h"
 #include "client/session.h"
 #include "client/source_paths.h"
+#include "client/view/job_view.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -29,6 +31,15 @@ namespace {
 /// Every failed try with one spec adds a job; nobody tries so often.
 constexpr int kMaxChain = 1000;
 
+/// Whether the job failed by what it read before anything was finished.
+bool WasRefusedAtItsBeginning(const v1::Job& job, const JobView& view) {
+  const bool failed_by_input =
+      job.state() == v1::STATE_FAILED && job.attempts_size() > 0 && job.attempts().rbegin()->cause() == "INVALID_INPUT";
+  return failed_by_input && view.resumed_blocks == 0 &&
+         std::all_of(view.stages.begin(), view.stages.end(),
+                     [](const StageView& stage) { return stage.phase != StagePhase::kDone && stage.done == 0; });
+}
+
 class Compression {
  public:
   Compression(const CompressionRequest& request, const Console& console, Reporter* reporter)
@@ -36,12 +47,14 @@ class Compression {
 
   absl::StatusOr<CompressionReport> Run() {
     std::error_code error;
-    keeps_work_ = std::filesystem::exists(work_folder_, error);
+    const bool had_work = std::filesystem::exists(work_folder_, error);
+    keeps_work_ = had_work;
     PIVOT_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::Acquire(work_folder_));
     absl::StatusOr<CompressionReport> report = RunLocked();
     session_.reset();
     // A delivered checkpoint is all that there was to make, and only a compression leaves something to go on from.
-    const bool is_over = report.ok() && (report->delivered.has_value() || !request_.spec.has_compress());
+    const bool is_over = report.ok() && (report->delivered.has_value() || !request_.spec.has_compress() ||
+                                         (!had_work && WasRefusedAtItsBeginning(report->job, reporter_->view())));
     if (is_over || !keeps_work_) {
       PIVOT_RETURN_IF_ERROR(RemoveAll(work_folder_));
     } else if (report.ok()) {

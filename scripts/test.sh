@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, then lints, builds and runs every test that needs no GPU: whole programs and arithmetic as users get them (dev), all
-# unit tests under AddressSanitizer with UBSan, those of the server's parts under ThreadSanitizer. Safe to run again; with a warm ccache it takes a few minutes.
+# unit tests and fuzzers under AddressSanitizer with UBSan, those of the server's parts under ThreadSanitizer. Safe to run again; with a warm ccache it takes a few minutes.
 # Kernels are compiled for one GPU architecture, unless PIVOT_TEST_CUDA_ARCHITECTURES names others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,6 +41,9 @@ ctest --preset dev -L "native|integration|interop"
 build asan all
 say "testing under AddressSanitizer and UBSan"
 ctest --preset asan
+say "fuzzing what reads files of others, 30 s each"
+# The same inputs every time: a check should not fail by chance.
+PIVOT_FUZZ_PRESET=asan PIVOT_FUZZ_SEED=1 scripts/fuzz.sh 30
 # What calls through gRPC cannot be looked at: Debian's library is not instrumented, and its locks are not seen.
 build tsan server_units_test
 say "testing the server's parts under ThreadSanitizer"

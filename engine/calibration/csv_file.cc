@@ -107,7 +107,7 @@ absl::StatusOr<std::vector<std::string>> ReadCsvColumn(absl::string_view text, c
   const auto found = std::find(names.begin(), names.end(), column);
   if (found == names.end()) {
     return InvalidRow(1, absl::StrCat("has no column \"", column, "\"; it names ", absl::StrJoin(names, ", "),
-                                      ": choose one with the text key"));
+                                      ": choose one with the text key (--text-key)"));
   }
   const auto index = static_cast<size_t>(found - names.begin());
   std::vector<std::string> fields;

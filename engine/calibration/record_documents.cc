@@ -155,7 +155,7 @@ absl::Status RecordDocuments::Add(const ordered_json& record) {
   const ordered_json* value = Find(record);
   if (value != nullptr) return AddValue(*value, record);
   return InvalidText(absl::StrCat("has no member \"", text_key_.empty() ? "text" : text_key_, "\", only ",
-                                  KeysOf(record), ": choose one with the text key"));
+                                  KeysOf(record), ": choose one with the text key (--text-key)"));
 }
 
 }  // namespace pivot

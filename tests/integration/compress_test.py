@@ -64,6 +64,7 @@ class CompressTest(FolderTest):
         refused = pivot("compress", self.model, "-o", self.folder / "b", *SMALL_RUN, *options[:2], "--eval", self.text)
         self.assertEqual(refused.returncode, 1)
         self.assertIn('data.jsonl: line 1 has no member "text", only body', refused.stderr)
+        self.assertFalse((self.folder / ".b.pivot").exists(), "nothing was finished that the same command could go on from")
 
     def test_a_server_gives_the_same_as_the_private_one(self):
         self.assertEqual(self.compress("-o", self.folder / "private").returncode, 0)

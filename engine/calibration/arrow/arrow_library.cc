@@ -25,6 +25,7 @@ constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kStopped = 2;
 
+// NOLINTBEGIN(readability-function-size): Arrow's macros nest by themselves
 /// Gives row after row away; names of columns are those that are wanted.
 class Rows {
  public:
@@ -67,7 +68,7 @@ class Rows {
       if (is_wanted(name)) return arrow::Status::OK();
       names += (names.empty() ? "" : ", ") + name;
     }
-    return arrow::Status::Invalid("the file has the columns ", names, ": choose one with the text key");
+    return arrow::Status::Invalid("the file has the columns ", names, ": choose one with the text key (--text-key)");
   }
 
   int64_t num_rows() const { return num_rows_; }
@@ -104,15 +105,21 @@ arrow::Status ReadParquet(const std::shared_ptr<arrow::io::RandomAccessFile>& fi
   return rows.GiveAll(*batches);
 }
 
+arrow::Status GiveBatch(arrow::ipc::RecordBatchFileReader& reader, int index, Rows& rows) {
+  ARROW_ASSIGN_OR_RAISE(const auto batch, reader.ReadRecordBatch(index));
+  return rows.Give(*batch);
+}
+
 arrow::Status ReadIpcFile(const std::shared_ptr<arrow::io::RandomAccessFile>& file, Rows& rows) {
   ARROW_ASSIGN_OR_RAISE(const auto reader, arrow::ipc::RecordBatchFileReader::Open(file));
   ARROW_RETURN_NOT_OK(rows.Check(*reader->schema()));
   for (int i = 0; i < reader->num_record_batches() && !rows.is_stopped(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(const auto batch, reader->ReadRecordBatch(i));
-    ARROW_RETURN_NOT_OK(rows.Give(*batch));
+    ARROW_RETURN_NOT_OK(GiveBatch(*reader, i, rows));
   }
   return arrow::Status::OK();
 }
+
+// NOLINTEND(readability-function-size)
 
 arrow::Status Read(const std::string& path, Rows& rows) {
   ARROW_ASSIGN_OR_RAISE(const auto file, arrow::io::ReadableFile::Open(path));

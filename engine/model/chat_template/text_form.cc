@@ -5,11 +5,11 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <utf8proc.h>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -29,7 +29,8 @@ std::string FloatText(double number, absl::string_view infinity, absl::string_vi
   std::array<char, 64> buffer{};
   auto* end = std::to_chars(buffer.begin(), buffer.end(), number, std::chars_format::scientific).ptr;
   const std::string text(buffer.begin(), end);
-  const int exponent = std::atoi(text.c_str() + text.find('e') + 1);
+  int exponent = 0;
+  if (!absl::SimpleAtoi(text.substr(text.find('e') + 1), &exponent)) return text;
   if (exponent < kSmallestPlainExponent || exponent >= kLargestPlainExponent) return text;
   end = std::to_chars(buffer.begin(), buffer.end(), number, std::chars_format::fixed).ptr;
   std::string plain(buffer.begin(), end);
