@@ -21,7 +21,7 @@ run() {
   local dictionary=tests/fuzz/$target.dict
   if [ -f "$dictionary" ]; then options=("-dict=$dictionary"); fi
   mkdir -p "build/fuzz/grown/$target"
-  if "build/$preset/fuzzers/${target}_fuzzer" -max_total_time="$seconds" -timeout=25 -seed="${PIVOT_FUZZ_SEED:-0}" -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
+  if "build/$preset/fuzzers/${target}_fuzzer" -max_total_time="$seconds" -timeout=10 -seed="${PIVOT_FUZZ_SEED:-0}" -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/findings/$target-" "${options[@]}" "build/fuzz/grown/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
     echo "ok    $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs"
   else
