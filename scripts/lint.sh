@@ -57,7 +57,7 @@ check_tidy() {
   logs=$(mktemp -d)
   # A log for each run, so that findings do not mix; xargs says whether any run failed.
   # shellcheck disable=SC2016 # the inner shell expands these
-  echo "$files" | xargs -P "$(nproc)" -I{} sh -c '"$0" -p build/dev --quiet --extra-arg=-Wno-ignored-gch "$1" >"$2/$$" 2>&1' \
+  echo "$files" | xargs -P "$(nproc)" -I{} sh -c '"$0" -p build/dev --quiet --extra-arg=-Wno-ignored-gch --extra-arg=-Wno-unknown-warning-option "$1" >"$2/$$" 2>&1' \
     "$bin/clang-tidy" {} "$logs" || ok=no
   [ $ok = yes ] || cat "$logs"/* | grep -v -E 'warnings? (generated|treated)|Suppressed|^Use -header-filter|^Error while processing'
   rm -rf "$logs"

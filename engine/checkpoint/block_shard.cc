@@ -2,8 +2,8 @@
 #include "engine/checkpoint/block_shard.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-#include <iterator>
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -13,10 +13,14 @@
 #include "engine/checkpoint/mapped_tensor.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/to_host.h"
+#include "kernels/pack.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
+
+// Codes that are unpacked at a time to be compared.
+constexpr int64_t kCodesAtOnce = int64_t{1} << 16;
 
 absl::string_view BytesOf(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
@@ -71,25 +75,54 @@ bool AreEqual(const at::Tensor& read, const at::Tensor& written) {
   return read.defined() == written.defined() && (!read.defined() || at::equal(read, written));
 }
 
+bool AreEqualBesidesCodes(const QuantizedLinear& read, const QuantizedLinear& written) {
+  return AreEqual(read.scale, written.scale) && AreEqual(read.zero_point, written.zero_point) &&
+         AreEqual(read.global_scale, written.global_scale);
+}
+
+/// Whether packed words unpack to the codes. Some rows at a time, so that they stay in the processor's cache, and on
+/// this thread alone: the device's thread must not wait for others.
+bool UnpacksTo(const PackedLinear& packed, const at::Tensor& codes) {
+  const int64_t columns = codes.size(1);
+  const int bits = packed.grid.scheme.bits;
+  const int64_t step = std::max<int64_t>(1, kCodesAtOnce / columns);
+  std::vector<uint8_t> fields(static_cast<size_t>(step * columns));
+  const auto* expected = codes.const_data_ptr<int8_t>();
+  uint32_t differences = 0;
+  for (int64_t first = 0; first < codes.size(0); first += step) {
+    const int64_t rows = std::min(step, codes.size(0) - first);
+    const at::Tensor words = packed.words.narrow(0, first, rows).contiguous();
+    UnpackRows(reinterpret_cast<const uint32_t*>(words.const_data_ptr<int32_t>()), rows, columns, bits, fields.data());
+    for (int64_t i = 0; i < rows * columns; ++i)
+      differences |= static_cast<uint8_t>(fields[static_cast<size_t>(i)] - (1U << (bits - 1))) ^
+                     static_cast<uint8_t>(expected[first * columns + i]);
+  }
+  return differences == 0;
+}
+
+absl::StatusOr<bool> ReadsBack(const SafetensorsFile& file, const StoredLinear& stored, const QuantizedLinear& linear) {
+  if (!linear.scheme.is_integer() || stored.storage.layout == CodeLayout::kGguf) {
+    PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear read, ReadStored(file, stored));
+    return AreEqual(read.codes, linear.codes) && AreEqualBesidesCodes(read, linear);
+  }
+  PIVOT_ASSIGN_OR_RETURN(const PackedLinear packed,
+                         ReadPacked([&file](const std::string& name) { return TensorOver(file, name); }, stored.module,
+                                    stored.shape, stored.storage));
+  if (!AreEqualBesidesCodes(packed.grid, linear)) return false;
+  return UnpacksTo(packed, linear.codes.contiguous());
+}
+
 /// Codes and all that gives them their meaning, so that weights need not be compared.
 absl::Status CompareLinear(const SafetensorsFile& file, const std::string& module, const QuantizedLinear& linear,
                            const StorageForm& form) {
-  PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear read, ReadStored(file, Describe(module, linear, form)));
-  if (AreEqual(read.codes, linear.codes) && AreEqual(read.scale, linear.scale) &&
-      AreEqual(read.zero_point, linear.zero_point) && AreEqual(read.global_scale, linear.global_scale)) {
-    return absl::OkStatus();
-  }
+  PIVOT_ASSIGN_OR_RETURN(const bool reads_back, ReadsBack(file, Describe(module, linear, form), linear));
+  if (reads_back) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(file.path(), ": ", module, " reads back with other codes than in memory"));
 }
 
 absl::Status CompareCodes(const SafetensorsFile& file, const EncodedLinears& encoded) {
-  std::vector<absl::Status> statuses(encoded.linears.size());
-  at::parallel_for(0, static_cast<int64_t>(statuses.size()), 1, [&](int64_t begin, int64_t end) {
-    auto entry = std::next(encoded.linears.begin(), begin);
-    for (int64_t i = begin; i < end; ++i, ++entry)
-      statuses[static_cast<size_t>(i)] = CompareLinear(file, entry->first, entry->second, encoded.form);
-  });
-  for (absl::Status& status : statuses) PIVOT_RETURN_IF_ERROR(status);
+  for (const auto& [module, linear] : encoded.linears)
+    PIVOT_RETURN_IF_ERROR(CompareLinear(file, module, linear, encoded.form));
   return absl::OkStatus();
 }
 

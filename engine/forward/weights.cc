@@ -76,8 +76,10 @@ absl::StatusOr<at::Tensor> WeightReader::Place(const at::Tensor& fetched, const 
 }
 
 absl::StatusOr<at::Tensor> WeightReader::ReadTensor(const std::string& name) const {
-  PIVOT_ASSIGN_OR_RETURN(const at::Tensor fetched, Fetch(name));
-  return Place(fetched, name);
+  if (device_.is_cpu()) return Fetch(name);
+  // Page-locked memory for one copy would take longer than the copy.
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, RequireMapped(folder_.model, name));
+  return Place(mapped, name);
 }
 
 bool WeightReader::IsReadExactly(absl::string_view module, LinearShape shape) const {

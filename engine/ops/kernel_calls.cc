@@ -20,8 +20,6 @@ namespace {
 
 // Rows a thread takes at a time: few enough to share the work of narrow layers.
 constexpr int64_t kRowGrain = 16;
-// 80 steps of one per cent, as GPTQ's published search has them.
-constexpr int kClipSteps = 80;
 constexpr int kBf16Digits = 8;
 // 2^-24, the step of fp16 below its normal range.
 constexpr double kSmallestHalf = 5.9604644775390625e-08;

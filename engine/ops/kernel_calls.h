@@ -43,6 +43,9 @@ struct QuantizationGrid {
 /// The factor of codes: scale, or scale / global_scale. May throw what ATen throws.
 at::Tensor EffectiveScale(const QuantizationGrid& grid);
 
+/// Steps of a search, of one per cent each, as GPTQ's published search has them.
+inline constexpr int kClipSteps = 80;
+
 struct GridSearch {
   ClipSearch clip = ClipSearch::kConditional;
   ScaleSigns signs = ScaleSigns::kPositive;  // of symmetric schemes

@@ -3,15 +3,13 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
-#include <vector>
+#include <optional>
 
 #include "engine/ops/fast_products.h"
 
 namespace pivot {
 namespace {
 
-// Rows of a product that are in memory at once.
-constexpr int64_t kRows = 4096;
 constexpr int32_t kTf32Bits = static_cast<int32_t>(0xFFFFE000U);
 // Columns of a strip of a symmetric form.
 constexpr int64_t kColumns = 1024;
@@ -31,7 +29,9 @@ at::Tensor RowProducts(const at::Tensor& left, const at::Tensor& right) {
   return (left * right).sum(1, /*keepdim=*/false, at::kDouble);
 }
 
-at::Tensor SymmetricForms(const at::Tensor& rows, const at::Tensor& moment) {
+at::Tensor SymmetricForms(const at::Tensor& rows, const at::Tensor& moment, FormDigits digits) {
+  std::optional<FastProducts> fast;
+  if (digits == FormDigits::kFast) fast.emplace();
   at::Tensor forms = at::zeros({rows.size(0)}, rows.options().dtype(at::kDouble));
   for (int64_t begin = 0; begin < rows.size(1); begin += kColumns) {
     const int64_t columns = std::min(kColumns, rows.size(1) - begin);
@@ -43,16 +43,6 @@ at::Tensor SymmetricForms(const at::Tensor& rows, const at::Tensor& moment) {
     forms += RowProducts(product, own);
   }
   return forms;
-}
-
-at::Tensor RowForms(const at::Tensor& left, const at::Tensor& moment, const at::Tensor& right) {
-  const FastProducts fast;
-  std::vector<at::Tensor> forms;
-  for (int64_t first = 0; first < left.size(0); first += kRows) {
-    const int64_t last = std::min(first + kRows, left.size(0));
-    forms.push_back(RowProducts(at::mm(left.slice(0, first, last), moment), right.slice(0, first, last)));
-  }
-  return at::cat(forms);
 }
 
 }  // namespace pivot

@@ -8,20 +8,18 @@
 
 namespace pivot {
 
-/// left_i · moment · right_i of each row i: [rows] f64. left and right [rows, in], moment [in, in], fp32. On a GPU the
-/// product with the moment rounds its factors to TF32 (10 bits of fraction), so a form is right to about a thousandth.
-/// May throw what ATen throws.
-at::Tensor RowForms(const at::Tensor& left, const at::Tensor& moment, const at::Tensor& right);
-
 enum class Digits { kShort, kAny };
 /// left · moment with the digits of fp32, [rows, in] f32. On a GPU a `left` that came from a type of at most 11
 /// significant bits (bf16, fp16), which TF32 holds exactly, is multiplied with two TF32 parts of the moment, in half
 /// the time of a product in fp32. May throw what ATen throws.
 at::Tensor ExactProduct(const at::Tensor& left, Digits left_digits, const at::Tensor& moment);
 
-/// row_i · moment · row_i of each row: [rows] f64. The moment is symmetric, so about half of it is read. In fp32 on
-/// every device. May throw what ATen throws.
-at::Tensor SymmetricForms(const at::Tensor& rows, const at::Tensor& moment);
+/// kFast: on a GPU products round their factors to TF32 (10 bits of fraction), so a form is right to about a
+/// thousandth.
+enum class FormDigits { kFull, kFast };
+/// row_i · moment · row_i of each row: [rows] f64. rows [rows, in] and moment [in, in], fp32; the moment is symmetric,
+/// so about half of it is read. May throw what ATen throws.
+at::Tensor SymmetricForms(const at::Tensor& rows, const at::Tensor& moment, FormDigits digits);
 
 /// left_i · right_i of each row: [rows] f64. May throw what ATen throws.
 at::Tensor RowProducts(const at::Tensor& left, const at::Tensor& right);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/quantize/block_writer.h"
 
+#include <ATen/ATen.h>
 #include <cassert>
 #include <chrono>
 #include <utility>
+#include <vector>
 
+#include "engine/model/model_shapes.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/status_macros.h"
 
@@ -14,6 +17,22 @@ using nlohmann::json;
 
 BlockWriter::~BlockWriter() {
   if (work_.valid()) work_.wait();
+}
+
+void BlockWriter::Reserve(const ModelConfig& config, const WeightScheme& scheme) {
+  reserved_ = std::async(std::launch::async, [&config, bits = scheme.bits] {
+    CallTorchStatus("reserving host memory", [&] {
+      const auto bytes = at::TensorOptions().dtype(at::kByte).pinned_memory(true);
+      std::vector<at::Tensor> held;
+      for (const LinearEntry& linear : config.architecture->linears) {
+        const LinearShape shape = ShapeOf(config, linear.role);
+        const int64_t codes = shape.out_features * shape.in_features;
+        held.push_back(at::empty({codes}, bytes));
+        held.push_back(at::empty({codes * bits / 8}, bytes));
+      }
+      return absl::OkStatus();
+    }).IgnoreError();  // whoever asks next fails again, and tells of it
+  });
 }
 
 void BlockWriter::Begin(int block, const std::string& stage, const OutputShard& shard, EncodedLinears linears,

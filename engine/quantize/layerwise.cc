@@ -82,6 +82,7 @@ class LayerwiseStage {
   absl::Status BeginStreams() {
     if (!calibrates()) return absl::OkStatus();
     reader_.Begin(0);
+    if (input_.source->device().is_cuda()) writer_.Reserve(config_, input_.spec->scheme);
     const int64_t length = input_.windows.size(1);
     options_.is_cancelled = hooks_.is_cancelled;
     options_.gathers_residual = input_.spec->quantize.qep_residual > 0;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "engine/ops/call_torch.h"
-#include "engine/ops/fast_products.h"
 #include "engine/ops/row_forms.h"
 #include "kernels/refine_group.h"
 #include "proto/status/status_macros.h"
@@ -67,9 +66,7 @@ class Descent {
     change_ = at::empty_like(local_);
   }
 
-  /// Products that move gradients are fast ones: they do not decide which rows are taken.
   absl::Status Run(int64_t sweeps) {
-    const FastProducts fast;
     for (int64_t sweep = 0; sweep < sweeps; ++sweep) {
       for (int64_t first = 0; first < num_groups_; first += strip_groups_) {
         const int64_t end = std::min(first + strip_groups_, num_groups_);
@@ -87,7 +84,9 @@ class Descent {
   /// Of each row before the first sweep, [out] f64.
   const at::Tensor& first_losses() const { return first_losses_; }
   /// Of each row now, from the codes and scales themselves.
-  at::Tensor Losses() const { return SymmetricForms(weight_ - ValueOf(state_.codes, state_.grid), hessian_); }
+  at::Tensor Losses() const {
+    return SymmetricForms(weight_ - ValueOf(state_.codes, state_.grid), hessian_, FormDigits::kFull);
+  }
 
  private:
   /// Groups [first, end). Inside a strip each group sees at once what those before it changed; the rest of the row sees

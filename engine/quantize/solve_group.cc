@@ -61,12 +61,12 @@ absl::StatusOr<QuantizationGrid> GridOf(const at::Tensor& weight, const at::Tens
 /// Takes from the moments what is needed of C and D, and lets go of both.
 OutputTerms TermsOf(const at::Tensor& weight, Digits digits, InputMoments& moments) {
   const Part part("report");
-  OutputTerms terms{
-      .moved = ExactProduct(weight, digits, moments.cross),
-      .drift = moments.drift.defined() ? moments.drift.to(at::kDouble) : RowForms(weight, moments.difference, weight)};
+  OutputTerms terms{.moved = ExactProduct(weight, digits, moments.cross),
+                    .drift = moments.drift.defined() ? moments.drift.to(at::kDouble)
+                                                     : SymmetricForms(weight, moments.difference, FormDigits::kFast)};
   moments.cross.reset();
   moments.difference.reset();
-  terms.energy = RowForms(weight, moments.hessian, weight);
+  terms.energy = SymmetricForms(weight, moments.hessian, FormDigits::kFast);
   terms.outputs = terms.drift + 2 * RowProducts(terms.moved, weight) + terms.energy;
   return terms;
 }
@@ -138,7 +138,7 @@ struct RowLosses {
 
 /// Without a Hessian all inputs count the same.
 at::Tensor FormsOf(const at::Tensor& rows, const at::Tensor& hessian) {
-  return hessian.defined() ? RowForms(rows, hessian, rows) : RowProducts(rows, rows);
+  return hessian.defined() ? SymmetricForms(rows, hessian, FormDigits::kFast) : RowProducts(rows, rows);
 }
 
 RowLosses MeasureLosses(const at::Tensor& original, const at::Tensor& quantized, const StackedSolution& solution,

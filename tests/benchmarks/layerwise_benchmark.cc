@@ -21,10 +21,10 @@
 
 #include "engine/ops/device.h"
 #include "engine/ops/part_seconds.h"
-#include "engine/ops/warm_up.h"
 #include "engine/plan/output_layout.h"
 #include "engine/plan/work.h"
 #include "engine/quantize/layerwise.h"
+#include "engine/quantize/warm_up.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 #include "tests/benchmarks/run_benchmark.h"
@@ -115,15 +115,16 @@ nlohmann::json TaskOf(const Settings& settings, const std::string& folder) {
           {"calibration", {{"num_samples", settings.samples}, {"sequence_length", settings.sequence_length}}}};
 }
 
-/// Runs the stage into an empty folder; seconds of each block, but for its write, which goes on behind the next one.
+/// Runs the stage into a folder, which is empty; seconds of each block, but for its write, which goes on behind the
+/// next one.
 absl::StatusOr<std::vector<double>> RunStage(const WeightReader& reader, const CompressSpec& spec,
-                                             const at::Tensor& windows, const ActivationPlacement& placement) {
-  const TemporaryFolder staging;
-  const std::string shard_folder = absl::StrCat(staging.path(), "/shards");
+                                             const at::Tensor& windows, const ActivationPlacement& placement,
+                                             const std::string& staging) {
+  const std::string shard_folder = absl::StrCat(staging, "/shards");
   PIVOT_RETURN_IF_ERROR(MakeFolders(shard_folder));
   const auto shards = OutputShards(reader.folder().model, ModelSchemes::Uniform(reader.config(), spec.scheme));
   std::string refused;
-  PIVOT_ASSIGN_OR_RETURN(Journal journal, Journal::Open(absl::StrCat(staging.path(), "/journal.jsonl"), {}, &refused));
+  PIVOT_ASSIGN_OR_RETURN(Journal journal, Journal::Open(absl::StrCat(staging, "/journal.jsonl"), {}, &refused));
   JobHooks hooks;
   hooks.warning = [](const std::string& reason, const std::string& message) {
     std::cerr << reason << ": " << message << "\n";
@@ -176,8 +177,10 @@ void PrintSpeed(const Settings& settings, double wall, const std::vector<double>
   for (size_t i = 1; i < seconds.size(); ++i) steady += seconds[i] / static_cast<double>(seconds.size() - 1);
   const double flops = work.forward + work.statistics + work.solve;
   const auto blocks = static_cast<double>(settings.blocks);
-  std::printf("wall %.3f s; a block behind the first %.3f s; 32 blocks %.1f s\n", wall, steady,
-              wall + steady * (32 - blocks));
+  double in_blocks = 0;
+  for (const double block : seconds) in_blocks += block;
+  std::printf("wall %.3f s, %.3f s of it before the first block and behind the last\n", wall, wall - in_blocks);
+  std::printf("a block behind the first %.3f s; 32 blocks %.1f s\n", steady, wall + steady * (32 - blocks));
   std::printf("forward %.1f, moments %.1f, solving %.1f TFLOP a block; %.3f s at the rate of a large product\n",
               work.forward / blocks / 1e12, work.statistics / blocks / 1e12, work.solve / blocks / 1e12,
               flops / blocks / product_rate);
@@ -221,8 +224,9 @@ absl::Status Run(const Settings& settings) {
     const auto limit = static_cast<int64_t>(settings.memory_limit * 1e9);
     placement = PlaceActivations(source.model.config(), spec, limit > 0 ? limit : device.memory_bytes);
   }
+  const TemporaryFolder staging;
   const auto start = Clock::now();
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<double> seconds, RunStage(reader, spec, windows, placement));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<double> seconds, RunStage(reader, spec, windows, placement, staging.path()));
   const double wall = SecondsSince(start);
   const MemoryUse memory = MeasureMemory(device);
   std::printf("%s, %lld blocks, %d x %d tokens, %d bits, groups of %d, on %s\n", settings.shape.c_str(),
@@ -233,7 +237,8 @@ absl::Status Run(const Settings& settings) {
   std::fflush(stdout);
   if (settings.skips_parts) return absl::OkStatus();
   PartSeconds parts(device.device);
-  PIVOT_RETURN_IF_ERROR(RunStage(reader, spec, windows, placement).status());
+  const TemporaryFolder again;
+  PIVOT_RETURN_IF_ERROR(RunStage(reader, spec, windows, placement, again.path()).status());
   PrintParts(parts.seconds(), static_cast<double>(settings.blocks));
   return absl::OkStatus();
 }

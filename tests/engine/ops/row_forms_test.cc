@@ -29,13 +29,13 @@ TEST_P(SymmetricFormsTest, EqualTheWholeProductInDoublePrecision) {
   // Twice what fp32 makes of the whole product, and a millionth for a form that comes out exact.
   const at::Tensor whole = (at::mm(rows, moment) * rows).sum(1, /*keepdim=*/false, at::kDouble);
   const double bound = 2 * (whole - expected).abs().max().item<double>() + 1e-6 * expected.max().item<double>();
-  EXPECT_LE((SymmetricForms(rows, moment) - expected).abs().max().item<double>(), bound);
+  EXPECT_LE((SymmetricForms(rows, moment, FormDigits::kFull) - expected).abs().max().item<double>(), bound);
 }
 
 TEST_P(SymmetricFormsTest, NoticesAnElementThatIsOffByATenth) {
-  const at::Tensor before = SymmetricForms(rows, moment);
+  const at::Tensor before = SymmetricForms(rows, moment, FormDigits::kFull);
   moment[0][GetParam() - 1] *= 1.1;
-  EXPECT_TRUE(SymmetricForms(rows, moment).ne(before).all().item<bool>());
+  EXPECT_TRUE(SymmetricForms(rows, moment, FormDigits::kFull).ne(before).all().item<bool>());
 }
 
 INSTANTIATE_TEST_SUITE_P(Columns, SymmetricFormsTest, ::testing::Values(1, 1024, 1025, 2100),
