@@ -15,9 +15,6 @@ if(PIVOT_SANITIZE)
   add_compile_options(
     $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${PIVOT_SANITIZE}>
     $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>
-    # A pointer that is null or outside its object is found when it is used; looking before every use makes the code
-    # twice as large and as slow to compile.
-    $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=null,object-size,vptr>
   )
   add_link_options(-fsanitize=${PIVOT_SANITIZE})
 endif()
