@@ -223,6 +223,8 @@ class Bench {
 };
 
 absl::Status Run(const Settings& settings) {
+  if (settings.columns % settings.group_size != 0)
+    return absl::InvalidArgumentError("--columns must be a multiple of --group-size");
   PIVOT_ASSIGN_OR_RETURN(const ComputeDevice device, OpenDevice(settings.device, 0));
   at::manual_seed(0);
   return Bench(device, settings).RunAll();

@@ -12,7 +12,6 @@ those that the run before has read; the first run also reads the programs and li
 import argparse
 import json
 import os
-import pathlib
 import socket
 import struct
 import subprocess
@@ -82,6 +81,8 @@ def main():
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--length", type=int, default=512)
     options = parser.parse_args()
+    if not os.access(options.worker, os.X_OK):
+        parser.error(f"{options.worker} is no program")
     for _ in range(options.runs):
         with tempfile.TemporaryDirectory() as staging:
             times = run_once(options, staging)
