@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/calibration/expert_pass.h"
+#include "engine/calibration/window_tiles.h"
 #include "engine/model/model_shapes.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
@@ -27,6 +29,10 @@ class BlockPass {
   absl::Status Run(const BlockWeights& original, BlockWeights& quantized, const GroupSolver* solver) {
     PIVOT_RETURN_IF_ERROR(ReadAttentionInput(original, quantized, solver));
     PIVOT_RETURN_IF_ERROR(RunAttention(original, quantized, solver));
+    if (!original.experts.empty()) {
+      PIVOT_RETURN_IF_ERROR(LeaveAttention(original, quantized, nullptr));
+      return PassExperts(config_, original, quantized, options_, solver, streams_);
+    }
     PIVOT_RETURN_IF_ERROR(LeaveAttention(original, quantized, solver));
     PIVOT_RETURN_IF_ERROR(RunMlp(original, quantized, solver));
     return LeaveMlp(quantized);
@@ -36,14 +42,8 @@ class BlockPass {
   bool is_parallel() const { return config_.order == BlockOrder::kParallel; }
   bool has_original() const { return streams_.original.defined(); }
 
-  /// Calls `body` with the range of windows of each tile.
   absl::Status ForEachTile(absl::FunctionRef<void(int64_t first, int64_t count)> body) const {
-    const int64_t windows = streams_.quantized.windows();
-    for (int64_t first = 0; first < windows; first += options_.tile_windows) {
-      if (options_.is_cancelled && options_.is_cancelled()) return absl::CancelledError("the job was cancelled");
-      body(first, std::min(options_.tile_windows, windows - first));
-    }
-    return absl::OkStatus();
+    return pivot::ForEachTile(streams_.quantized.windows(), options_, body);
   }
 
   const LinearGroup& GroupAt(BlockInput input) const {
@@ -93,18 +93,12 @@ class BlockPass {
     InputMoments moments = std::move(*statistics).Finish();
     statistics.reset();
     PIVOT_RETURN_IF_ERROR(CheckFinite(input, moments, quantized));
-    return (*solver)(GroupAt(input), std::move(moments), quantized);
-  }
-
-  /// A moment's diagonal, and a drift, have every value that is not finite, whatever feature it is of.
-  static bool IsFinite(const at::Tensor& moment) {
-    if (!moment.defined()) return true;
-    return at::isfinite(moment.dim() == 2 ? moment.diagonal() : moment).all().item<bool>();
+    return (*solver)({{GroupAt(input)}}, std::move(moments), quantized);
   }
 
   /// Values that are not finite are told of with the calibration window that has the first of them.
   absl::Status CheckFinite(BlockInput input, const InputMoments& moments, const BlockWeights& quantized) const {
-    if (IsFinite(moments.hessian) && IsFinite(moments.difference) && IsFinite(moments.drift)) return absl::OkStatus();
+    if (AreFinite(moments)) return absl::OkStatus();
     std::string where = "in the original model";
     if (!IsFinite(moments.hessian)) {
       const std::optional<int64_t> window = FirstBadWindow(input, quantized);

@@ -12,9 +12,11 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 
+#include "engine/calibration/expert_use.h"
 #include "engine/calibration/input_statistics.h"
 #include "engine/calibration/streams.h"
 #include "engine/forward/block.h"
+#include "engine/model/block_linears.h"
 
 namespace pivot {
 
@@ -32,9 +34,15 @@ struct BlockPassOptions {
   std::function<bool()> is_cancelled;
 };
 
-/// Quantizes the layers of one group: replaces their weights in the given block. Moments are of the group's input.
+/// Layers that share an input, and where its moments are from when they are an expert's.
+struct SolverGroup : BlockGroup {
+  ExpertUse use;
+};
+
+/// Quantizes the layers of one group: replaces their weights in the given block. Moments are of the group's input;
+/// undefined: round to nearest.
 using GroupSolver =
-    absl::FunctionRef<absl::Status(const LinearGroup& group, InputMoments moments, BlockWeights& quantized)>;
+    absl::FunctionRef<absl::Status(const SolverGroup& group, InputMoments moments, BlockWeights& quantized)>;
 
 /// Moves both streams behind the block, the quantized one through layers as `solver` leaves them.
 absl::Status CalibrateBlock(const ModelConfig& config, const BlockWeights& original, const RotaryTable& rotary,

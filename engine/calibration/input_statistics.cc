@@ -56,6 +56,15 @@ at::Tensor ForProducts(const at::Tensor& tokens) { return tokens.is_cpu() ? toke
 
 }  // namespace
 
+bool IsFinite(const at::Tensor& moment) {
+  if (!moment.defined()) return true;
+  return at::isfinite(moment.dim() == 2 ? moment.diagonal() : moment).all().item<bool>();
+}
+
+bool AreFinite(const InputMoments& moments) {
+  return IsFinite(moments.hessian) && IsFinite(moments.difference) && IsFinite(moments.drift);
+}
+
 InputStatistics::InputStatistics(int64_t in_features, CrossTerm cross, at::Device device, at::Tensor drift_weight)
     : drift_weight_(std::move(drift_weight)) {
   const auto options = at::TensorOptions().dtype(at::kFloat).device(device);

@@ -20,6 +20,13 @@ struct InputMoments {
   int64_t num_tokens = 0;
 };
 
+/// Whether a moment [in, in] or a drift is free of values that are not finite, which its diagonal has wherever it has
+/// any. True of an undefined one. May throw what ATen throws.
+bool IsFinite(const at::Tensor& moment);
+
+/// IsFinite of hessian, difference and drift.
+bool AreFinite(const InputMoments& moments);
+
 enum class CrossTerm { kNone, kGathered };
 
 /// Accumulates InputMoments.

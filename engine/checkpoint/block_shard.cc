@@ -11,6 +11,7 @@
 
 #include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/mapped_tensor.h"
+#include "engine/model/block_linears.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/to_host.h"
 #include "kernels/pack.h"
@@ -155,6 +156,13 @@ absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputSh
     PIVOT_RETURN_IF_ERROR(CompareCodes(file, encoded));
     return written;
   });
+}
+
+std::vector<StoredLinear> StoredLinears(const ModelConfig& config, int block, const WeightScheme& scheme) {
+  std::vector<StoredLinear> stored;
+  for (BlockLinear& linear : BlockLinears(config, block))
+    stored.push_back({.module = std::move(linear.module), .shape = linear.shape, .storage = {.scheme = scheme}});
+  return stored;
 }
 
 absl::StatusOr<std::map<std::string, at::Tensor>> ReadShardWeights(const std::string& path,

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -42,6 +43,9 @@ struct StoredLinear {
   LinearShape shape;
   LinearStorage storage;
 };
+
+/// The linears of a block when all have this scheme.
+std::vector<StoredLinear> StoredLinears(const ModelConfig& config, int block, const WeightScheme& scheme);
 
 /// These layers of a finished shard, dequantized: module name -> weight [out, in] fp32 on the CPU.
 absl::StatusOr<std::map<std::string, at::Tensor>> ReadShardWeights(const std::string& path,

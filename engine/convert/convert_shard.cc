@@ -10,7 +10,7 @@
 
 #include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/mapped_tensor.h"
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -33,9 +33,8 @@ ShardConverter::ShardConverter(const CheckpointFolder& source, const Conversion&
     : source_(source), conversion_(conversion), reader_(source, at::kFloat, at::kCPU) {
   const ModelConfig& config = source.model.config();
   for (int block = 0; block < config.num_blocks; ++block) {
-    for (const LinearEntry& linear : config.architecture->linears) {
-      if (!conversion.schemes.at(block, linear.role).has_value()) continue;
-      modules_[BlockPrefix(*config.architecture, block) + std::string(linear.name)] = ShapeOf(config, linear.role);
+    for (const BlockLinear& linear : BlockLinears(config, block)) {
+      if (conversion.schemes.at(block, linear.role).has_value()) modules_[linear.module] = linear.shape;
     }
   }
 }

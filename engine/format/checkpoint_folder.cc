@@ -11,9 +11,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "engine/model/block_linears.h"
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
-#include "engine/model/model_shapes.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -77,18 +77,14 @@ void CheckPlain(const CheckpointFolder& folder, const std::string& name, const s
 
 void CheckBlock(const CheckpointFolder& folder, int block, std::vector<std::string>& problems) {
   const ModelConfig& config = folder.model.config();
-  const Architecture& architecture = *config.architecture;
-  const std::string prefix = BlockPrefix(architecture, block);
-  for (const NamedShape& norm : NormTensors(config, block)) CheckPlain(folder, norm.name, norm.shape, problems);
-  for (const LinearEntry& linear : architecture.linears) {
-    const std::string module = prefix + std::string(linear.name);
-    const LinearShape shape = ShapeOf(config, linear.role);
+  for (const NamedShape& kept : KeptTensors(config, block)) CheckPlain(folder, kept.name, kept.shape, problems);
+  for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
     if (const auto storage = folder.StorageOf(module, shape); storage.has_value()) {
       CheckStored(folder, module, shape, *storage, problems);
     } else {
       CheckPlain(folder, module + ".weight", {shape.out_features, shape.in_features}, problems);
     }
-    if (HasBias(config, linear.bias)) CheckPlain(folder, module + ".bias", {shape.out_features}, problems);
+    if (has_bias) CheckPlain(folder, module + ".bias", {shape.out_features}, problems);
   }
 }
 
@@ -112,9 +108,7 @@ Totals CountWeights(const CheckpointFolder& folder) {
   Totals totals;
   std::set<std::string> stored;
   for (int block = 0; block < config.num_blocks; ++block) {
-    for (const LinearEntry& linear : config.architecture->linears) {
-      const std::string module = BlockPrefix(*config.architecture, block) + std::string(linear.name);
-      const LinearShape shape = ShapeOf(config, linear.role);
+    for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
       const auto storage = folder.StorageOf(module, shape);
       if (!storage.has_value()) continue;
       const WeightScheme& scheme = storage->scheme;
@@ -185,11 +179,9 @@ ModelSchemes CheckpointFolder::Schemes() const {
   const ModelConfig& config = model.config();
   ModelSchemes schemes(config);
   for (int block = 0; block < config.num_blocks; ++block) {
-    for (const LinearEntry& linear : config.architecture->linears) {
-      const std::string module = BlockPrefix(*config.architecture, block) + std::string(linear.name);
+    for (const auto& [module, role, expert, shape, has_bias] : DistinctLinears(config, block)) {
       // As the configuration says it: rows of different lengths may have one scheme.
-      if (StorageOf(module, ShapeOf(config, linear.role)).has_value())
-        schemes.Set(block, linear.role, quantization->StorageOf(module)->scheme);
+      if (StorageOf(module, shape).has_value()) schemes.Set(block, role, quantization->StorageOf(module)->scheme);
     }
   }
   return schemes;

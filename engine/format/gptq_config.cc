@@ -11,6 +11,7 @@
 
 #include "engine/format/module_expression.h"
 #include "engine/format/unsupported.h"
+#include "engine/model/block_linears.h"
 #include "engine/model/json.h"
 #include "proto/status/status_macros.h"
 
@@ -46,10 +47,11 @@ ordered_json BlocksJson(const ModelConfig& config, const ModelSchemes& schemes) 
   ordered_json blocks = ordered_json::array();
   for (int block = 0; block < schemes.num_blocks(); ++block) {
     ordered_json layers = ordered_json::object();
-    for (const LinearEntry& linear : config.architecture->linears) {
+    const std::string prefix = BlockPrefix(*config.architecture, block);
+    for (const BlockLinear& linear : BlockLinears(config, block)) {
       const auto& scheme = schemes.at(block, linear.role);
       if (!scheme.has_value()) continue;
-      layers[std::string(linear.name)] = {
+      layers[std::string(absl::StripPrefix(linear.module, prefix))] = {
           {"bits", scheme->bits}, {"method", "gptq"}, {"params", {{"group_size", GroupSizeOnDisk(*scheme)}}}};
     }
     blocks.push_back(std::move(layers));
@@ -61,9 +63,8 @@ ordered_json BlocksJson(const ModelConfig& config, const ModelSchemes& schemes) 
 std::vector<std::string> QuantizedNames(const ModelConfig& config, const ModelSchemes& schemes) {
   std::vector<std::string> names;
   for (int block = 0; block < schemes.num_blocks(); ++block) {
-    for (const LinearEntry& linear : config.architecture->linears) {
-      if (!schemes.at(block, linear.role).has_value()) continue;
-      names.push_back(BlockPrefix(*config.architecture, block) + std::string(linear.name));
+    for (const BlockLinear& linear : BlockLinears(config, block)) {
+      if (schemes.at(block, linear.role).has_value()) names.push_back(linear.module);
     }
   }
   std::sort(names.begin(), names.end());

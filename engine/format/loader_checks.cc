@@ -10,8 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
-#include "engine/model/model_shapes.h"
-
 namespace pivot {
 namespace {
 
@@ -66,7 +64,9 @@ bool FitsMarlin(const LoadedLayer& layer) {
 }
 
 /// Layers whose inputs are shared out among ranks; the others share out their outputs.
-bool IsRowParallel(LinearRole role) { return role == LinearRole::kAttentionOutput || role == LinearRole::kDown; }
+bool IsRowParallel(LinearRole role) {
+  return role == LinearRole::kAttentionOutput || role == LinearRole::kDown || role == LinearRole::kExpertDown;
+}
 
 /// Sentence(...) over the layers that runtimes fuse, when two members of one differ.
 std::string WhereMembersDiffer(const LoaderSubject& subject,
@@ -94,11 +94,12 @@ LoaderSubject LoaderSubjectOf(const CheckpointFolder& folder, int target_tp) {
   const ModelConfig& config = folder.model.config();
   LoaderSubject subject{.folder = folder, .target_tp = target_tp};
   for (int block = 0; block < config.num_blocks; ++block) {
-    for (const LinearEntry& linear : config.architecture->linears) {
-      LoadedLayer layer{.module = BlockPrefix(*config.architecture, block) + std::string(linear.name),
+    for (BlockLinear& linear : BlockLinears(config, block)) {
+      LoadedLayer layer{.module = std::move(linear.module),
                         .role = linear.role,
+                        .expert = linear.expert,
                         .block = block,
-                        .shape = ShapeOf(config, linear.role)};
+                        .shape = linear.shape};
       layer.storage = folder.StorageOf(layer.module, layer.shape);
       subject.layers.push_back(std::move(layer));
     }
@@ -238,6 +239,38 @@ std::string FusedLayersShareAGlobalScale(const LoaderSubject& subject) {
         return scale(one) != scale(other);
       },
       "is made of layers of different global scales; vLLM takes one for all, which changes the weights of the others");
+}
+
+std::string ExpertsShareAScheme(const LoaderSubject& subject) {
+  Offenders offenders;
+  const LoadedLayer* first = nullptr;  // of the experts of a block
+  for (const LoadedLayer& layer : subject.layers) {
+    if (layer.expert == kNoExpert) continue;
+    if (first == nullptr || first->block != layer.block) first = &layer;
+    // Rows of different lengths may have one scale each.
+    const auto is_row = [](const LoadedLayer& of) { return of.storage->scheme.group_size == of.shape.in_features; };
+    const bool is_plain = !first->storage.has_value() && !layer.storage.has_value();
+    const bool are_alike =
+        first->storage.has_value() && layer.storage.has_value() && first->storage->layout == layer.storage->layout &&
+        first->storage->scheme.bits == layer.storage->scheme.bits &&
+        first->storage->scheme.type == layer.storage->scheme.type &&
+        first->storage->scheme.symmetry == layer.storage->scheme.symmetry &&
+        (first->storage->scheme.group_size == layer.storage->scheme.group_size || is_row(*first) || is_row(layer));
+    if (!is_plain && !are_alike) offenders.Add(layer.module);
+  }
+  return Sentence(offenders, "has another scheme than the first expert of its block; all experts are loaded as one");
+}
+
+std::string ExpertsOfVllm(const LoaderSubject& subject) {
+  return WhereQuantized(
+      subject,
+      [](const LoadedLayer& layer) {
+        const WeightScheme& scheme = layer.storage->scheme;
+        const bool is_common = scheme.is_integer() && scheme.is_symmetric() && (scheme.bits == 4 || scheme.bits == 8);
+        return layer.expert != kNoExpert && !is_common;
+      },
+      "is an expert's and not of symmetric integers with 4 or 8 bits; vLLM's kernels for experts take no others, but "
+      "for those of its newest versions");
 }
 
 std::string DividesAmongRanks(const LoaderSubject& subject) {

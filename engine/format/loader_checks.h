@@ -12,7 +12,7 @@
 #include "nlohmann/json.hpp"
 
 #include "engine/format/checkpoint_folder.h"
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 
 namespace pivot {
 
@@ -20,6 +20,7 @@ namespace pivot {
 struct LoadedLayer {
   std::string module;
   LinearRole role;
+  int expert;  // whose it is, or kNoExpert
   int block;
   LinearShape shape;
   std::optional<LinearStorage> storage;
@@ -46,6 +47,8 @@ std::string RareBitsOfVllm(const LoaderSubject& subject);
 std::string FitsTheFastKernel(const LoaderSubject& subject);
 std::string Float4InRecentLoaders(const LoaderSubject& subject);
 std::string FusedLayersShareAGlobalScale(const LoaderSubject& subject);
+std::string ExpertsShareAScheme(const LoaderSubject& subject);
+std::string ExpertsOfVllm(const LoaderSubject& subject);
 std::string DividesAmongRanks(const LoaderSubject& subject);
 
 }  // namespace pivot

@@ -2,6 +2,7 @@
 #include "engine/format/model_schemes.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -9,6 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+
+#include "engine/model/block_linears.h"
 
 namespace pivot {
 namespace {
@@ -26,9 +29,29 @@ struct Children {
   std::vector<std::string> names;
 };
 
+// As vLLM looks for the scheme of experts, whatever a family calls their layers.
+constexpr std::array<absl::string_view, 3> kServedExpertNames = {"gate_proj", "up_proj", "down_proj"};
+
+/// Names of the experts' layers that have the scheme.
+std::vector<std::string> ExpertNamesWith(const ModelConfig& config, const ModelSchemes& schemes, int block,
+                                         const std::optional<WeightScheme>& scheme) {
+  const ExpertsEntry& experts = *config.architecture->experts;
+  const std::array<absl::string_view, 3> own = {experts.gate, experts.up, experts.down};
+  std::vector<std::string> names;
+  for (const auto& all : {own, kServedExpertNames}) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      const auto role = static_cast<LinearRole>(static_cast<size_t>(LinearRole::kExpertGate) + i);
+      const bool is_known = std::find(names.begin(), names.end(), all[i]) != names.end();
+      if (!is_known && schemes.at(block, role) == scheme) names.emplace_back(all[i]);
+    }
+  }
+  return names;
+}
+
 /// The layers of one block that have the scheme, by parent module.
-std::vector<Children> ChildrenWith(const Architecture& architecture, const ModelSchemes& schemes, int block,
+std::vector<Children> ChildrenWith(const ModelConfig& config, const ModelSchemes& schemes, int block,
                                    const std::optional<WeightScheme>& scheme) {
+  const Architecture& architecture = *config.architecture;
   std::vector<Children> found;
   const auto add = [&found](absl::string_view name) {
     auto [parent, child] = SplitModule(name);
@@ -36,7 +59,7 @@ std::vector<Children> ChildrenWith(const Architecture& architecture, const Model
     if (entry == found.end()) entry = found.insert(found.end(), {parent, {}});
     entry->names.push_back(std::move(child));
   };
-  for (const LinearGroup& group : architecture.groups) {
+  for (const BlockGroup& group : SharedGroups(config, block)) {
     bool all = true;
     for (const LinearRole role : group.members) {
       const bool has = schemes.at(block, role) == scheme;
@@ -45,6 +68,11 @@ std::vector<Children> ChildrenWith(const Architecture& architecture, const Model
     }
     if (all && !group.fused_name.empty()) add(group.fused_name);
   }
+  if (!config.has_experts(block)) return found;
+  std::vector<std::string> names = ExpertNamesWith(config, schemes, block, scheme);
+  // One expression for all experts: "mlp.experts.\d+".
+  if (!names.empty()) found.push_back({absl::StrCat(architecture.experts->prefix, "\\d+"), std::move(names)});
+  if (!scheme.has_value()) add(architecture.experts->router);
   return found;
 }
 
@@ -53,7 +81,7 @@ std::vector<Children> ChildrenWith(const Architecture& architecture, const Model
 ModelSchemes ModelSchemes::Uniform(const ModelConfig& config, const WeightScheme& scheme) {
   ModelSchemes schemes(config);
   for (int block = 0; block < schemes.num_blocks(); ++block) {
-    for (const LinearEntry& linear : config.architecture->linears) schemes.Set(block, linear.role, scheme);
+    for (const BlockLinear& linear : DistinctLinears(config, block)) schemes.Set(block, linear.role, scheme);
   }
   return schemes;
 }
@@ -82,7 +110,7 @@ std::vector<std::string> LayerExpressions(const ModelConfig& config, const Model
   // (parent, alternatives) -> blocks, in the order in which they are met.
   std::vector<std::pair<std::pair<std::string, std::string>, std::vector<int>>> sets;
   for (int block = 0; block < schemes.num_blocks(); ++block) {
-    for (const Children& children : ChildrenWith(architecture, schemes, block, scheme)) {
+    for (const Children& children : ChildrenWith(config, schemes, block, scheme)) {
       const std::pair key(children.parent, absl::StrJoin(children.names, "|"));
       auto found = std::find_if(sets.begin(), sets.end(), [&key](const auto& entry) { return entry.first == key; });
       if (found == sets.end()) found = sets.insert(sets.end(), {key, {}});

@@ -24,7 +24,7 @@ class ModelSchemes {
 
   int num_blocks() const { return static_cast<int>(blocks_.size()); }
 
-  /// Nothing: the weight is stored plainly.
+  /// Nothing: the weight is stored plainly. All experts of a block have one scheme.
   const std::optional<WeightScheme>& at(int block, LinearRole role) const {
     return blocks_[static_cast<size_t>(block)][static_cast<size_t>(role)];
   }
@@ -39,8 +39,8 @@ class ModelSchemes {
   std::vector<std::array<std::optional<WeightScheme>, kNumLinearRoles>> blocks_;
 };
 
-/// Expressions that match exactly the layers which have `scheme` (nothing: which are plain), and what serving runtimes
-/// fuse them to: one for each parent module and set of blocks, as
+/// Expressions that match exactly the layers which have `scheme` (nothing: which are plain, routers of experts too),
+/// and what serving runtimes fuse them to, or call experts' layers: one for each parent module and set of blocks, as
 /// `.*layers\.(0|7)\.mlp\.(gate_proj|up_proj|gate_up_proj)$`. When all blocks are alike the number is `\d+`. Members of
 /// a fused layer must have one scheme.
 std::vector<std::string> LayerExpressions(const ModelConfig& config, const ModelSchemes& schemes,

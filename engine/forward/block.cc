@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <vector>
 
+#include "engine/forward/experts.h"
 #include "engine/forward/linear.h"
 #include "engine/forward/norm.h"
 #include "engine/ops/activation_calls.h"
@@ -48,10 +49,14 @@ at::Tensor MlpHidden(const ModelConfig& config, const BlockWeights& weights, con
   }
   if (!weights.linear(LinearRole::kGate).weight.defined())
     return Activate(config.activation, ApplyLinear(input, weights.linear(LinearRole::kUp)));
-  const at::Tensor gate = ApplyLinear(input, weights.linear(LinearRole::kGate));
-  const at::Tensor up = ApplyLinear(input, weights.linear(LinearRole::kUp));
-  if (CanFuse(gate) && config.activation == Activation::kSilu) return FusedGatedSilu(gate, up);
-  return Activate(config.activation, gate).mul_(up);
+  return GatedHidden(config, weights.linear(LinearRole::kGate), weights.linear(LinearRole::kUp), input);
+}
+
+at::Tensor GatedHidden(const ModelConfig& config, const Linear& gate, const Linear& up, const at::Tensor& x) {
+  const at::Tensor gated = ApplyLinear(x, gate);
+  const at::Tensor factor = ApplyLinear(x, up);
+  if (CanFuse(gated) && config.activation == Activation::kSilu) return FusedGatedSilu(gated, factor);
+  return Activate(config.activation, gated).mul_(factor);
 }
 
 void AddAttention(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& heads, at::Tensor& stream) {
@@ -76,7 +81,11 @@ at::Tensor ForwardBlock(const ModelConfig& config, const BlockWeights& weights, 
   if (config.order == BlockOrder::kParallel) mlp_input = MlpInput(config, weights, stream);
   AddAttention(config, weights, heads, stream);
   if (config.order == BlockOrder::kSequential) mlp_input = MlpInput(config, weights, stream);
-  AddMlp(config, weights, MlpHidden(config, weights, mlp_input), stream);
+  if (weights.experts.empty()) {
+    AddMlp(config, weights, MlpHidden(config, weights, mlp_input), stream);
+  } else {
+    AddExperts(config, weights, mlp_input, stream);
+  }
   return stream;
 }
 

@@ -19,6 +19,9 @@ at::Tensor MlpInput(const ModelConfig& config, const BlockWeights& weights, cons
 /// act(gate(x)) * up(x), or act(up(x)) in families without a gate, from the MLP's input: [batch, length, intermediate].
 at::Tensor MlpHidden(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& input);
 
+/// act(gate(x)) * up(x) of these two linears.
+at::Tensor GatedHidden(const ModelConfig& config, const Linear& gate, const Linear& up, const at::Tensor& x);
+
 /// Adds what the attention's output projection, or the MLP's down projection, makes of x to the stream, in place.
 void AddAttention(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& heads, at::Tensor& stream);
 void AddMlp(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& hidden, at::Tensor& stream);

@@ -8,7 +8,6 @@
 #include "absl/strings/strip.h"
 
 #include "engine/checkpoint/mapped_tensor.h"
-#include "engine/model/model_shapes.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -120,8 +119,8 @@ absl::StatusOr<PackedLinear> WeightReader::ReadPackedCodes(absl::string_view mod
   });
 }
 
-absl::StatusOr<Linear> WeightReader::FetchLinear(const std::string& module, const LinearEntry& entry) const {
-  const LinearShape shape = ShapeOf(config(), entry.role);
+absl::StatusOr<Linear> WeightReader::FetchLinear(const BlockLinear& entry) const {
+  const auto& [module, role, expert, shape, has_bias] = entry;
   Linear linear;
   if (folder_.StorageOf(module, shape).has_value()) {
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor exact, ReadExact(module, shape));
@@ -130,7 +129,7 @@ absl::StatusOr<Linear> WeightReader::FetchLinear(const std::string& module, cons
   } else {
     PIVOT_ASSIGN_OR_RETURN(linear.weight, Fetch(module + ".weight"));
   }
-  if (HasBias(config(), entry.bias)) {
+  if (has_bias) {
     PIVOT_ASSIGN_OR_RETURN(linear.bias, Fetch(module + ".bias"));
   }
   return linear;
@@ -161,8 +160,12 @@ absl::StatusOr<BlockWeights> WeightReader::FetchBlock(int block) const {
   for (const NormEntry& entry : architecture.norms) {
     PIVOT_ASSIGN_OR_RETURN(weights.norm(entry.role), FetchNorm(prefix + std::string(entry.name)));
   }
-  for (const LinearEntry& entry : architecture.linears) {
-    PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role), FetchLinear(prefix + std::string(entry.name), entry));
+  if (const auto router = RouterTensor(config(), block); router.has_value()) {
+    PIVOT_ASSIGN_OR_RETURN(weights.router, Fetch(router->name));
+    weights.experts.resize(static_cast<size_t>(config().experts.count));
+  }
+  for (const BlockLinear& entry : BlockLinears(config(), block)) {
+    PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role, entry.expert), FetchLinear(entry));
   }
   return weights;
 }
@@ -175,12 +178,16 @@ absl::StatusOr<BlockWeights> WeightReader::PlaceBlock(int block, const BlockWeig
     PIVOT_ASSIGN_OR_RETURN(weights.norm(entry.role),
                            PlaceNorm(fetched.norm(entry.role), prefix + std::string(entry.name)));
   }
-  for (const LinearEntry& entry : architecture.linears) {
-    const std::string module = prefix + std::string(entry.name);
-    const Linear& linear = fetched.linear(entry.role);
-    PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role).weight, Place(linear.weight, module + ".weight"));
+  if (const auto router = RouterTensor(config(), block); router.has_value()) {
+    PIVOT_ASSIGN_OR_RETURN(weights.router, Place(fetched.router, router->name));
+    weights.experts.resize(fetched.experts.size());
+  }
+  for (const BlockLinear& entry : BlockLinears(config(), block)) {
+    const Linear& linear = fetched.linear(entry.role, entry.expert);
+    Linear& placed = weights.linear(entry.role, entry.expert);
+    PIVOT_ASSIGN_OR_RETURN(placed.weight, Place(linear.weight, entry.module + ".weight"));
     if (!linear.bias.defined()) continue;
-    PIVOT_ASSIGN_OR_RETURN(weights.linear(entry.role).bias, Place(linear.bias, module + ".bias"));
+    PIVOT_ASSIGN_OR_RETURN(placed.bias, Place(linear.bias, entry.module + ".bias"));
   }
   return weights;
 }

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 #include <array>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -14,7 +15,7 @@
 #include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/quantized_linear.h"
 #include "engine/format/checkpoint_folder.h"
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 #include "engine/plan/compress_spec.h"
 
 namespace pivot {
@@ -29,15 +30,29 @@ struct Norm {
   at::Tensor bias;    // [features], compute dtype; undefined when there is none
 };
 
+/// Gate, up and down of one expert.
+using ExpertWeights = std::array<Linear, 3>;
+
 struct BlockWeights {
   BlockAttention attention;
   std::array<Norm, kNumNormRoles> norms;
   std::array<Linear, kNumLinearRoles> linears;
+  at::Tensor router;                   // [experts, hidden], compute dtype; undefined in a block with an MLP
+  std::vector<ExpertWeights> experts;  // empty in a block with an MLP
 
   Norm& norm(NormRole role) { return norms[static_cast<size_t>(role)]; }
   const Norm& norm(NormRole role) const { return norms[static_cast<size_t>(role)]; }
   Linear& linear(LinearRole role) { return linears[static_cast<size_t>(role)]; }
   const Linear& linear(LinearRole role) const { return linears[static_cast<size_t>(role)]; }
+  /// The same of an expert, whose role it then is; kNoExpert: of the block.
+  Linear& linear(LinearRole role, int expert) {
+    if (expert == kNoExpert) return linear(role);
+    return experts[static_cast<size_t>(expert)]
+                  [static_cast<size_t>(role) - static_cast<size_t>(LinearRole::kExpertGate)];
+  }
+  const Linear& linear(LinearRole role, int expert) const {
+    return const_cast<BlockWeights*>(this)->linear(role, expert);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  }
 };
 
 /// What is before the blocks.
@@ -96,7 +111,7 @@ class WeightReader {
   absl::StatusOr<at::Tensor> Place(const at::Tensor& fetched, const std::string& name) const;
   absl::StatusOr<Norm> FetchNorm(const std::string& module) const;
   absl::StatusOr<Norm> PlaceNorm(const Norm& fetched, const std::string& module) const;
-  absl::StatusOr<Linear> FetchLinear(const std::string& module, const LinearEntry& entry) const;
+  absl::StatusOr<Linear> FetchLinear(const BlockLinear& entry) const;
 
   const CheckpointFolder& folder_;
   at::ScalarType dtype_;

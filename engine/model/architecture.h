@@ -6,7 +6,7 @@
 // a further entry (architecture_table.cc); what it has that no entry before it had is a further value of an enum and
 // its part of the forward pass.
 
-#include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,37 +14,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
+#include "engine/model/block_parts.h"  // IWYU pragma: export
+
 namespace pivot {
-
-/// The linear layers of a decoder block. One that is several in one matrix has a role of its own.
-enum class LinearRole { kQuery, kKey, kValue, kAttentionOutput, kGate, kUp, kDown, kQueryKeyValue, kGateUp };
-inline constexpr size_t kNumLinearRoles = 9;
-
-/// The normalizations of a decoder block.
-enum class NormRole {
-  kAttention,        // of the residual stream, where the attention reads it
-  kAttentionOutput,  // of the output projection's result, before it joins the stream
-  kMlp,              // of the residual stream, where the MLP reads it
-  kMlpOutput,        // of the down projection's result, before it joins the stream
-  kQuery,            // of queries, before their rotation
-  kKey,
-};
-inline constexpr size_t kNumNormRoles = 6;
-
-/// The places of a decoder block where linear layers read.
-enum class BlockInput {
-  kAttention,        // the normalized residual stream, before the attention
-  kAttentionOutput,  // the heads' outputs, before the output projection
-  kMlp,              // the normalized residual stream, before the MLP
-  kMlpHidden,        // the activated hidden state, before the down projection
-};
-
-enum class BiasKind {
-  kNone,
-  kAlways,
-  kAttentionBias,  // as config.json's attention_bias says
-  kMlpBias,        // as config.json's mlp_bias says
-};
 
 enum class NormKind {
   kRms,        // x / rms(x) * weight
@@ -69,22 +41,15 @@ enum class SlidingBlocks {
   kFromALayer,    // from max_window_layers on, when use_sliding_window is set
 };
 
-struct LinearEntry {
-  LinearRole role;
-  absl::string_view name;  // module name in the block: "self_attn.q_proj"
-  BiasKind bias = BiasKind::kNone;
-};
-
-struct NormEntry {
-  NormRole role;
-  absl::string_view name;  // module name in the block: "input_layernorm"
-};
-
-/// Linears that read the same input: they share a Hessian and are solved together.
-struct LinearGroup {
-  BlockInput input;
-  std::vector<LinearRole> members;
-  absl::string_view fused_name;  // what serving runtimes call the members together; empty when they do not fuse
+/// A mixture of experts in the place of the MLP. Expert 7's linears are `prefix` + "7." + their names.
+struct ExpertsEntry {
+  absl::string_view router;  // module name in the block; never quantized: "mlp.gate"
+  absl::string_view prefix;  // "mlp.experts."
+  absl::string_view gate, up, down;
+  std::vector<LinearGroup> groups;  // of one expert
+  /// What the router and the experts are called where a tensor holds all experts of a block: "mlp.gate",
+  /// "mlp.experts.gate_up_proj" [experts, 2 * intermediate, hidden] and "...down_proj" [experts, hidden, intermediate].
+  absl::string_view fused_router, fused_gate_up, fused_down;
 };
 
 struct Architecture {
@@ -106,6 +71,8 @@ struct Architecture {
   std::vector<NormEntry> norms;
   std::vector<LinearEntry> linears;
   std::vector<LinearGroup> groups;  // in the order of the forward pass
+  /// Of blocks with experts (ModelConfig::has_experts), which have no linears that the MLP's groups name.
+  std::optional<ExpertsEntry> experts = std::nullopt;
 
   /// What this family's config.json calls differently: {its key, the key read here}.
   std::vector<std::pair<absl::string_view, absl::string_view>> renamed_keys;

@@ -73,6 +73,52 @@ Architecture Qwen3() {
   return family;
 }
 
+/// How most families compute and name a mixture; tensors of all experts are called as transformers 5 has them in
+/// memory.
+ExpertsEntry Experts(absl::string_view router, absl::string_view prefix) {
+  return {.router = router,
+          .prefix = prefix,
+          .gate = "gate_proj",
+          .up = "up_proj",
+          .down = "down_proj",
+          .groups = {{BlockInput::kMlp, {LinearRole::kExpertGate, LinearRole::kExpertUp}, ""},
+                     {BlockInput::kMlpHidden, {LinearRole::kExpertDown}, ""}},
+          .fused_router = "mlp.gate",
+          .fused_gate_up = "mlp.experts.gate_up_proj",
+          .fused_down = "mlp.experts.down_proj"};
+}
+
+/// Some blocks may have an MLP.
+Architecture Qwen3Moe() {
+  Architecture family = Qwen3();
+  family.model_type = "qwen3_moe";
+  family.class_name = "Qwen3MoeForCausalLM";
+  for (size_t i = 4; i < family.linears.size(); ++i) family.linears[i].bias = BiasKind::kNone;
+  family.sliding = SlidingBlocks::kNone;
+  family.experts = Experts("mlp.gate", "mlp.experts.");
+  family.renamed_keys = {{"num_local_experts", "num_experts"}};
+  family.defaults = R"({"num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768,
+      "norm_topk_prob": false, "decoder_sparse_step": 1})";
+  family.required = R"({"use_sliding_window": false})";
+  return family;
+}
+
+Architecture Mixtral() {
+  Architecture family = LlamaLike("mixtral", "MixtralForCausalLM");
+  family.linears.resize(4);
+  for (LinearEntry& linear : family.linears) linear.bias = BiasKind::kNone;
+  family.groups.resize(2);
+  family.sliding = SlidingBlocks::kAll;
+  family.experts = Experts("block_sparse_moe.gate", "block_sparse_moe.experts.");
+  family.experts->gate = "w1";
+  family.experts->up = "w3";
+  family.experts->down = "w2";
+  family.renamed_keys = {{"num_local_experts", "num_experts"}, {"intermediate_size", "moe_intermediate_size"}};
+  family.defaults = R"({"rope_theta": 1000000.0, "rms_norm_eps": 1e-5, "num_experts": 8, "num_experts_per_tok": 2,
+      "norm_topk_prob": true, "decoder_sparse_step": 1})";
+  return family;
+}
+
 /// Every fourth block does not know positions.
 Architecture SmolLm3() {
   Architecture family = LlamaLike("smollm3", "SmolLM3ForCausalLM");
@@ -243,6 +289,8 @@ absl::Span<const Architecture> Architectures() {
       StableLm(),
       Phi(),
       GptNeoX(),
+      Qwen3Moe(),
+      Mixtral(),
   };
   return table;
 }

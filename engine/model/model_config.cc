@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "engine/model/experts_config.h"
 #include "engine/model/json.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -271,6 +272,9 @@ absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json) {
   config.attention.resize(static_cast<size_t>(config.num_blocks));
   PIVOT_RETURN_IF_ERROR(ReadSliding(canonical, fields, config));
   PIVOT_RETURN_IF_ERROR(ReadRopes(canonical, fields, config));
+  if (config.architecture->experts.has_value()) {
+    PIVOT_ASSIGN_OR_RETURN(config.experts, ReadExperts(canonical, config.num_blocks));
+  }
   if (!fields.status().ok()) return WithReason(fields.status(), "INVALID_CONFIG");
   return config;
 }

@@ -25,6 +25,15 @@ struct BlockAttention {
   bool rotates = true;  // queries and keys by their positions
 };
 
+/// Experts that a router chooses among for each token, in the place of an MLP.
+struct ExpertsConfig {
+  int64_t count = 0;              // 0: no block has any
+  int64_t per_token = 0;          // that a token is sent to
+  int64_t intermediate_size = 0;  // of each
+  bool renormalizes = false;      // the probabilities of those that were chosen, so that their sum is 1
+  std::vector<bool> in_block;     // of each block; empty: in none
+};
+
 struct ModelConfig {
   const Architecture* architecture = nullptr;  // an entry of the table, never null after parsing
   int64_t hidden_size = 0;
@@ -51,8 +60,13 @@ struct ModelConfig {
   bool tied_embeddings = false;
   bool attention_bias = false;
   bool mlp_bias = false;
+  ExpertsConfig experts;
   std::vector<int64_t> eos_token_ids;  // may be empty
   std::string dtype;                   // "bfloat16"; empty when the file does not say
+
+  bool has_experts(int block) const {
+    return !experts.in_block.empty() && experts.in_block[static_cast<size_t>(block)];
+  }
 };
 
 /// kInvalidArgument with reason UNSUPPORTED_ARCHITECTURE when the family is not in the table or uses a part that the

@@ -14,10 +14,11 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 
+#include "engine/model/block_linears.h"
+#include "engine/model/fused_experts.h"
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
 #include "engine/model/model_files.h"
-#include "engine/model/model_shapes.h"
 #include "engine/model/model_subfolders.h"
 #include "engine/model/pickle.h"
 #include "proto/files/durable_file.h"
@@ -111,6 +112,7 @@ absl::StatusOr<ModelFolder> ModelFolder::Open(const std::string& path) {
   folder.config_text_ = *std::move(config_text);
   PIVOT_ASSIGN_OR_RETURN(folder.config_, ParseModelConfig(folder.config_text_));
   PIVOT_RETURN_IF_ERROR(folder.OpenShards());
+  PIVOT_RETURN_IF_ERROR(folder.SplitExperts());
   return folder;
 }
 
@@ -166,6 +168,23 @@ absl::Status ModelFolder::AddShard(const std::string& file_name) {
     // Moving a file keeps its header's elements where they are, so the pointer stays good.
     if (!tensors_.try_emplace(info.name, TensorLocation{files_.size() - 1, &info}).second) {
       return Malformed(absl::StrCat("tensor ", info.name, " is in two files, the second is ", path));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ModelFolder::SplitExperts() {
+  if (config_.experts.count == 0) return absl::OkStatus();
+  for (size_t file = 0; file < files_.size(); ++file) {
+    for (const TensorInfo& info : files_[file].header().tensors) {
+      PIVOT_ASSIGN_OR_RETURN(std::vector<TensorInfo> parts, SplitFusedExperts(config_, info));
+      if (parts.empty()) continue;
+      tensors_.erase(info.name);
+      for (TensorInfo& part : parts) {
+        split_.push_back(std::move(part));
+        if (tensors_.try_emplace(split_.back().name, TensorLocation{file, &split_.back()}).second) continue;
+        return Malformed(absl::StrCat("tensor ", split_.back().name, " is there twice, also as part of ", info.name));
+      }
     }
   }
   return absl::OkStatus();
@@ -264,19 +283,15 @@ absl::StatusOr<const TensorInfo*> RequireTensor(const ModelFolder& folder, absl:
 
 absl::Status CheckTensors(const ModelFolder& folder) {
   const ModelConfig& config = folder.config();
-  const Architecture& architecture = *config.architecture;
   auto require = [&folder](absl::string_view name, const std::vector<int64_t>& shape) {
     return RequireTensor(folder, name, shape).status();
   };
   for (const NamedShape& tensor : OuterTensors(config)) PIVOT_RETURN_IF_ERROR(require(tensor.name, tensor.shape));
   for (int block = 0; block < config.num_blocks; ++block) {
-    const std::string prefix = BlockPrefix(architecture, block);
-    for (const NamedShape& norm : NormTensors(config, block)) PIVOT_RETURN_IF_ERROR(require(norm.name, norm.shape));
-    for (const LinearEntry& linear : architecture.linears) {
-      const std::string module = prefix + std::string(linear.name);
-      const LinearShape shape = ShapeOf(config, linear.role);
+    for (const NamedShape& kept : KeptTensors(config, block)) PIVOT_RETURN_IF_ERROR(require(kept.name, kept.shape));
+    for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
       PIVOT_RETURN_IF_ERROR(require(module + ".weight", {shape.out_features, shape.in_features}));
-      if (HasBias(config, linear.bias)) PIVOT_RETURN_IF_ERROR(require(module + ".bias", {shape.out_features}));
+      if (has_bias) PIVOT_RETURN_IF_ERROR(require(module + ".bias", {shape.out_features}));
     }
   }
   return absl::OkStatus();

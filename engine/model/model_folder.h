@@ -6,6 +6,7 @@
 // executed or unpickled.
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -58,7 +59,7 @@ class ModelFolder {
   const GgufModel* gguf() const { return gguf_.get(); }
   /// Of all files that hold weights.
   std::vector<std::string> weight_paths() const;
-  /// Every tensor by name.
+  /// Every tensor by name; of one that holds all experts of a block the experts' (engine/model/fused_experts.h).
   const std::map<std::string, TensorLocation, std::less<>>& tensors() const { return tensors_; }
 
   /// Null when there is no such tensor.
@@ -83,12 +84,14 @@ class ModelFolder {
   absl::Status OpenIndexed(const std::string& index_text);
   absl::Status AddShard(const std::string& file_name);
   absl::Status OpenGguf(const std::string& file);
+  absl::Status SplitExperts();
 
   std::string path_;
   std::string config_text_;
   ModelConfig config_;
   std::vector<SafetensorsFile> files_;
   std::shared_ptr<const GgufModel> gguf_;
+  std::list<TensorInfo> split_;  // parts of the files' tensors
   std::map<std::string, TensorLocation, std::less<>> tensors_;
 };
 

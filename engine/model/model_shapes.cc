@@ -40,6 +40,11 @@ LinearShape ShapeOf(const ModelConfig& config, LinearRole role) {
       return {(config.num_heads + 2 * config.num_kv_heads) * config.head_dim, config.hidden_size};
     case LinearRole::kGateUp:
       return {2 * config.intermediate_size, config.hidden_size};
+    case LinearRole::kExpertGate:
+    case LinearRole::kExpertUp:
+      return {config.experts.intermediate_size, config.hidden_size};
+    case LinearRole::kExpertDown:
+      return {config.hidden_size, config.experts.intermediate_size};
   }
   return {};
 }

@@ -6,12 +6,13 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
 #include "engine/format/output_format.h"
+#include "engine/model/block_linears.h"
 #include "engine/model/json.h"
-#include "engine/model/model_shapes.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/gguf_plan.h"
 #include "engine/plan/spec_fields.h"
@@ -104,11 +105,11 @@ absl::StatusOr<WeightScheme> CheckFloatScheme(const WeightScheme& scheme, const 
   if (group_size != 0 && group_size != scheme.group_size)
     return InvalidSpec("group_size", absl::StrCat("is ", group_size, "; ", name, " has its own: leave it out"));
   if (asymmetric) return InvalidSpec("asymmetric", absl::StrCat("goes with integers, not with ", name));
-  for (const LinearEntry& linear : config.architecture->linears) {
-    const int64_t in_features = ShapeOf(config, linear.role).in_features;
+  for (const auto& [module, role, expert, shape, has_bias] : ModelLinears(config)) {
+    const int64_t in_features = shape.in_features;
     if (in_features % scheme.ForRow(in_features).group_size == 0) continue;
     return InvalidSpec("format", absl::StrCat("cannot be ", name, ": its groups of ", scheme.group_size,
-                                              " do not divide the ", in_features, " columns of ", linear.name));
+                                              " do not divide the ", in_features, " columns of ", module));
   }
   return scheme;
 }
@@ -124,6 +125,10 @@ absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& 
   if (asymmetric && bits != 4 && bits != 8) {
     return InvalidSpec("asymmetric", absl::StrCat("goes with 4 or 8 bits, which loaders read, not with ", bits));
   }
+  const bool has_experts =
+      absl::c_any_of(ModelLinears(config), [](const BlockLinear& linear) { return linear.expert != kNoExpert; });
+  if (asymmetric && has_experts)
+    return InvalidSpec("asymmetric", "does not go with experts: vLLM loads symmetric ones only");
   if (bits != std::floor(bits) || bits < kMinBits || bits > kMaxBits) {
     return InvalidSpec("bits", absl::StrCat("is ", bits, "; a uniform model takes a whole number from 2 to 8"));
   }
@@ -132,8 +137,7 @@ absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& 
                       .symmetry = asymmetric ? Symmetry::kAsymmetric : Symmetry::kSymmetric};
   if (group_size == kWholeRow) return scheme;
   std::vector<int64_t> in_features;
-  for (const LinearEntry& linear : config.architecture->linears)
-    in_features.push_back(ShapeOf(config, linear.role).in_features);
+  for (const BlockLinear& linear : ModelLinears(config)) in_features.push_back(linear.shape.in_features);
   if (group_size == 0) {
     scheme.group_size = AutomaticGroupSize(in_features);
     if (scheme.group_size == 0) {
@@ -167,9 +171,9 @@ absl::StatusOr<std::vector<CodeLayout>> ParseLayouts(JsonFields& fields, const M
     return InvalidSpec(scheme.is_symmetric() ? "bits" : "asymmetric",
                        absl::StrCat("does not go with \"", format, "\": the model ", why));
   for (const CodeLayout layout : layouts) {
-    for (const LinearEntry& linear : config.architecture->linears) {
-      const std::string why = WhyNotExpressible(ShapeOf(config, linear.role), scheme, layout);
-      if (!why.empty()) return InvalidSpec("format", absl::StrCat("cannot be ", format, ": ", linear.name, " ", why));
+    for (const BlockLinear& linear : ModelLinears(config)) {
+      const std::string why = WhyNotExpressible(linear.shape, scheme, layout);
+      if (!why.empty()) return InvalidSpec("format", absl::StrCat("cannot be ", format, ": ", linear.module, " ", why));
     }
   }
   return layouts;

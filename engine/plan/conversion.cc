@@ -8,8 +8,8 @@
 #include "absl/strings/str_join.h"
 
 #include "engine/format/output_format.h"
+#include "engine/model/block_linears.h"
 #include "engine/model/json.h"
-#include "engine/model/model_shapes.h"
 #include "engine/plan/compress_spec.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -36,11 +36,26 @@ template <typename Visit>
 absl::Status VisitQuantized(const CheckpointFolder& folder, const Visit& visit) {
   const ModelConfig& config = folder.model.config();
   for (int block = 0; block < config.num_blocks; ++block) {
-    for (const LinearEntry& linear : config.architecture->linears) {
-      const std::string module = BlockPrefix(*config.architecture, block) + std::string(linear.name);
-      const LinearShape shape = ShapeOf(config, linear.role);
+    for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
       const auto storage = folder.StorageOf(module, shape);
       if (storage.has_value()) PIVOT_RETURN_IF_ERROR(visit(module, shape, *storage));
+    }
+  }
+  return absl::OkStatus();
+}
+
+/// What is written has one scheme for all experts of a block.
+absl::Status CheckExperts(const CheckpointFolder& folder) {
+  const ModelConfig& config = folder.model.config();
+  if (config.experts.count == 0 || !folder.quantization.has_value()) return absl::OkStatus();
+  const ModelSchemes schemes = folder.Schemes();
+  for (int block = 0; block < config.num_blocks; ++block) {
+    for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
+      const auto found = folder.StorageOf(module, shape);
+      const auto& first = schemes.at(block, role);
+      const bool is_alike = found.has_value() ? first.has_value() && first->ForRow(shape.in_features) == found->scheme
+                                              : !first.has_value();
+      if (!is_alike) return CannotExpress(absl::StrCat(module, " has another scheme than the block's first expert"));
     }
   }
   return absl::OkStatus();
@@ -139,6 +154,7 @@ absl::StatusOr<Conversion> PlanConversion(const CheckpointFolder& source, CodeLa
                                       " has runtimes quantize activations too, which only its own "
                                       "format says; it can be converted to bf16"));
   }
+  PIVOT_RETURN_IF_ERROR(CheckExperts(source));
   PIVOT_RETURN_IF_ERROR(
       VisitQuantized(source, [&](const std::string& module, LinearShape shape, const LinearStorage& storage) {
         const std::string why = WhyNotExpressible(shape, storage.scheme, layout);

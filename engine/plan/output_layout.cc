@@ -13,7 +13,7 @@
 #include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 
 namespace pivot {
 namespace {
@@ -28,13 +28,13 @@ bool IsQuantized(const ModelFolder& source, const ModelSchemes& schemes, absl::s
   if (dot == rest.npos || !absl::SimpleAtoi(rest.substr(0, dot), &block)) return false;
   if (block < 0 || block >= schemes.num_blocks()) return false;
   rest.remove_prefix(dot + 1);
-  for (const LinearEntry& linear : architecture.linears) {
-    absl::string_view suffix = rest;
-    if (!absl::ConsumePrefix(&suffix, linear.name) || !schemes.at(block, linear.role).has_value()) continue;
-    const auto stored = StoredTensorSuffixes();
-    if (suffix == ".weight" || std::find(stored.begin(), stored.end(), suffix) != stored.end()) return true;
-  }
-  return false;
+  const size_t end = rest.rfind('.');
+  if (end == rest.npos) return false;
+  const auto role = FindLinear(source.config(), block, rest.substr(0, end));
+  if (!role.has_value() || !schemes.at(block, *role).has_value()) return false;
+  const auto stored = StoredTensorSuffixes();
+  const absl::string_view suffix = rest.substr(end);
+  return suffix == ".weight" || std::find(stored.begin(), stored.end(), suffix) != stored.end();
 }
 
 LinearStorage StorageOf(const WeightScheme& scheme, LinearShape shape, const StorageForm& form) {
@@ -62,12 +62,10 @@ std::vector<OutputShard> OutputShards(const ModelFolder& source, const ModelSche
   std::vector<std::string> prefixes;
   for (int block = 0; block < config.num_blocks; ++block) {
     prefixes.push_back(BlockPrefix(architecture, block));
-    for (const LinearEntry& linear : architecture.linears) {
-      const auto& scheme = schemes.at(block, linear.role);
+    for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
+      const auto& scheme = schemes.at(block, role);
       if (!scheme.has_value()) continue;
-      const LinearShape shape = ShapeOf(config, linear.role);
-      for (TensorSpec& spec :
-           StoredTensors(prefixes.back() + std::string(linear.name), shape, StorageOf(*scheme, shape, form))) {
+      for (TensorSpec& spec : StoredTensors(module, shape, StorageOf(*scheme, shape, form))) {
         shards[static_cast<size_t>(block)].tensors.push_back(std::move(spec));
       }
     }

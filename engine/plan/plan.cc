@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/format/quantization_config.h"
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"
@@ -113,14 +113,11 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   double quantized_bits = 0;
   double quantized_weights = 0;
   for (int block = 0; block < config.num_blocks; ++block) {
-    for (const LinearEntry& linear : config.architecture->linears) {
-      const LinearShape shape = ShapeOf(config, linear.role);
+    for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
       const double weights = static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
       quantized_weights += weights;
       quantized_bits += weights * BitsPerWeight(shape, StorageOf(spec.scheme, spec.layout));
-      plan.modules.push_back({.name = BlockPrefix(*config.architecture, block) + std::string(linear.name),
-                              .scheme = spec.scheme,
-                              .bytes = ModuleBytes(shape, spec)});
+      plan.modules.push_back({.name = module, .scheme = spec.scheme, .bytes = ModuleBytes(shape, spec)});
     }
   }
   plan.bits_per_weight = quantized_bits / quantized_weights;

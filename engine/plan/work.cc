@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <vector>
 
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 
 namespace pivot {
 namespace {
@@ -21,17 +22,72 @@ constexpr int64_t kFloatBytes = 4;
 // Of a whole text whose length is not known: a little more than the built-in evaluation text has.
 constexpr int64_t kWholeTextTokens = 400'000;
 
+double ParametersOf(const BlockLinear& linear) {
+  return static_cast<double>(linear.shape.out_features) * static_cast<double>(linear.shape.in_features);
+}
+
+/// Of the largest block.
 double BlockParameters(const ModelConfig& config) {
-  double parameters = 0;
-  for (const LinearEntry& linear : config.architecture->linears) {
-    const LinearShape shape = ShapeOf(config, linear.role);
-    parameters += static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
+  double most = 0;
+  for (int block = 0; block < config.num_blocks; ++block) {
+    double parameters = 0;
+    for (const BlockLinear& linear : DistinctLinears(config, block))
+      parameters +=
+          ParametersOf(linear) * (linear.expert == kNoExpert ? 1.0 : static_cast<double>(config.experts.count));
+    most = std::max(most, parameters);
   }
-  return parameters;
+  return most;
+}
+
+/// What a token meets in a block, on average over the blocks.
+double ActiveParameters(const ModelConfig& config) {
+  double parameters = 0;
+  for (int block = 0; block < config.num_blocks; ++block) {
+    for (const BlockLinear& linear : DistinctLinears(config, block)) {
+      const auto times = linear.expert == kNoExpert ? 1.0 : static_cast<double>(config.experts.per_token);
+      parameters += ParametersOf(linear) * times;
+    }
+  }
+  return parameters / static_cast<double>(std::max<int64_t>(1, config.num_blocks));
+}
+
+/// The widest hidden state of a token, whether of an MLP or of one expert.
+int64_t HiddenFeatures(const ModelConfig& config) {
+  int64_t most = 0;
+  for (const BlockLinear& linear : ModelLinears(config)) {
+    if (linear.role == LinearRole::kDown || linear.role == LinearRole::kExpertDown)
+      most = std::max(most, linear.shape.in_features);
+  }
+  return most;
 }
 
 int64_t GroupInFeatures(const ModelConfig& config, const LinearGroup& group) {
   return ShapeOf(config, group.members.front()).in_features;
+}
+
+/// One group of each kind that the model has, and how many like it the blocks have in all and a token meets.
+struct CountedGroup {
+  BlockGroup group;
+  double count = 0;
+  double met = 0;
+};
+std::vector<CountedGroup> CountGroups(const ModelConfig& config) {
+  std::vector<CountedGroup> counted;
+  const auto add = [&counted](const BlockGroup& group, int64_t count, int64_t met) {
+    auto found = std::find_if(counted.begin(), counted.end(), [&group](const CountedGroup& other) {
+      return other.group.members.front() == group.members.front();
+    });
+    if (found == counted.end()) found = counted.insert(counted.end(), {.group = group});
+    found->count += static_cast<double>(count);
+    found->met += static_cast<double>(met);
+  };
+  for (int block = 0; block < config.num_blocks; ++block) {
+    for (const BlockGroup& group : SharedGroups(config, block)) add(group, 1, 1);
+    if (!config.has_experts(block)) continue;
+    for (const LinearGroup& group : config.architecture->experts->groups)
+      add({group, 0}, config.experts.count, config.experts.per_token);
+  }
+  return counted;
 }
 
 /// Features of a token that a pass through a block keeps in its streams and heads, but for the MLP's hidden state.
@@ -39,23 +95,37 @@ int64_t KeptFeatures(const ModelConfig& config, const CompressSpec& spec) {
   int64_t streams = spec.quantize.propagates() ? 2 : 1;
   // What attention adds waits for an MLP that reads the same stream.
   if (spec.quantize.propagates() && config.order == BlockOrder::kParallel) ++streams;
+  // Where there are experts, the inputs of both streams.
+  if (config.experts.count > 0) streams += spec.quantize.propagates() ? 2 : 1;
   return streams * config.hidden_size + config.num_heads * config.head_dim;
 }
 
+/// Moments of the experts that are gathered at once: H, and with both streams C and D.
+int64_t ExpertMomentBytes(const ModelConfig& config, const CompressSpec& spec) {
+  int64_t most = 0;
+  for (const BlockLinear& linear : ModelLinears(config)) {
+    const int64_t in = linear.expert == kNoExpert ? 0 : linear.shape.in_features;
+    const int64_t each = (spec.quantize.propagates() ? 3 : 1) * in * in * kFloatBytes;
+    most = std::max(most, std::min(config.experts.count * each, std::max(each, kExpertMomentBytes)));
+  }
+  return most;
+}
+
 /// What a step of a pass takes: gate, up and hidden state of both streams and what they differ by, and their normalized
-/// input; H, C and R of the MLP's hidden state in fp32.
+/// input; H, C and R of the MLP's hidden state in fp32, and the moments of experts.
 int64_t StepBytes(const ModelConfig& config, const CompressSpec& spec, DeviceKind device, int64_t element) {
   const int64_t step =
       std::min(spec.calibration.num_tokens(), std::max(TileTokens(device), spec.calibration.sequence_length));
-  return step * element * (5 * config.intermediate_size + 2 * config.hidden_size) +
-         config.intermediate_size * (2 * config.intermediate_size + config.hidden_size) * kFloatBytes;
+  const int64_t hidden = HiddenFeatures(config);
+  return step * element * (5 * hidden + 2 * config.hidden_size) +
+         hidden * (2 * hidden + config.hidden_size) * kFloatBytes + ExpertMomentBytes(config, spec);
 }
 
 /// What the widest group of layers takes while it is solved: H and its factor in fp32, the factorization in fp64 with
 /// room for its products, and the group's weights as they were, corrected, left over and dequantized.
 int64_t SolveBytes(const ModelConfig& config, bool calibrates) {
   int64_t most = 0;
-  for (const LinearGroup& group : config.architecture->groups) {
+  for (const auto& [group, count, met] : CountGroups(config)) {
     const int64_t in = GroupInFeatures(config, group);
     int64_t out = 0;
     for (const LinearRole role : group.members) out += ShapeOf(config, role).out_features;
@@ -86,7 +156,7 @@ PassBytes PassBytesOf(const ModelConfig& config, const CompressSpec& spec, Devic
     const int64_t tokens = spec.calibration.num_tokens();
     const int64_t tile = TileWindows(device, spec.calibration.sequence_length) * spec.calibration.sequence_length;
     pass.streams = tokens * pass.element * KeptFeatures(config, spec);
-    pass.hidden = tokens * pass.element * config.intermediate_size;
+    pass.hidden = tokens * pass.element * HiddenFeatures(config);
     pass.buffers = 2 * tile * pass.element * KeptFeatures(config, spec);
   }
   if (!spec.evaluation.skip) {
@@ -105,8 +175,9 @@ int64_t PageLockedTileBytes(const ModelConfig& config, const CompressSpec& spec,
   const auto rounded = [&](int64_t features) {
     return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(tokens * element * features)));
   };
-  return (spec.quantize.propagates() ? 2 : 1) * rounded(config.hidden_size) +
-         rounded(config.num_heads * config.head_dim);
+  const int64_t streams = spec.quantize.propagates() ? 2 : 1;
+  const int64_t inputs = config.experts.count > 0 ? streams : 0;
+  return (streams + inputs) * rounded(config.hidden_size) + rounded(config.num_heads * config.head_dim);
 }
 
 }  // namespace
@@ -127,7 +198,7 @@ double BlockForwardFlops(const ModelConfig& config, int64_t num_tokens, int64_t 
   // Causal: a token attends to half of its window on average; scores and values are two products.
   const double attention =
       2.0 * 2.0 * static_cast<double>(config.num_heads * config.head_dim) * static_cast<double>(sequence_length) / 2;
-  return tokens * (2.0 * BlockParameters(config) + attention);
+  return tokens * (2.0 * ActiveParameters(config) + attention);
 }
 
 CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t evaluation_tokens) {
@@ -140,24 +211,24 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
     const double streams = propagates ? 2 : 1;
     work.forward =
         streams * blocks * BlockForwardFlops(config, spec.calibration.num_tokens(), spec.calibration.sequence_length);
-    for (const LinearGroup& group : config.architecture->groups) {
+    for (const auto& [group, count, met] : CountGroups(config)) {
       const auto in = static_cast<double>(GroupInFeatures(config, group));
       // H; with both streams C and D too, and R where the output is added to the residual stream. Of H and D, which are
       // symmetric, five eighths.
       const double products = propagates ? 0.625 + 1 + 0.625 : 0.625;
-      work.statistics += products * blocks * 2.0 * tokens * in * in;
+      work.statistics += products * met * 2.0 * tokens * in * in;
       const bool joins_stream = group.input == BlockInput::kAttentionOutput || group.input == BlockInput::kMlpHidden;
-      if (propagates && joins_stream)
-        work.statistics += blocks * 2.0 * tokens * in * static_cast<double>(config.hidden_size);
+      if (propagates && joins_stream && group.expert == kNoExpert)
+        work.statistics += met * 2.0 * tokens * in * static_cast<double>(config.hidden_size);
       double out = 0;
       for (const LinearRole role : group.members) out += static_cast<double>(ShapeOf(config, role).out_features);
       // Cholesky and triangular inverse (n^3 together), error feedback (n^2 per row), correction (two products and two
       // solves).
-      work.solve += blocks * (in * in * in + out * in * in);
+      work.solve += count * (in * in * in + out * in * in);
       // A sweep is one product over the whole Hessian, and one over the groups' own blocks.
       if (spec.scheme.is_integer())
-        work.solve += blocks * 2.0 * static_cast<double>(spec.quantize.refine_sweeps) * out * in * in;
-      if (propagates) work.solve += blocks * (in * in * in / 3.0 + 4.0 * out * in * in);
+        work.solve += count * 2.0 * static_cast<double>(spec.quantize.refine_sweeps) * out * in * in;
+      if (propagates) work.solve += count * (in * in * in / 3.0 + 4.0 * out * in * in);
     }
   }
   const int64_t window = std::min<int64_t>(2048, config.max_positions);
@@ -198,7 +269,7 @@ ActivationPlacement PlaceActivations(const ModelConfig& config, const CompressSp
   }
   const int64_t tile = TileWindows(DeviceKind::kCuda, spec.calibration.sequence_length);
   const int64_t room = (gpu_memory_bytes - kCudaContextBytes) / 11 * 10 - pass.fixed - pass.buffers;
-  const int64_t window = pass.streams / samples;
+  const int64_t window = std::max<int64_t>(1, pass.streams / samples);
   const int64_t resident = std::clamp<int64_t>(room / window, 0, samples) / tile * tile;
   ActivationPlacement placement = placed(true, resident, pass.buffers + resident * window);
   placement.host_bytes = (samples - resident + tile - 1) / tile * PageLockedTileBytes(config, spec, pass.element);

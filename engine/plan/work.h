@@ -37,6 +37,10 @@ int64_t TileTokens(DeviceKind device);
 /// Windows of such a step.
 int64_t TileWindows(DeviceKind device, int64_t sequence_length);
 
+/// Moments of experts' inputs that are gathered in one run over the windows; those of one expert, if they are more.
+/// More experts take further runs. Decides no bit of the results.
+inline constexpr int64_t kExpertMomentBytes = int64_t{512} << 20;
+
 struct CompressMemory {
   int64_t host_bytes = 0;
   int64_t gpu_bytes = 0;

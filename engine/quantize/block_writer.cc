@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/status_macros.h"
 
@@ -24,9 +24,8 @@ void BlockWriter::Reserve(const ModelConfig& config, const WeightScheme& scheme)
     CallTorchStatus("reserving host memory", [&] {
       const auto bytes = at::TensorOptions().dtype(at::kByte).pinned_memory(true);
       std::vector<at::Tensor> held;
-      for (const LinearEntry& linear : config.architecture->linears) {
-        const LinearShape shape = ShapeOf(config, linear.role);
-        const int64_t codes = shape.out_features * shape.in_features;
+      for (const BlockLinear& linear : BlockLinears(config, 0)) {
+        const int64_t codes = linear.shape.out_features * linear.shape.in_features;
         held.push_back(at::empty({codes}, bytes));
         held.push_back(at::empty({codes * bits / 8}, bytes));
       }

@@ -10,7 +10,7 @@
 
 #include "engine/checkpoint/block_shard.h"
 #include "engine/forward/block_reader.h"
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
 #include "engine/plan/work.h"
@@ -108,12 +108,12 @@ class LayerwiseStage {
     const JournalEntry& entry = input_.journal->entries()[static_cast<size_t>(block)];
     if (calibrates()) {
       PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, reader_.Read(block));
-      PIVOT_ASSIGN_OR_RETURN(const auto weights,
-                             ReadShardWeights(input_.shard_folder + "/" + entry.file, StoredLinears(block)));
+      PIVOT_ASSIGN_OR_RETURN(const auto weights, ReadShardWeights(input_.shard_folder + "/" + entry.file,
+                                                                  StoredLinears(config_, block, input_.spec->scheme)));
       BlockWeights quantized = original;
-      for (const LinearEntry& linear : config_.architecture->linears) {
-        const at::Tensor& weight = weights.at(BlockPrefix(*config_.architecture, block) + std::string(linear.name));
-        quantized.linear(linear.role).weight = weight.to(input_.source->device(), input_.source->dtype());
+      for (const BlockLinear& linear : BlockLinears(config_, block)) {
+        quantized.linear(linear.role, linear.expert).weight =
+            weights.at(linear.module).to(input_.source->device(), input_.source->dtype());
       }
       PIVOT_RETURN_IF_ERROR(AdvanceBlock(config_, original, quantized, rotary_, options_, streams_));
     }
@@ -126,16 +126,6 @@ class LayerwiseStage {
             .resumed = true});
     result_.blocks.push_back(entry.record);
     return absl::OkStatus();
-  }
-
-  std::vector<StoredLinear> StoredLinears(int block) const {
-    std::vector<StoredLinear> stored;
-    for (const LinearEntry& linear : config_.architecture->linears) {
-      stored.push_back({.module = ModuleName(block, linear.role),
-                        .shape = ShapeOf(config_, linear.role),
-                        .storage = {.scheme = input_.spec->scheme}});
-    }
-    return stored;
   }
 
   /// Waits for the block that is being written, if any, and tells of it.
@@ -154,6 +144,7 @@ class LayerwiseStage {
     BlockResult result;
     PIVOT_RETURN_IF_ERROR(calibrates() ? QuantizeCalibrated(block, result) : QuantizeUncalibrated(block, result));
     const double relative_error = result.energy > 0 ? result.loss / result.energy : 0;
+    WarnOfFallbacks(block, result.reports);
     json record{{"block", block},
                 {"solve_seconds", result.solve_seconds},
                 {"relative_error", relative_error},
@@ -181,14 +172,14 @@ class LayerwiseStage {
   };
 
   /// Weights as they are in the file: the compute dtype may have fewer digits. `original` may be null.
-  absl::StatusOr<std::vector<at::Tensor>> ExactWeights(int block, const LinearGroup& group,
+  absl::StatusOr<std::vector<at::Tensor>> ExactWeights(int block, const BlockGroup& group,
                                                        const BlockWeights* original) const {
     std::vector<at::Tensor> weights;
     for (const LinearRole role : group.members) {
-      const std::string module = ModuleName(block, role);
+      const std::string module = LinearModule(config_, block, role, group.expert);
       const LinearShape shape = ShapeOf(config_, role);
       if (original != nullptr && input_.source->IsReadExactly(module, shape)) {
-        weights.push_back(original->linear(role).weight);
+        weights.push_back(original->linear(role, group.expert).weight);
         continue;
       }
       PIVOT_ASSIGN_OR_RETURN(const at::Tensor weight, input_.source->ReadExact(module, shape));
@@ -197,27 +188,28 @@ class LayerwiseStage {
     return weights;
   }
 
-  std::string ModuleName(int block, LinearRole role) const {
-    return BlockPrefix(*config_.architecture, block) + std::string(config_.architecture->linear(role).name);
-  }
-
   /// Quantizes one group; puts its weights into `block_weights`, which holds the original ones, where that is not null.
-  absl::Status SolveInto(int block, const LinearGroup& group, InputMoments moments, BlockWeights* block_weights,
+  absl::Status SolveInto(int block, const SolverGroup& group, InputMoments moments, BlockWeights* block_weights,
                          BlockResult& result) {
     const auto start = Clock::now();
     PIVOT_ASSIGN_OR_RETURN(const std::vector<at::Tensor> weights, ExactWeights(block, group, block_weights));
     auto solved = SolveGroup(weights, std::move(moments), input_.spec->scheme, input_.spec->quantize);
-    if (!solved.ok()) return Located(solved.status(), ModuleName(block, group.members.front()));
+    if (!solved.ok())
+      return Located(solved.status(), LinearModule(config_, block, group.members.front(), group.expert));
+    // Losses by rounding are in other units.
+    const bool counts = group.use.fallback != ExpertFallback::kRounding;
     for (size_t i = 0; i < solved->size(); ++i) {
       const LinearRole role = group.members[i];
-      const std::string module = ModuleName(block, role);
-      result.loss += (*solved)[i].report.loss;
-      result.energy += (*solved)[i].report.energy;
-      result.reports.push_back(ToJson(module, input_.spec->scheme, (*solved)[i].report));
+      const std::string module = LinearModule(config_, block, role, group.expert);
+      LinearReport& report = (*solved)[i].report;
+      if (calibrates() && group.expert != kNoExpert) report.use = group.use;
+      result.loss += counts ? report.loss : 0;
+      result.energy += counts ? report.energy : 0;
+      result.reports.push_back(ToJson(module, input_.spec->scheme, report));
       if (block_weights != nullptr)
-        block_weights->linear(role).weight = (*solved)[i].dequantized.to(input_.source->dtype());
+        block_weights->linear(role, group.expert).weight = (*solved)[i].dequantized.to(input_.source->dtype());
       result.linears[module] = std::move((*solved)[i].quantized);
-      WarnOfDamping(module, (*solved)[i].report);
+      WarnOfDamping(module, report);
     }
     result.solve_seconds += SecondsSince(start);
     return absl::OkStatus();
@@ -226,7 +218,7 @@ class LayerwiseStage {
   absl::Status QuantizeCalibrated(int block, BlockResult& result) {
     options_.prefix = BlockPrefix(*config_.architecture, block);
     PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, reader_.Read(block));
-    const auto solver = [&](const LinearGroup& group, InputMoments moments, BlockWeights& quantized) {
+    const auto solver = [&](const SolverGroup& group, InputMoments moments, BlockWeights& quantized) {
       ReportProgress(block, group);
       return SolveInto(block, group, std::move(moments), &quantized, result);
     };
@@ -234,9 +226,9 @@ class LayerwiseStage {
   }
 
   absl::Status QuantizeUncalibrated(int block, BlockResult& result) {
-    for (const LinearGroup& group : config_.architecture->groups) {
+    for (const BlockGroup& group : BlockGroups(config_, block)) {
       ReportProgress(block, group);
-      PIVOT_RETURN_IF_ERROR(SolveInto(block, group, {}, nullptr, result));
+      PIVOT_RETURN_IF_ERROR(SolveInto(block, {group}, {}, nullptr, result));
     }
     return absl::OkStatus();
   }
@@ -247,12 +239,18 @@ class LayerwiseStage {
                                                   input_.spec->quantize.percdamp));
   }
 
-  void ReportProgress(int block, const LinearGroup& group) const {
+  void WarnOfFallbacks(int block, const json& reports) const {
+    const std::string fallbacks = DescribeFallbacks(reports);
+    if (!hooks_.warning || fallbacks.empty()) return;
+    hooks_.warning("EXPERTS_STARVED", absl::StrCat("block ", block, ": ", fallbacks));
+  }
+
+  void ReportProgress(int block, const BlockGroup& group) const {
     if (!hooks_.progress) return;
-    std::string names;
+    std::string names = group.expert == kNoExpert ? "" : absl::StrCat("expert ", group.expert, " ");
     for (const LinearRole role : group.members) {
-      const absl::string_view name = config_.architecture->linear(role).name;
-      absl::StrAppend(&names, names.empty() ? "" : ", ", name.substr(name.rfind('.') + 1));
+      const std::string name = LinearModule(config_, block, role, group.expert);
+      absl::StrAppend(&names, role == group.members.front() ? "" : ", ", name.substr(name.rfind('.') + 1));
     }
     const double elapsed = SecondsSince(start_);
     const double remaining = quantized_blocks_ == 0 ? 0 : quantized_seconds_ / quantized_blocks_ * (total_ - block);

@@ -10,6 +10,7 @@
 
 #include "nlohmann/json.hpp"
 
+#include "engine/calibration/expert_use.h"
 #include "engine/format/weight_scheme.h"
 
 namespace pivot {
@@ -23,10 +24,15 @@ struct LinearReport {
   std::optional<double> output_error;
   double percdamp = 0;  // of the factorization, as used in the end
   int64_t dead_columns = 0;
+  std::optional<ExpertUse> use;  // of an expert's layer that was calibrated
 };
 
 /// The layer's entry of the report.
 nlohmann::json ToJson(const std::string& name, const WeightScheme& scheme, const LinearReport& report);
+
+/// "5 of 24 layers of experts had too few calibration tokens (2 all_experts, 3 shared)", from a block's entries; empty
+/// when there are none.
+std::string DescribeFallbacks(const nlohmann::json& entries);
 
 }  // namespace pivot
 

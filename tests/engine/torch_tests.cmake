@@ -10,6 +10,7 @@ pivot_test(
     calibration/arrow_file_test.cc
     calibration/block_pass_test.cc
     calibration/documents_test.cc
+    calibration/expert_pass_test.cc
     calibration/input_statistics_test.cc
     calibration/quality_filter_test.cc
     calibration/sampling_test.cc
@@ -22,8 +23,10 @@ pivot_test(
     evaluate/quality_test.cc
     evaluate/reload_check_test.cc
     forward/block_test.cc
+    forward/experts_test.cc
     ops/row_forms_test.cc
     pipeline/calibration_data_test.cc
+    pipeline/compress_experts_test.cc
     pipeline/compress_test.cc
     pipeline/convert_floats_test.cc
     pipeline/convert_test.cc

@@ -5,8 +5,8 @@
 
 #include "absl/strings/string_view.h"
 
+#include "engine/model/block_linears.h"
 #include "engine/model/model_config.h"
-#include "engine/model/model_shapes.h"
 #include "tests/fuzz/require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -14,8 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto config = pivot::ParseModelConfig(text);
   if (!config.ok()) return 0;
   PIVOT_REQUIRE(config->architecture != nullptr && config->num_blocks > 0);
-  for (const pivot::LinearEntry& linear : config->architecture->linears) {
-    const pivot::LinearShape shape = pivot::ShapeOf(*config, linear.role);
+  for (const pivot::BlockLinear& linear : pivot::ModelLinears(*config)) {
+    const pivot::LinearShape shape = linear.shape;
     constexpr int64_t kMost = int64_t{1} << 24;
     PIVOT_REQUIRE(shape.out_features > 0 && shape.in_features > 0);
     PIVOT_REQUIRE(shape.out_features <= kMost && shape.in_features <= kMost);

@@ -77,6 +77,16 @@ void AddBlock(const TinyModelOptions& options, int64_t block, std::vector<Tensor
   add_linear("self_attn.v_proj", kv_heads, options.hidden_size, input_bias);
   add_linear("self_attn.o_proj", options.hidden_size, heads, output_bias);
   add("post_attention_layernorm.weight", {options.hidden_size});
+  if (options.model_type == "mixtral") {
+    add("block_sparse_moe.gate.weight", {options.num_experts, options.hidden_size});
+    for (int64_t expert = 0; expert < options.num_experts; ++expert) {
+      const std::string module = absl::StrCat("block_sparse_moe.experts.", expert, ".w");
+      add_linear(module + "1", options.intermediate_size, options.hidden_size, false);
+      add_linear(module + "3", options.intermediate_size, options.hidden_size, false);
+      add_linear(module + "2", options.hidden_size, options.intermediate_size, false);
+    }
+    return;
+  }
   add_linear("mlp.gate_proj", options.intermediate_size, options.hidden_size, false);
   add_linear("mlp.up_proj", options.intermediate_size, options.hidden_size, false);
   add_linear("mlp.down_proj", options.hidden_size, options.intermediate_size, false);
@@ -129,7 +139,9 @@ std::string TinyConfigJson(const TinyModelOptions& options) {
   const char* dtype = options.dtype == Dtype::kFloat32   ? "float32"
                       : options.dtype == Dtype::kFloat16 ? "float16"
                                                          : "bfloat16";
-  ordered_json config{{"architectures", {is_qwen2 ? "Qwen2ForCausalLM" : "LlamaForCausalLM"}},
+  const bool is_mixtral = options.model_type == "mixtral";
+  const char* name = is_qwen2 ? "Qwen2ForCausalLM" : is_mixtral ? "MixtralForCausalLM" : "LlamaForCausalLM";
+  ordered_json config{{"architectures", {name}},
                       {"model_type", options.model_type},
                       {"hidden_act", "silu"},
                       {"hidden_size", options.hidden_size},
@@ -145,6 +157,10 @@ std::string TinyConfigJson(const TinyModelOptions& options) {
                       {"tie_word_embeddings", options.tied_embeddings},
                       {"eos_token_id", kTinyEndToken},
                       {"torch_dtype", dtype}};
+  if (is_mixtral) {
+    config["num_local_experts"] = options.num_experts;
+    config["num_experts_per_tok"] = 2;
+  }
   if (!is_qwen2) config["attention_bias"] = options.attention_bias;
   return config.dump(2) + "\n";
 }

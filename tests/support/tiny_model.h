@@ -15,13 +15,14 @@
 namespace pivot {
 
 struct TinyModelOptions {
-  std::string model_type = "llama";  // or "qwen2", whose query, key and value always have a bias
+  std::string model_type = "llama";  // or "qwen2", whose query, key and value always have a bias; "mixtral"
   int64_t hidden_size = 64;
   int64_t intermediate_size = 128;
   int64_t num_blocks = 2;
   int64_t num_heads = 4;
   int64_t num_kv_heads = 2;
   int64_t head_dim = 16;
+  int64_t num_experts = 4;   // mixtral only; a token is sent to two
   int64_t vocab_size = 320;  // at least kTinyVocabulary
   int64_t max_positions = 512;
   bool tied_embeddings = true;

@@ -18,7 +18,7 @@ constexpr std::array<GgufFamily, 2> kFamilies = {{
     {"qwen2", "qwen2", /*interleaves_rotary_rows=*/false},
 }};
 
-// Positions are those of LinearRole.
+// Positions are those of LinearRole; families with experts are not read.
 constexpr std::array<absl::string_view, kNumLinearRoles> kLinearNames = {
     "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "attn_qkv", "ffn_up"};
 // Positions are those of NormRole.

@@ -66,7 +66,7 @@ TEST_F(LoaderRulesTest, HaveNamesLoadersAndSources) {
     EXPECT_FALSE(rule.loader.empty());
     EXPECT_FALSE(rule.source.empty());
   }
-  EXPECT_EQ(LoaderRules().size(), 16U);
+  EXPECT_EQ(LoaderRules().size(), 18U);
 }
 
 TEST_F(LoaderRulesTest, FindNothingButSlowKernelsInWhatIsWritten) {
@@ -85,6 +85,18 @@ TEST_F(LoaderRulesTest, NoticeFusedLayersOfDifferentSchemes) {
   EXPECT_THAT(Broken(schemes), Not(Contains("fused-layers-share-a-scheme"))) << "both have eight bits now";
   schemes.Set(0, LinearRole::kKey, std::nullopt);
   EXPECT_THAT(Broken(schemes), Contains("fused-layers-share-a-scheme")) << "one is plain";
+}
+
+TEST_F(LoaderRulesTest, WantOneSchemeForAllExpertsAndOneThatKernelsHave) {
+  ASSERT_OK(WriteTinyModel(folder_ / "source", {.model_type = "mixtral"}));
+  source_ = std::make_unique<ModelFolder>(*ModelFolder::Open(folder_ / "source"));
+  EXPECT_THAT(Broken(Uniform(4)), Not(Contains(HasSubstr("experts"))));
+  EXPECT_THAT(Broken(Uniform(3)), Contains("experts-of-vllm"));
+  EXPECT_THAT(Broken(Uniform(4, Symmetry::kAsymmetric)), Contains("experts-of-vllm"));
+  ModelSchemes schemes = Uniform(4);
+  schemes.Set(1, LinearRole::kExpertDown, WeightScheme{.bits = 8, .group_size = 32});
+  EXPECT_THAT(Broken(schemes), Contains("experts-share-a-scheme"));
+  EXPECT_THAT(messages_, Contains(HasSubstr("model.layers.1.block_sparse_moe.experts.0.w2")));
 }
 
 TEST_F(LoaderRulesTest, AskForTheVersionOfDensePacking) {

@@ -58,5 +58,29 @@ TEST(ModelSchemesTest, NamesLayersThatArePlain) {
               ElementsAre(R"(.*layers\.(2)\.self_attn\.(q_proj|k_proj|v_proj|qkv_proj)$)"));
 }
 
+ModelConfig Mixture(const char* family) {
+  return {.architecture = FindArchitecture(family),
+          .num_blocks = 3,
+          .experts = {.count = 2, .per_token = 1, .intermediate_size = 8, .in_block = {true, false, true}}};
+}
+
+TEST(ModelSchemesTest, NamesAllExpertsAtOnceAndTheRouterAsPlain) {
+  const ModelConfig config = Mixture("qwen3_moe");
+  const ModelSchemes schemes = ModelSchemes::Uniform(config, kFour);
+  EXPECT_THAT(LayerExpressions(config, schemes, kFour),
+              ElementsAre(R"(.*layers\.\d+\.self_attn\.(q_proj|k_proj|v_proj|qkv_proj|o_proj)$)",
+                          R"(.*layers\.(0|2)\.mlp\.experts\.\d+\.(gate_proj|up_proj|down_proj)$)",
+                          R"(.*layers\.(1)\.mlp\.(gate_proj|up_proj|gate_up_proj|down_proj)$)"));
+  EXPECT_THAT(LayerExpressions(config, schemes, std::nullopt), ElementsAre(R"(.*layers\.(0|2)\.mlp\.(gate)$)"));
+}
+
+TEST(ModelSchemesTest, NamesExpertsAsVllmLooksForThemToo) {
+  ModelConfig config = Mixture("mixtral");
+  config.experts.in_block = {true, true, true};
+  EXPECT_THAT(
+      LayerExpressions(config, ModelSchemes::Uniform(config, kFour), kFour),
+      ::testing::Contains(R"(.*layers\.\d+\.block_sparse_moe\.experts\.\d+\.(w1|w3|w2|gate_proj|up_proj|down_proj)$)"));
+}
+
 }  // namespace
 }  // namespace pivot

@@ -20,7 +20,8 @@ TEST(ArchitectureTest, IsFoundByItsModelType) {
     EXPECT_EQ(FindArchitecture(architecture.model_type), &architecture);
   }
   EXPECT_THAT(names, ElementsAre("llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text",
-                                 "phi3", "opt", "olmo2", "granite", "starcoder2", "stablelm", "phi", "gpt_neox"));
+                                 "phi3", "opt", "olmo2", "granite", "starcoder2", "stablelm", "phi", "gpt_neox",
+                                 "qwen3_moe", "mixtral"));
   EXPECT_EQ(FindArchitecture("gpt2"), nullptr);
   EXPECT_EQ(FindArchitecture(""), nullptr);
   EXPECT_EQ(FindArchitecture("Llama"), nullptr);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/compress.h"
-
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -13,9 +11,7 @@
 #include "proto/files/manifest.h"
 #include "proto/files/sha256.h"
 #include "proto/status/reason.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temporary_folder.h"
-#include "tests/support/tiny_model.h"
+#include "tests/engine/pipeline/compress_fixture.h"
 
 namespace pivot {
 namespace {
@@ -24,62 +20,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-class CompressTest : public ::testing::Test {
+class CompressTest : public CompressFixture {
  protected:
-  CompressTest() {
-    EXPECT_OK(WriteTinyModel(model_, {.num_blocks = 3}));
-    folder_.Write("calibration.txt", PseudoEnglish(3000, 1));
-    folder_.Write("evaluation.txt", PseudoEnglish(600, 2));
-    hooks_.warning = [this](const std::string& reason, const std::string&) { warnings_.push_back(reason); };
-    hooks_.block_done = [this](const BlockProgress& block) { blocks_.push_back(block); };
-    hooks_.publish = [this](const StagedPivot& staged) {
-      published_ = staged;
-      return absl::OkStatus();
-    };
-  }
-
-  json Task(const json& changes = json::object()) const {
-    json task{
-        {"source", {{"path", model_}}},
-        {"bits", 4},
-        {"group_size", 32},
-        {"calibration", {{"text_path", folder_ / "calibration.txt"}, {"num_samples", 6}, {"sequence_length", 64}}},
-        {"evaluation", {{"text_path", folder_ / "evaluation.txt"}, {"max_tokens", 900}}},
-        {"compute_dtype", "float32"}};
-    task.merge_patch(changes);
-    return task;
-  }
-
   std::vector<double> LossesByBits(const json& quantize);
-
-  absl::Status Run(const json& task, const std::string& staging) {
-    EXPECT_OK(MakeFolders(staging));
-    auto device = OpenDevice("cpu", 1);
-    EXPECT_OK(device);
-    return Compress({.task = task, .job_name = "projects/default/jobs/test", .staging_folder = staging}, *device,
-                    hooks_);
-  }
-
-  /// Hashes of the files that equal jobs have equal.
-  static std::map<std::string, std::string> ContentOf(const std::string& pivot) {
-    std::map<std::string, std::string> hashes;
-    for (const auto& entry : fs::recursive_directory_iterator(pivot)) {
-      const std::string path = fs::relative(entry.path(), pivot).string();
-      if (entry.is_regular_file() && path != "pivot/report.json") hashes[path] = *Sha256OfFile(entry.path().string());
-    }
-    return hashes;
-  }
-
-  json Report(const std::string& staging) const {
-    return json::parse(*ReadSmallFile(staging + "/pivot-0/pivot/report.json", 1 << 24));
-  }
-
-  TemporaryFolder folder_;
-  std::string model_ = folder_ / "model";
-  JobHooks hooks_;
-  std::vector<std::string> warnings_;
-  std::vector<BlockProgress> blocks_;
-  std::optional<StagedPivot> published_;
 };
 
 TEST_F(CompressTest, WritesAFolderThatOpensAndIsAsLargeAsPlanned) {

@@ -231,7 +231,7 @@ TEST_F(ProbeTest, SaysWhatCanBeDone) {
   EXPECT_EQ(
       json::parse(run.output),
       json::parse(
-          R"({"architectures": ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi3", "opt", "olmo2", "granite", "starcoder2", "stablelm", "phi", "gpt_neox"], "methods": ["gptq", "rtn"], "formats": ["compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "gguf", "fp8", "nvfp4", "mxfp4", "mixed_gptq"],
+          R"({"architectures": ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "gemma2", "gemma3_text", "phi3", "opt", "olmo2", "granite", "starcoder2", "stablelm", "phi", "gpt_neox", "qwen3_moe", "mixtral"], "methods": ["gptq", "rtn"], "formats": ["compressed-tensors", "gptq", "gptq_v2", "bf16", "both", "gguf", "fp8", "nvfp4", "mxfp4", "mixed_gptq"],
                                                      "bits": [2, 3, 4, 5, 6, 7, 8], "group_sizes": [128, 64, 32]})"));
 }
 

@@ -4,6 +4,7 @@
 // (o), 64 (gate, up) and 128 (down) wide, their outputs 128, 64, 256 and 64.
 #include "engine/plan/work.h"
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -134,9 +135,10 @@ CompressSpec WideSpec() {
   return spec;
 }
 
-constexpr int64_t kWideTokens = 4096 * 32;
+constexpr int64_t kWideTokens = int64_t{4096} * 32;
 constexpr int64_t kWideStreams = kWideTokens * 2 * (2 * 64 + 64);  // two streams and the heads
-constexpr int64_t kWideFixed = int64_t{32768} * 2 * (5 * 128 + 2 * 64) + 128 * (2 * 128 + 64) * 4 + 36864 * 2 * 2;
+constexpr int64_t kWideFixed =
+    int64_t{32768} * 2 * (5 * 128 + 2 * 64) + int64_t{128} * (2 * 128 + 64) * 4 + int64_t{36864} * 2 * 2;
 
 int64_t WithReserve(int64_t bytes) { return 900 * kMib + bytes + bytes / 10; }
 
@@ -204,6 +206,24 @@ TEST(MemoryTest, StaysPositiveForTheLargestModelThereMayBe) {
     EXPECT_GT(MemoryOf(config, spec, device).host_bytes, int64_t{1} << 48);
   EXPECT_GT(MemoryOf(config, spec, DeviceKind::kCuda).gpu_bytes, int64_t{1} << 56);
   EXPECT_GT(WorkOf(config, spec, spec.evaluation.max_tokens).total(), 1e29);
+}
+
+TEST(WorkTest, CountsTheExpertsThatATokenMeetsAndHoldsThemAll) {
+  const auto mixture = [](int experts, int per_token) {
+    return *ParseModelConfig(absl::StrCat(R"({"model_type": "mixtral", "hidden_size": 64, "intermediate_size": 32,
+        "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 100, "num_local_experts": )",
+                                          experts, R"(, "num_experts_per_tok": )", per_token, "}"));
+  };
+  const double few = BlockForwardFlops(mixture(4, 1), 100, 10);
+  EXPECT_DOUBLE_EQ(BlockForwardFlops(mixture(64, 1), 100, 10), few);
+  EXPECT_DOUBLE_EQ(BlockForwardFlops(mixture(64, 3), 100, 10) - few, 100.0 * 2 * 2 * (3 * 64 * 32));
+  const CompressSpec spec{
+      .scheme = {.bits = 4, .group_size = 32}, .calibration = {.num_samples = 4}, .evaluation = {.skip = true}};
+  EXPECT_GT(WorkOf(mixture(64, 1), spec, 0).solve, 5 * WorkOf(mixture(4, 1), spec, 0).solve);
+  const int64_t more = MemoryOf(mixture(64, 1), spec, DeviceKind::kCpu).host_bytes -
+                       MemoryOf(mixture(4, 1), spec, DeviceKind::kCpu).host_bytes;
+  // A block as read and as quantized, one that is read ahead and one that is written, and pages of two.
+  EXPECT_GE(more, 60 * 3 * 64 * 32 * (2 * 4 + 4 + 4 + 2 * 2));
 }
 
 }  // namespace

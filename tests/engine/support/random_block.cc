@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
-#include "engine/model/model_shapes.h"
+#include "engine/model/block_linears.h"
 
 namespace pivot {
 
@@ -13,6 +13,13 @@ ModelConfig SmallConfig() {
       R"({"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
       "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300, "max_position_embeddings": 256,
       "rms_norm_eps": 1e-5, "rope_theta": 10000.0})");
+}
+
+ModelConfig SmallMixture() {
+  return *ParseModelConfig(
+      R"({"model_type": "mixtral", "hidden_size": 64, "intermediate_size": 48, "num_hidden_layers": 2,
+      "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300, "max_position_embeddings": 256,
+      "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "num_local_experts": 5, "num_experts_per_tok": 2})");
 }
 
 BlockWeights RandomBlock(const ModelConfig& config, int64_t seed, at::ScalarType dtype) {
@@ -25,9 +32,12 @@ BlockWeights RandomBlock(const ModelConfig& config, int64_t seed, at::ScalarType
     block.norm(entry.role).weight = (1 + normal(features)).to(has_offset ? at::kFloat : dtype);
     if (config.architecture->norm == NormKind::kLayer) block.norm(entry.role).bias = normal(features).to(dtype);
   }
-  for (const LinearEntry& entry : config.architecture->linears) {
-    const LinearShape shape = ShapeOf(config, entry.role);
-    block.linear(entry.role).weight = (0.1 * at::randn({shape.out_features, shape.in_features}, generator)).to(dtype);
+  if (config.has_experts(0)) {
+    block.experts.resize(static_cast<size_t>(config.experts.count));
+    block.router = (0.5 * at::randn({config.experts.count, config.hidden_size}, generator)).to(dtype);
+  }
+  for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, 0)) {
+    block.linear(role, expert).weight = (0.1 * at::randn({shape.out_features, shape.in_features}, generator)).to(dtype);
   }
   return block;
 }
