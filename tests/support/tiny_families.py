@@ -50,6 +50,9 @@ def without(sizes, *names):
     return {name: size for name, size in sizes.items() if name not in names}
 
 
+# Fewer columns than those of the MLPs that some blocks have.
+EXPERTS = dict(head_dim=32, num_hidden_layers=3, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=96)
+
 # Name: configuration class and what it is given beside SIZES (None: not given).
 FAMILIES = {
     "llama": ("LlamaConfig", {}),
@@ -81,6 +84,11 @@ FAMILIES = {
     "phi": ("PhiConfig", dict(partial_rotary_factor=0.5)),
     "gpt_neox": ("GPTNeoXConfig", dict(num_key_value_heads=None)),
     "gpt_neox-sequential": ("GPTNeoXConfig", dict(num_key_value_heads=None, use_parallel_residual=False)),
+    "qwen3_moe": ("Qwen3MoeConfig", EXPERTS | dict(norm_topk_prob=True, mlp_only_layers=[1])),
+    "qwen3_moe-step": ("Qwen3MoeConfig", EXPERTS | dict(num_hidden_layers=4, decoder_sparse_step=2)),
+    "qwen3_moe-fused": ("Qwen3MoeConfig", EXPERTS | dict(norm_topk_prob=True)),
+    "mixtral": ("MixtralConfig", dict(num_local_experts=4, num_experts_per_tok=2)),
+    "mixtral-fused": ("MixtralConfig", dict(num_local_experts=5, num_experts_per_tok=3, sliding_window=WINDOW)),
 }
 
 
@@ -104,8 +112,8 @@ def make(name):
 
 
 def write(name, folder, tokenizer):
-    """The model in fp32 with the tokenizer of another folder, and itself."""
+    """The model in fp32 with the tokenizer of another folder, and itself. Fused: with a tensor for all experts of a block."""
     model = make(name)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, save_original_format=not name.endswith("-fused"))
     shutil.copy(tokenizer, folder / "tokenizer.json")
     return model
