@@ -23,6 +23,7 @@
 #include "engine/format/output_format.h"
 #include "engine/loadable.h"
 #include "engine/model/folder_tokenizer.h"
+#include "engine/model/found_model.h"
 #include "engine/plan/plan.h"
 #include "engine/quantize/layerwise.h"
 #include "engine/quantize/warm_up.h"
@@ -85,6 +86,8 @@ class Pipeline {
     WarnOfQuantizedSource();
     PIVOT_ASSIGN_OR_RETURN(spec_, ResolveCompressSpec(job_.task, source(), device_.kind()));
     spec_.dtype = ResolveDtype(device_, spec_.dtype);
+    if (source().config().found != nullptr && hooks_.warning)
+      hooks_.warning("NOT_EVALUATED", DescribeFound(*source().config().found));
     PIVOT_ASSIGN_OR_RETURN(plan_, MakePlan(source(), spec_, device_.kind()));
     shards_ = OutputShards(source(), Schemes());
     reader_ = std::make_unique<WeightReader>(*source_, ToScalarType(spec_.dtype), device_.device);
@@ -100,6 +103,7 @@ class Pipeline {
   }
 
   absl::Status ReadTexts() {
+    if (!spec_.reads_text()) return absl::OkStatus();
     PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(source().path()));
     if (spec_.quantize.method == Method::kGptq) {
       PIVOT_ASSIGN_OR_RETURN(calibration_, ReadCalibrationSet(spec_.calibration, tokenizer, source()));

@@ -24,6 +24,7 @@
 #include "engine/format/checkpoint_folder.h"
 #include "engine/format/loader_rules.h"
 #include "engine/model/folder_tokenizer.h"
+#include "engine/model/found_model.h"
 #include "engine/model/json.h"
 #include "engine/model/mapped_changes.h"
 #include "engine/model/model_subfolders.h"
@@ -83,23 +84,29 @@ absl::StatusOr<json> ProbeCompress(const json& spec, const json& gpus) {
   const json& task = spec["compress"];
   PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(task));
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenOriginal(path));
-  PIVOT_RETURN_IF_ERROR(CheckTokenizer(path));
   const DeviceKind device = KindOf(spec, gpus);
   PIVOT_ASSIGN_OR_RETURN(const CompressSpec resolved, ResolveCompressSpec(task, folder.model, device));
+  if (resolved.reads_text()) PIVOT_RETURN_IF_ERROR(CheckTokenizer(path));
   PIVOT_ASSIGN_OR_RETURN(const Plan plan, MakePlan(folder.model, resolved, device));
   json answer = PlanToJson(plan, folder.model, resolved, device);
   if (device == DeviceKind::kCuda) AddGpuFits(folder.model, resolved, gpus, answer);
   return json{{"plan", std::move(answer)}};
 }
 
+/// Whether the folder holds a model that can be run.
+absl::Status CheckRuns(const std::string& path) {
+  PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpoint(path));
+  return CheckCanRun(folder.model.config());
+}
+
 absl::StatusOr<json> ProbeOther(const json& task) {
   PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(task));
-  PIVOT_RETURN_IF_ERROR(OpenCheckpoint(path).status());
+  PIVOT_RETURN_IF_ERROR(CheckRuns(path));
   const bool reads_text = task.value("tokens_path", json("")) == json("");
   if (reads_text) PIVOT_RETURN_IF_ERROR(CheckTokenizer(path));
   if (!task.value("reference", json()).is_null()) {
     PIVOT_ASSIGN_OR_RETURN(const std::string reference, SourcePath(task, "reference"));
-    PIVOT_RETURN_IF_ERROR(OpenCheckpoint(reference).status());
+    PIVOT_RETURN_IF_ERROR(CheckRuns(reference));
   }
   return json::object();
 }

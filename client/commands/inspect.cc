@@ -67,6 +67,7 @@ std::string RenderFacts(const json& facts) {
   add("quantized", GroupsOf(facts));
   add("tensors", DtypesOf(facts));
   for (const json& problem : ListAt(facts, "problems")) add("problem", TextOf(problem));
+  for (const json& warning : ListAt(facts, "warnings")) add("warning", TextOf(warning));
   return table.Render();
 }
 

@@ -2,7 +2,6 @@
 #include "engine/format/checkpoint_folder.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <set>
 #include <tuple>
@@ -12,8 +11,11 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/model/block_linears.h"
+#include "engine/model/found_model.h"
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
+#include "engine/model/required_tensors.h"
+#include "engine/model/stored_shape.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -21,16 +23,6 @@ namespace pivot {
 namespace {
 
 using nlohmann::json;
-
-/// The two numbers of NAME.weight_shape, or nothing when they cannot be read.
-std::optional<LinearShape> StoredShape(const ModelFolder& folder, const std::string& module) {
-  const absl::string_view bytes = folder.Bytes(module + ".weight_shape");
-  if (bytes.size() != 2 * sizeof(int64_t)) return std::nullopt;
-  LinearShape shape;
-  std::memcpy(&shape.out_features, bytes.data(), sizeof(int64_t));
-  std::memcpy(&shape.in_features, bytes.data() + sizeof(int64_t), sizeof(int64_t));
-  return shape;
-}
 
 /// Scales come in any floating dtype; g_idx and, of symmetric layers of compressed-tensors, nothing else may be absent.
 void CheckStoredTensor(const CheckpointFolder& folder, const TensorSpec& expected, std::vector<std::string>& problems) {
@@ -62,7 +54,7 @@ void CheckStored(const CheckpointFolder& folder, const std::string& module, Line
     CheckStoredTensor(folder, expected, problems);
   }
   if (storage.layout != CodeLayout::kPackQuantized || !storage.scheme.is_integer()) return;
-  const auto stored = StoredShape(folder.model, module);
+  const auto stored = PackedShape(folder.model, module);
   if (stored.has_value() && (stored->out_features != shape.out_features || stored->in_features != shape.in_features)) {
     problems.push_back(absl::StrCat(module, ".weight_shape says [", stored->out_features, ", ", stored->in_features,
                                     "] instead of [", shape.out_features, ", ", shape.in_features, "]"));
@@ -250,6 +242,8 @@ absl::StatusOr<json> Inspect(const std::string& path) {
                       {"modules", count}});
   }
   const StoredBits bits = CountBits(folder);
+  json warnings = json::array();
+  if (config.found != nullptr) warnings.push_back(std::string(config.found->refusal.message()));
   return json{{"schema", 1},
               {"architecture", std::string(config.architecture->model_type)},
               {"num_blocks", config.num_blocks},
@@ -264,7 +258,8 @@ absl::StatusOr<json> Inspect(const std::string& path) {
               {"model_bits_per_weight", bits.model},
               {"groups", std::move(groups)},
               {"dtypes", dtypes},
-              {"problems", TensorProblems(folder)}};
+              {"problems", TensorProblems(folder)},
+              {"warnings", std::move(warnings)}};
 }
 
 }  // namespace pivot

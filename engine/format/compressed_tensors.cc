@@ -86,7 +86,9 @@ ordered_json PackQuantizedJson(const ModelConfig& config, const ModelSchemes& sc
     formats.insert(GroupFormat(scheme.type));
     groups[absl::StrCat("group_", groups.size())] = GroupJson(scheme, LayerExpressions(config, schemes, scheme));
   }
-  std::vector<std::string> ignored = {std::string(absl::StripSuffix(config.architecture->head, ".weight"))};
+  std::vector<std::string> ignored;
+  const absl::string_view head = absl::StripSuffix(config.architecture->head, ".weight");
+  if (!head.empty()) ignored.emplace_back(head);
   for (const std::string& target : Targets(LayerExpressions(config, schemes, std::nullopt))) ignored.push_back(target);
   return {{"quant_method", "compressed-tensors"},
           {"format", formats.size() == 1 ? *formats.begin() : kMixedFormat},

@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 
 #include "engine/model/block_linears.h"
+#include "engine/model/found_model.h"
 
 namespace pivot {
 namespace {
@@ -51,7 +52,6 @@ std::vector<std::string> ExpertNamesWith(const ModelConfig& config, const ModelS
 /// The layers of one block that have the scheme, by parent module.
 std::vector<Children> ChildrenWith(const ModelConfig& config, const ModelSchemes& schemes, int block,
                                    const std::optional<WeightScheme>& scheme) {
-  const Architecture& architecture = *config.architecture;
   std::vector<Children> found;
   const auto add = [&found](absl::string_view name) {
     auto [parent, child] = SplitModule(name);
@@ -63,12 +63,16 @@ std::vector<Children> ChildrenWith(const ModelConfig& config, const ModelSchemes
     bool all = true;
     for (const LinearRole role : group.members) {
       const bool has = schemes.at(block, role) == scheme;
-      if (has) add(architecture.linear(role).name);
+      if (has) add(NameInBlock(config, block, role));
       all = all && has;
     }
     if (all && !group.fused_name.empty()) add(group.fused_name);
   }
+  if (config.found != nullptr && !scheme.has_value()) {
+    for (const std::string& name : config.found->blocks[static_cast<size_t>(block)].plain) add(name);
+  }
   if (!config.has_experts(block)) return found;
+  const Architecture& architecture = *config.architecture;
   std::vector<std::string> names = ExpertNamesWith(config, schemes, block, scheme);
   // One expression for all experts: "mlp.experts.\d+".
   if (!names.empty()) found.push_back({absl::StrCat(architecture.experts->prefix, "\\d+"), std::move(names)});
@@ -77,6 +81,13 @@ std::vector<Children> ChildrenWith(const ModelConfig& config, const ModelSchemes
 }
 
 }  // namespace
+
+ModelSchemes::ModelSchemes(const ModelConfig& config) {
+  for (int block = 0; block < config.num_blocks; ++block) {
+    const size_t found = config.found == nullptr ? 0 : config.found->blocks[static_cast<size_t>(block)].linears.size();
+    blocks_.emplace_back(kNumLinearRoles + found);
+  }
+}
 
 ModelSchemes ModelSchemes::Uniform(const ModelConfig& config, const WeightScheme& scheme) {
   ModelSchemes schemes(config);
@@ -124,6 +135,10 @@ std::vector<std::string> LayerExpressions(const ModelConfig& config, const Model
     expressions.push_back(absl::StrCat(
         ".*", container, "\\.", is_everywhere ? "\\d+" : absl::StrCat("(", absl::StrJoin(blocks, "|"), ")"), "\\.",
         absl::StrReplaceAll(key.first, {{".", "\\."}}), key.first.empty() ? "(" : "\\.(", key.second, ")$"));
+  }
+  if (config.found != nullptr && !scheme.has_value()) {
+    for (const std::string& module : config.found->outside)
+      expressions.push_back(absl::StrCat(".*", absl::StrReplaceAll(module, {{".", "\\."}}), "$"));
   }
   return expressions;
 }

@@ -4,7 +4,6 @@
 
 // The scheme of every linear layer of a model's decoder blocks.
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,7 +16,7 @@ namespace pivot {
 class ModelSchemes {
  public:
   /// All layers plain.
-  explicit ModelSchemes(const ModelConfig& config) : blocks_(static_cast<size_t>(config.num_blocks)) {}
+  explicit ModelSchemes(const ModelConfig& config);
 
   /// All layers of the architecture alike.
   static ModelSchemes Uniform(const ModelConfig& config, const WeightScheme& scheme);
@@ -36,10 +35,11 @@ class ModelSchemes {
   std::vector<WeightScheme> Distinct() const;
 
  private:
-  std::vector<std::array<std::optional<WeightScheme>, kNumLinearRoles>> blocks_;
+  std::vector<std::vector<std::optional<WeightScheme>>> blocks_;  // of each role
 };
 
-/// Expressions that match exactly the layers which have `scheme` (nothing: which are plain, routers of experts too),
+/// Expressions that match exactly the layers which have `scheme` (nothing: which are plain, routers of experts too, and
+/// of a model that is not in the table every other matrix),
 /// and what serving runtimes fuse them to, or call experts' layers: one for each parent module and set of blocks, as
 /// `.*layers\.(0|7)\.mlp\.(gate_proj|up_proj|gate_up_proj)$`. When all blocks are alike the number is `\d+`. Members of
 /// a fused layer must have one scheme.

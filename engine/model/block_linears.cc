@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
+#include "engine/model/found_model.h"
+
 namespace pivot {
 namespace {
 
@@ -27,7 +29,16 @@ bool IsBesideMlp(const Architecture& architecture, LinearRole role) {
   });
 }
 
+const FoundBlock& FoundIn(const ModelConfig& config, int block) {
+  return config.found->blocks[static_cast<size_t>(block)];
+}
+
+const BlockLinear& FoundLinear(const ModelConfig& config, int block, LinearRole role) {
+  return FoundIn(config, block).linears[static_cast<size_t>(role) - static_cast<size_t>(LinearRole::kFound)];
+}
+
 std::vector<BlockLinear> Linears(const ModelConfig& config, int block, int num_experts) {
+  if (config.found != nullptr) return FoundIn(config, block).linears;
   const Architecture& architecture = *config.architecture;
   std::vector<BlockLinear> linears;
   for (const LinearEntry& entry : architecture.linears) {
@@ -47,6 +58,21 @@ std::vector<BlockLinear> Linears(const ModelConfig& config, int block, int num_e
     }
   }
   return linears;
+}
+
+/// One linear of each shape.
+std::vector<BlockLinear> FoundShapes(const ModelConfig& config) {
+  std::vector<BlockLinear> all;
+  for (int block = 0; block < config.num_blocks; ++block) {
+    for (const BlockLinear& linear : FoundIn(config, block).linears) {
+      const bool is_known =
+          std::any_of(all.begin(), all.end(), [&](const BlockLinear& other) { return other.shape == linear.shape; });
+      if (is_known) continue;
+      all.push_back(linear);
+      all.back().module = NameInBlock(config, block, linear.role);
+    }
+  }
+  return all;
 }
 
 /// "7.gate_proj", the end of a module's name.
@@ -70,6 +96,7 @@ std::vector<BlockLinear> BlockLinears(const ModelConfig& config, int block) {
 std::vector<BlockLinear> DistinctLinears(const ModelConfig& config, int block) { return Linears(config, block, 1); }
 
 std::vector<BlockLinear> ModelLinears(const ModelConfig& config) {
+  if (config.found != nullptr) return FoundShapes(config);
   std::vector<BlockLinear> all;
   for (int block = 0; block < config.num_blocks; ++block) {
     const bool is_new_kind = block == 0 || config.has_experts(block) != config.has_experts(block - 1);
@@ -86,14 +113,32 @@ std::vector<BlockLinear> ModelLinears(const ModelConfig& config) {
 }
 
 std::string LinearModule(const ModelConfig& config, int block, LinearRole role, int expert) {
+  if (config.found != nullptr) return FoundLinear(config, block, role).module;
   const Architecture& architecture = *config.architecture;
   const std::string prefix = BlockPrefix(architecture, block);
   if (expert == kNoExpert) return absl::StrCat(prefix, architecture.linear(role).name);
   return absl::StrCat(prefix, architecture.experts->prefix, expert, ".", ExpertLinearName(*architecture.experts, role));
 }
 
+std::string NameInBlock(const ModelConfig& config, int block, LinearRole role) {
+  return LinearModule(config, block, role, kNoExpert).substr(BlockPrefix(*config.architecture, block).size());
+}
+
+LinearShape ShapeInBlock(const ModelConfig& config, int block, LinearRole role) {
+  return config.found != nullptr ? FoundLinear(config, block, role).shape : ShapeOf(config, role);
+}
+
 std::optional<LinearRole> FindLinear(const ModelConfig& config, int block, absl::string_view name) {
   const Architecture& architecture = *config.architecture;
+  if (config.found != nullptr) {
+    const std::string module = absl::StrCat(BlockPrefix(architecture, block), name);
+    const std::vector<BlockLinear>& linears = FoundIn(config, block).linears;
+    const auto found =
+        std::lower_bound(linears.begin(), linears.end(), module,
+                         [](const BlockLinear& linear, const std::string& sought) { return linear.module < sought; });
+    if (found == linears.end() || found->module != module) return std::nullopt;
+    return found->role;
+  }
   const bool has_experts = config.has_experts(block);
   if (has_experts && absl::ConsumePrefix(&name, architecture.experts->prefix)) return FindExpertLinear(config, name);
   for (const LinearEntry& entry : architecture.linears) {
@@ -104,6 +149,11 @@ std::optional<LinearRole> FindLinear(const ModelConfig& config, int block, absl:
 
 std::vector<BlockGroup> SharedGroups(const ModelConfig& config, int block) {
   std::vector<BlockGroup> groups;
+  if (config.found != nullptr) {
+    for (const BlockLinear& linear : FoundIn(config, block).linears)
+      groups.push_back({{.input = BlockInput::kAttention, .members = {linear.role}, .fused_name = ""}, kNoExpert});
+    return groups;
+  }
   for (const LinearGroup& group : config.architecture->groups) {
     if (!config.has_experts(block) || !IsOfMlp(group)) groups.push_back({group, kNoExpert});
   }

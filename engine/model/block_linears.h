@@ -27,14 +27,21 @@ struct BlockLinear {
 /// In the order of the table; experts one after the other.
 std::vector<BlockLinear> BlockLinears(const ModelConfig& config, int block);
 
-/// One of each role: of the experts the first one's.
+/// One of each role: of the experts the first one's. Of a model that is not in the table all.
 std::vector<BlockLinear> DistinctLinears(const ModelConfig& config, int block);
 
-/// The linears of all kinds of block that the model has, one of each role; `module` is the name in the block.
+/// The linears of all kinds of block that the model has, one of each role (of a model that is not in the table: of each
+/// shape); `module` is the name in the block.
 std::vector<BlockLinear> ModelLinears(const ModelConfig& config);
 
 /// "model.layers.3.mlp.experts.7.gate_proj". Requires a role that the block has.
 std::string LinearModule(const ModelConfig& config, int block, LinearRole role, int expert);
+
+/// "self_attn.q_proj": of a linear that is no expert's, its name in the block. Requires a role that the block has.
+std::string NameInBlock(const ModelConfig& config, int block, LinearRole role);
+
+/// Requires a role that the block has.
+LinearShape ShapeInBlock(const ModelConfig& config, int block, LinearRole role);
 
 /// The role of the linear that is called so in its block: kExpertGate of "mlp.experts.7.gate_proj". Nothing when the
 /// block has none of this name.
@@ -45,7 +52,8 @@ struct BlockGroup : LinearGroup {
   int expert = kNoExpert;
 };
 
-/// Groups of the block but for its experts', in the order of the forward pass.
+/// Groups of the block but for its experts', in the order of the forward pass. Of a model that is not in the table each
+/// linear is one.
 std::vector<BlockGroup> SharedGroups(const ModelConfig& config, int block);
 
 /// SharedGroups, and those of each expert.

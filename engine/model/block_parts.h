@@ -25,8 +25,9 @@ enum class LinearRole {
   kExpertGate,  // of each expert of a mixture
   kExpertUp,
   kExpertDown,
+  kFound,  // and every value behind it: the layers that found_model.h finds in a block, one after the other
 };
-inline constexpr size_t kNumLinearRoles = 12;
+inline constexpr size_t kNumLinearRoles = 12;  // that the table speaks of
 
 /// The normalizations of a decoder block.
 enum class NormRole {

@@ -6,6 +6,7 @@
 // dtype).
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,11 @@ struct ExpertsConfig {
   std::vector<bool> in_block;     // of each block; empty: in none
 };
 
+struct FoundModel;
+
 struct ModelConfig {
-  const Architecture* architecture = nullptr;  // an entry of the table, never null after parsing
+  const Architecture* architecture = nullptr;  // an entry of the table, or that of `found`; never null after parsing
+  std::shared_ptr<const FoundModel> found;     // null: the family is in the table
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t num_blocks = 0;

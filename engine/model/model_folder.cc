@@ -14,7 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 
-#include "engine/model/block_linears.h"
+#include "engine/model/found_model.h"
 #include "engine/model/fused_experts.h"
 #include "engine/model/gguf/gguf_model.h"
 #include "engine/model/json.h"
@@ -110,8 +110,13 @@ absl::StatusOr<ModelFolder> ModelFolder::Open(const std::string& path) {
   }
   if (!config_text.ok()) return config_text.status();
   folder.config_text_ = *std::move(config_text);
-  PIVOT_ASSIGN_OR_RETURN(folder.config_, ParseModelConfig(folder.config_text_));
+  auto config = ParseModelConfig(folder.config_text_);
+  const bool is_unknown = ReasonOf(config.status()) == "UNSUPPORTED_ARCHITECTURE";
+  if (!config.ok() && !is_unknown) return config.status();
   PIVOT_RETURN_IF_ERROR(folder.OpenShards());
+  if (is_unknown) config = FindModel(folder, config.status());
+  if (!config.ok()) return config.status();
+  folder.config_ = *std::move(config);
   PIVOT_RETURN_IF_ERROR(folder.SplitExperts());
   return folder;
 }
@@ -261,40 +266,6 @@ absl::StatusOr<std::string> ModelFolder::ReadOtherFile(const std::string& name) 
   std::error_code error;
   const bool may_make = gguf_ != nullptr && !fs::exists(path_ + "/" + name, error);
   return may_make ? gguf_->MakeText(name) : ReadTextFile(path_, name);
-}
-
-absl::StatusOr<const TensorInfo*> RequireTensor(const ModelFolder& folder, absl::string_view name,
-                                                absl::Span<const int64_t> shape) {
-  const TensorInfo* info = folder.Find(name);
-  if (info == nullptr) {
-    return WithReason(absl::InvalidArgumentError(absl::StrCat(folder.path(), " has no tensor ", name)),
-                      "MALFORMED_WEIGHTS");
-  }
-  const bool is_float =
-      info->dtype == Dtype::kBfloat16 || info->dtype == Dtype::kFloat16 || info->dtype == Dtype::kFloat32;
-  if (!is_float || absl::MakeConstSpan(info->shape) != shape) {
-    return WithReason(absl::InvalidArgumentError(
-                          absl::StrCat("tensor ", name, " is ", DtypeName(info->dtype), " ", ShapeText(info->shape),
-                                       "; config.json asks for BF16, F16 or F32 ", ShapeText(shape))),
-                      "MALFORMED_WEIGHTS");
-  }
-  return info;
-}
-
-absl::Status CheckTensors(const ModelFolder& folder) {
-  const ModelConfig& config = folder.config();
-  auto require = [&folder](absl::string_view name, const std::vector<int64_t>& shape) {
-    return RequireTensor(folder, name, shape).status();
-  };
-  for (const NamedShape& tensor : OuterTensors(config)) PIVOT_RETURN_IF_ERROR(require(tensor.name, tensor.shape));
-  for (int block = 0; block < config.num_blocks; ++block) {
-    for (const NamedShape& kept : KeptTensors(config, block)) PIVOT_RETURN_IF_ERROR(require(kept.name, kept.shape));
-    for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
-      PIVOT_RETURN_IF_ERROR(require(module + ".weight", {shape.out_features, shape.in_features}));
-      if (has_bias) PIVOT_RETURN_IF_ERROR(require(module + ".bias", {shape.out_features}));
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace pivot

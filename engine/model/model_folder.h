@@ -43,9 +43,10 @@ class ModelFolder {
   /// Opens a GGUF file (PATH.gguf, or a folder that holds one and no config.json), which then looks like a folder
   /// (engine/model/gguf/gguf_model.h). Otherwise opens the folder and checks that it is whole: every shard of the index
   /// is there, every header obeys the format, every file lies in the folder (or is a link into the blobs of the hub
-  /// cache that the folder belongs to). Errors, by reason: SOURCE_NOT_FOUND, SOURCE_INCOMPLETE (names the shard),
-  /// UNSAFE_SOURCE (pickled weights, links out), MALFORMED_WEIGHTS, UNSUPPORTED_ARCHITECTURE, UNSUPPORTED_CHECKPOINT,
-  /// INVALID_CONFIG.
+  /// cache that the folder belongs to). Of a family that is not in the table the linear layers are found by their
+  /// tensors (engine/model/found_model.h); who runs a model asks CheckCanRun. Errors, by reason: SOURCE_NOT_FOUND,
+  /// SOURCE_INCOMPLETE (names the shard), UNSAFE_SOURCE (pickled weights, links out), MALFORMED_WEIGHTS,
+  /// UNSUPPORTED_ARCHITECTURE (nothing is found), UNSUPPORTED_CHECKPOINT, INVALID_CONFIG.
   static absl::StatusOr<ModelFolder> Open(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -94,15 +95,6 @@ class ModelFolder {
   std::list<TensorInfo> split_;  // parts of the files' tensors
   std::map<std::string, TensorLocation, std::less<>> tensors_;
 };
-
-/// The tensor `name`, which must have this shape and a floating-point dtype of 16 or 32 bits. kInvalidArgument
-/// (MALFORMED_WEIGHTS).
-absl::StatusOr<const TensorInfo*> RequireTensor(const ModelFolder& folder, absl::string_view name,
-                                                absl::Span<const int64_t> shape);
-
-/// Checks that every tensor of an unquantized model that the architecture table speaks of is there with the right
-/// shape.
-absl::Status CheckTensors(const ModelFolder& folder);
 
 /// Names of the files that go into an output folder as they are: docs/format.md says which. Sorted.
 absl::StatusOr<std::vector<std::string>> FilesToCopy(const std::string& path);

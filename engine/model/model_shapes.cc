@@ -45,6 +45,8 @@ LinearShape ShapeOf(const ModelConfig& config, LinearRole role) {
       return {config.experts.intermediate_size, config.hidden_size};
     case LinearRole::kExpertDown:
       return {config.hidden_size, config.experts.intermediate_size};
+    case LinearRole::kFound:
+      break;
   }
   return {};
 }
@@ -72,6 +74,7 @@ std::vector<NamedShape> NormTensors(const ModelConfig& config, int block) {
 
 std::vector<NamedShape> OuterTensors(const ModelConfig& config) {
   const Architecture& architecture = *config.architecture;
+  if (config.found != nullptr) return {};
   std::vector<NamedShape> tensors = {{std::string(architecture.embedding), {config.vocab_size, config.hidden_size}}};
   if (!architecture.position_embedding.empty()) {
     tensors.push_back({std::string(architecture.position_embedding),

@@ -19,7 +19,10 @@ bool HasBias(const ModelConfig& config, BiasKind kind);
 struct LinearShape {
   int64_t out_features = 0;
   int64_t in_features = 0;
+
+  friend bool operator==(const LinearShape&, const LinearShape&) = default;
 };
+/// Of a role that the table speaks of.
 LinearShape ShapeOf(const ModelConfig& config, LinearRole role);
 
 /// Features that the normalization is over.
@@ -33,7 +36,8 @@ struct NamedShape {
 /// The tensors of a block's normalizations, each once.
 std::vector<NamedShape> NormTensors(const ModelConfig& config, int block);
 
-/// The tensors before and behind the blocks. The head is not among them when it is the embedding.
+/// The tensors before and behind the blocks. The head is not among them when it is the embedding. None of a model whose
+/// family is not in the table.
 std::vector<NamedShape> OuterTensors(const ModelConfig& config);
 
 }  // namespace pivot

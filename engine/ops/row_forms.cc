@@ -6,11 +6,11 @@
 #include <optional>
 
 #include "engine/ops/fast_products.h"
+#include "engine/ops/tf32_parts.h"
 
 namespace pivot {
 namespace {
 
-constexpr int32_t kTf32Bits = static_cast<int32_t>(0xFFFFE000U);
 // Columns of a strip of a symmetric form.
 constexpr int64_t kColumns = 1024;
 
@@ -18,11 +18,9 @@ constexpr int64_t kColumns = 1024;
 
 at::Tensor ExactProduct(const at::Tensor& left, Digits left_digits, const at::Tensor& moment) {
   if (left_digits == Digits::kAny || !left.is_cuda()) return at::mm(left, moment);
-  // The thirteen bits that TF32 has not are zero in the first part; the second has as many digits again.
-  const at::Tensor high = moment.view(at::kInt).bitwise_and(kTf32Bits).view(at::kFloat);
-  const at::Tensor low = moment - high;
+  const Tf32Parts parts = SplitTf32(moment);
   const FastProducts fast;
-  return at::mm(left, high).addmm_(left, low);
+  return at::mm(left, parts.high).addmm_(left, parts.low);
 }
 
 at::Tensor RowProducts(const at::Tensor& left, const at::Tensor& right) {

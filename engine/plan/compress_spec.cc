@@ -12,6 +12,7 @@
 
 #include "engine/format/output_format.h"
 #include "engine/model/block_linears.h"
+#include "engine/model/found_model.h"
 #include "engine/model/json.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/gguf_plan.h"
@@ -95,6 +96,23 @@ absl::StatusOr<EvaluationSpec> ParseEvaluation(const json& object, const Calibra
   return spec;
 }
 
+/// Calibration runs the model.
+absl::Status CheckMethod(Method method, const ModelConfig& config) {
+  const absl::Status can_run = CheckCanRun(config);
+  if (can_run.ok() || method == Method::kRtn) return absl::OkStatus();
+  return WithReason(absl::InvalidArgumentError(
+                        absl::StrCat(can_run.message(), "; --method rtn rounds its weights without running it")),
+                    ReasonOf(can_run), "job.spec.compress.quantize.method");
+}
+
+/// Of a model that cannot be run.
+absl::Status LeaveOutEvaluation(EvaluationSpec& evaluation) {
+  if (!evaluation.text_path.empty())
+    return InvalidSpec("evaluation.text_path", "is of no use: a model of this architecture cannot be run");
+  evaluation.skip = true;
+  return absl::OkStatus();
+}
+
 /// The scheme of a floating-point format, which leaves nothing to choose.
 absl::StatusOr<WeightScheme> CheckFloatScheme(const WeightScheme& scheme, const JsonFields& fields, double bits,
                                               int64_t group_size, bool asymmetric, const ModelConfig& config) {
@@ -105,6 +123,10 @@ absl::StatusOr<WeightScheme> CheckFloatScheme(const WeightScheme& scheme, const 
   if (group_size != 0 && group_size != scheme.group_size)
     return InvalidSpec("group_size", absl::StrCat("is ", group_size, "; ", name, " has its own: leave it out"));
   if (asymmetric) return InvalidSpec("asymmetric", absl::StrCat("goes with integers, not with ", name));
+  if (config.found != nullptr && scheme.type == CodeType::kNvfp4)
+    return InvalidSpec("format",
+                       absl::StrCat("cannot be ", name, ", whose fused layers share a scale: of an ",
+                                    "architecture that is not supported nobody knows which layers are fused"));
   for (const auto& [module, role, expert, shape, has_bias] : ModelLinears(config)) {
     const int64_t in_features = shape.in_features;
     if (in_features % scheme.ForRow(in_features).group_size == 0) continue;
@@ -206,15 +228,17 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   const CalibrationDefaults& defaults = device == DeviceKind::kCuda ? kGpuDefaults : kCpuDefaults;
   CompressSpec spec;
   PIVOT_ASSIGN_OR_RETURN(spec.source_path, SourcePath(task));
+  PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantizeOptions(ObjectOrEmpty(task, "quantize")));
+  PIVOT_RETURN_IF_ERROR(CheckMethod(spec.quantize.method, folder.config()));
   PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, folder.config()));
   PIVOT_ASSIGN_OR_RETURN(const std::vector<CodeLayout> layouts, ParseLayouts(fields, folder.config(), spec.scheme));
   spec.layout = layouts.front();
   spec.further_layouts.assign(layouts.begin() + 1, layouts.end());
-  PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantizeOptions(ObjectOrEmpty(task, "quantize")));
   spec.quantize.short_scales = spec.layout == CodeLayout::kGguf && BlocksFor(spec.scheme) == GgmlType::kQ4_1;
   PIVOT_ASSIGN_OR_RETURN(spec.calibration,
                          ParseCalibration(ObjectOrEmpty(task, "calibration"), folder.config(), defaults));
   PIVOT_ASSIGN_OR_RETURN(spec.evaluation, ParseEvaluation(ObjectOrEmpty(task, "evaluation"), defaults));
+  if (folder.config().found != nullptr) PIVOT_RETURN_IF_ERROR(LeaveOutEvaluation(spec.evaluation));
   PIVOT_ASSIGN_OR_RETURN(spec.dtype, ParseComputeDtype(fields.OptionalText("compute_dtype").value_or("auto")));
   PIVOT_RETURN_IF_ERROR(fields.status());
   return spec;

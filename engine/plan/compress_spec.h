@@ -63,6 +63,9 @@ struct CompressSpec {
   EvaluationSpec evaluation;
   ComputeDtype dtype = ComputeDtype::kAutomatic;
 
+  /// Whether it takes a tokenizer.
+  bool reads_text() const { return quantize.method == Method::kGptq || !evaluation.skip; }
+
   /// Of all published folders.
   std::vector<CodeLayout> layouts() const;
 };

@@ -193,7 +193,7 @@ class Planner {
 
 absl::StatusOr<GgufPlan> PlanOf(const ModelFolder& source, const ModelSchemes& schemes, Planner::Scales scales) {
   const Architecture& architecture = *source.config().architecture;
-  const GgufFamily* family = GgufFamilyOf(architecture);
+  const GgufFamily* family = source.config().found == nullptr ? GgufFamilyOf(architecture) : nullptr;
   if (family == nullptr)
     return CannotExpress(absl::StrCat("GGUF files of ", architecture.model_type, " are not written"));
   GgufPlan plan;

@@ -13,6 +13,7 @@
 
 #include "engine/format/quantization_config.h"
 #include "engine/model/block_linears.h"
+#include "engine/model/found_model.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"
@@ -153,6 +154,8 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
   }
   const double layerwise = plan.work.forward + plan.work.statistics + plan.work.solve;
   const bool on_gpu = device == DeviceKind::kCuda;
+  json warnings = json::array();
+  if (source.config().found != nullptr) warnings.push_back(DescribeFound(*source.config().found));
   json devices = json::array();
   if (!on_gpu) {
     const int64_t available = AvailableHostBytes();
@@ -180,7 +183,7 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
       {"stages",
        {StageJson("layerwise", layerwise, plan, device), StageJson("evaluate", plan.work.evaluation, plan, device)}},
       {"devices", std::move(devices)},
-      {"warnings", json::array()}};
+      {"warnings", std::move(warnings)}};
 }
 
 std::string PlanFileJson(const Plan& plan, const ModelFolder& source, const CompressSpec& spec) {

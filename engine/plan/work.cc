@@ -125,6 +125,11 @@ int64_t StepBytes(const ModelConfig& config, const CompressSpec& spec, DeviceKin
 /// room for its products, and the group's weights as they were, corrected, left over and dequantized.
 int64_t SolveBytes(const ModelConfig& config, bool calibrates) {
   int64_t most = 0;
+  if (config.found != nullptr) {
+    for (const BlockLinear& linear : ModelLinears(config))
+      most = std::max(most, 4 * linear.shape.out_features * linear.shape.in_features * kFloatBytes);
+    return most;
+  }
   for (const auto& [group, count, met] : CountGroups(config)) {
     const int64_t in = GroupInFeatures(config, group);
     int64_t out = 0;

@@ -8,6 +8,7 @@
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
+#include "engine/ops/triangles.h"
 #include "engine/quantize/float_grid.h"
 #include "kernels/gptq_panel.h"
 #include "proto/status/reason.h"
@@ -17,8 +18,6 @@ namespace pivot {
 namespace {
 
 constexpr int kMaxDampingSteps = 5;
-// Below it a triangle is inverted by substitution.
-constexpr int64_t kLeafColumns = 512;
 constexpr int64_t kSuperColumns = 4 * kMaxPanelColumns;
 
 absl::Status NumericalFailure(absl::string_view problem) {
@@ -28,22 +27,6 @@ absl::Status NumericalFailure(absl::string_view problem) {
 at::Tensor VisitingOrder(const at::Tensor& diagonal, ActOrder act_order) {
   if (act_order == ActOrder::kNone) return at::arange(diagonal.size(0), diagonal.options().dtype(at::kLong));
   return at::argsort(diagonal, /*stable=*/true, /*dim=*/0, /*descending=*/true);
-}
-
-/// The inverse of a lower triangular matrix, into its place: of both halves of the diagonal, then of what is below.
-void InvertLower(const at::Tensor& lower) {
-  const int64_t size = lower.size(0);
-  if (size <= kLeafColumns) {
-    lower.copy_(at::linalg_solve_triangular(lower, at::eye(size, lower.options()), /*upper=*/false));
-    return;
-  }
-  const int64_t half = size / 2;
-  const at::Tensor first = lower.slice(0, 0, half).slice(1, 0, half);
-  const at::Tensor last = lower.slice(0, half).slice(1, half);
-  const at::Tensor below = lower.slice(0, half).slice(1, 0, half);
-  InvertLower(first);
-  InvertLower(last);
-  below.copy_(at::mm(last, at::mm(below, first)).neg_());
 }
 
 /// U with UᵀU = inv(A), given A with its rows and columns in reverse order, or nothing when A is not positive definite.

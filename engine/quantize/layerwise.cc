@@ -177,7 +177,7 @@ class LayerwiseStage {
     std::vector<at::Tensor> weights;
     for (const LinearRole role : group.members) {
       const std::string module = LinearModule(config_, block, role, group.expert);
-      const LinearShape shape = ShapeOf(config_, role);
+      const LinearShape shape = ShapeInBlock(config_, block, role);
       if (original != nullptr && input_.source->IsReadExactly(module, shape)) {
         weights.push_back(original->linear(role, group.expert).weight);
         continue;

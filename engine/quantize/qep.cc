@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "engine/ops/call_torch.h"
+#include "engine/ops/triangles.h"
 #include "proto/status/reason.h"
 
 namespace pivot {
@@ -32,8 +33,9 @@ absl::StatusOr<CorrectedWeight> PropagateError(const at::Tensor& weight, const a
       added = corrected.percdamp * mean_diagonal;
       const auto [lower, info] = at::linalg_cholesky_ex(damped);
       if (info.item<int>() != 0) continue;
-      // The moments are no more exact than this either.
-      const at::Tensor change = at::cholesky_solve(target.t(), lower.to(at::kFloat)).t();
+      // The moments are no more exact than fp32 either.
+      const at::Tensor change = target.clone(at::MemoryFormat::Contiguous);
+      SolveRows(lower, change);
       if (!at::isfinite(change).all().item<bool>()) continue;
       corrected.relative_change = Norm(change) / std::max(Norm(weight), 1e-300);
       corrected.weight = (weight + change).contiguous();

@@ -10,6 +10,7 @@
 #include "engine/calibration/calibration_set.h"
 #include "engine/checkpoint/staged_folder.h"
 #include "engine/model/folder_tokenizer.h"
+#include "engine/model/found_model.h"
 #include "engine/model/json.h"
 #include "engine/ops/call_torch.h"
 #include "engine/tasks/tasks.h"
@@ -125,6 +126,7 @@ absl::StatusOr<json> PublishLogits(const EvaluateSpec& spec, const WeightReader&
 absl::StatusOr<json> RunEvaluateTask(const json& task, const TaskContext& context) {
   PIVOT_ASSIGN_OR_RETURN(const EvaluateSpec spec, ParseSpec(task));
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpoint(spec.source_path));
+  PIVOT_RETURN_IF_ERROR(CheckCanRun(folder.model.config()));
   WarnOfActivations(folder, *context.hooks);
   const WeightReader model(folder, ToScalarType(spec.dtype), context.device->device);
   if (context.hooks->stage_started)
@@ -132,6 +134,7 @@ absl::StatusOr<json> RunEvaluateTask(const json& task, const TaskContext& contex
   if (!spec.tokens_path.empty()) return PublishLogits(spec, model, context);
   if (spec.reference_path.empty()) return EvaluateText(spec, model, nullptr, context);
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder reference_folder, OpenCheckpoint(spec.reference_path));
+  PIVOT_RETURN_IF_ERROR(CheckCanRun(reference_folder.model.config()));
   const WeightReader reference(reference_folder, ToScalarType(spec.dtype), context.device->device);
   return EvaluateText(spec, model, &reference, context);
 }

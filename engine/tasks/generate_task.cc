@@ -5,6 +5,7 @@
 
 #include "engine/evaluate/generate.h"
 #include "engine/model/folder_tokenizer.h"
+#include "engine/model/found_model.h"
 #include "engine/model/json.h"
 #include "engine/tasks/tasks.h"
 #include "proto/status/status_macros.h"
@@ -34,6 +35,7 @@ absl::StatusOr<json> RunGenerateTask(const json& task, const TaskContext& contex
   }
 
   PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder folder, OpenCheckpoint(path));
+  PIVOT_RETURN_IF_ERROR(CheckCanRun(folder.model.config()));
   WarnOfActivations(folder, *context.hooks);
   PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(path));
   PIVOT_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, tokenizer.Encode(prompt, SpecialTokens::kAdd));

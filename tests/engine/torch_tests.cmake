@@ -25,9 +25,11 @@ pivot_test(
     forward/block_test.cc
     forward/experts_test.cc
     ops/row_forms_test.cc
+    ops/triangles_test.cc
     pipeline/calibration_data_test.cc
     pipeline/compress_experts_test.cc
     pipeline/compress_test.cc
+    pipeline/compress_unknown_test.cc
     pipeline/convert_floats_test.cc
     pipeline/convert_test.cc
     pipeline/gguf_test.cc

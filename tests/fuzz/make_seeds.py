@@ -108,12 +108,33 @@ def folder_seeds():
     yield compact(config) + b"\0" + placed(plain)
     yield compact(config | {"hidden_size": 16}) + b"\0" + placed(plain)
     yield compact(config) + b"\0" + placed(dict(list(plain.items())[:-1]))
-    for quantization, replace in quantization_seeds.folders():
-        tensors = {}
-        for name, entry in plain.items():
-            is_linear = name.endswith("_proj.weight")
-            tensors |= replace(name.removesuffix(".weight"), *entry[1]) if is_linear else {name: entry}
-        yield compact(config | {"quantization_config": quantization}) + b"\0" + placed(tensors)
+    # Of a family that nobody knows layers are found by their tensors, from 32 columns on.
+    wide = SIZES | {"hidden_size": 32, "intermediate_size": 32}
+    unknown = {"model_type": "evil", "text_config": wide}
+    found = plain_header(wide) | {"model.layers.1.mlp.router.weight": ("F16", [4, 32]), "lm_head.weight": ("F32", [8, 32])}
+    yield compact(unknown) + b"\0" + placed(found)
+    for kind, tensors in ((config, plain), (unknown, found)):
+        for quantization, replace in quantization_seeds.folders():
+            packed = {}
+            for name, entry in tensors.items():
+                is_linear = name.endswith("_proj.weight")
+                packed |= replace(name.removesuffix(".weight"), *entry[1]) if is_linear else {name: entry}
+            yield compact(kind | {"quantization_config": quantization}) + b"\0" + placed(packed)
+    yield from expert_folders(config, plain)
+
+
+def expert_folders(config, plain):
+    """Mixtures of two experts, a tensor each and all in one."""
+    block, kept = "model.layers.0.", {name: entry for name, entry in plain.items() if ".mlp." not in name}
+    mixtral = config | {"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 1}
+    router = {block + "block_sparse_moe.gate.weight": ("BF16", [2, 8])}
+    each = {block + f"block_sparse_moe.experts.{e}.{name}.weight": ("BF16", [8, 8]) for e in range(2) for name in ("w1", "w2", "w3")}
+    yield compact(mixtral) + b"\0" + placed(kept | router | each)
+    fused = {block + "mlp.gate.weight": ("BF16", [2, 8]), block + "mlp.experts.gate_up_proj": ("BF16", [2, 16, 8])}
+    fused |= {block + "mlp.experts.down_proj": ("BF16", [2, 8, 8])}
+    yield compact(mixtral) + b"\0" + placed(kept | fused)
+    qwen = config | {"model_type": "qwen3_moe", "num_experts": 2, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
+    yield compact(qwen | {"decoder_sparse_step": 2, "mlp_only_layers": [0]}) + b"\0" + placed(kept | fused)
 
 
 def index_seeds():

@@ -45,7 +45,10 @@ class RefusalTest(FolderTest):
 
     def test_unknown_architecture(self):
         self.edit_config(model_type="transmogrifier", architectures=["TransmogrifierForCausalLM"])
-        self.assert_compress_refused(1, "transmogrifier", "supported model types: llama, mistral, qwen2")
+        self.assert_compress_refused(1, "transmogrifier", "supported model types: llama, mistral, qwen2", "--method rtn")
+        for command in (["eval", self.model], ["generate", self.model, "--prompt", "The"]):
+            self.assert_refused(pivot(*command), 1, "transmogrifier", "supported model types: llama")
+        self.assert_refused(self.compress("-o", self.folder / "out", "--method", "rtn"), 1, "evaluation.text_path", "cannot be run")
 
     def test_truncated_weights(self):
         weights = self.model / "model.safetensors"

@@ -33,9 +33,11 @@ GgufModel::Entry EntryOf(const GgufTensor& tensor, const std::string& name, cons
     entry.info.dtype = Dtype::kUint8;
     entry.info.shape.back() = GgmlRowBytes(tensor.type, tensor.columns());
   }
-  // A tensor that no such heads can have is refused for its shape; it must not be taken apart before.
+  // A tensor that no such heads can have, or of more rows than bytes, is refused for its shape; it must not be taken
+  // apart before.
   const int64_t rows = tensor.shape.empty() ? 0 : tensor.shape[0];
-  if (rows < 1 || (entry.interleaved_heads > 0 && rows % (2 * entry.interleaved_heads) != 0))
+  if (rows < 1 || rows > tensor.end - tensor.begin ||
+      (entry.interleaved_heads > 0 && rows % (2 * entry.interleaved_heads) != 0))
     entry.interleaved_heads = 0;
   return entry;
 }

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 
 #include "engine/model/model_folder.h"
+#include "engine/model/required_tensors.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "tests/support/status_matchers.h"

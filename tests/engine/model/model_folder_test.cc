@@ -10,6 +10,8 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
+#include "engine/model/found_model.h"
+#include "engine/model/required_tensors.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "tests/engine/model/raw_safetensors.h"
@@ -94,7 +96,9 @@ TEST_F(ModelFolderTest, DoesNotTakeAFileForAFolder) {
 TEST_F(ModelFolderTest, PassesOnWhatIsWrongWithTheConfiguration) {
   ASSERT_OK(WriteTinyModel(folder_.path()));
   folder_.Write("config.json", R"({"model_type": "gpt2"})");
-  ExpectRefused(absl::StatusCode::kInvalidArgument, "UNSUPPORTED_ARCHITECTURE", "gpt2");
+  ASSERT_OK_AND_ASSIGN(const ModelFolder unknown, ModelFolder::Open(folder_.path()));
+  EXPECT_THAT(CheckCanRun(unknown.config()), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("gpt2")));
+  EXPECT_EQ(ReasonOf(CheckCanRun(unknown.config())), "UNSUPPORTED_ARCHITECTURE");
   folder_.Write("config.json", "{");
   ExpectRefused(absl::StatusCode::kInvalidArgument, "INVALID_CONFIG", "config.json is not valid JSON");
 }

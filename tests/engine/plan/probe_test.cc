@@ -135,9 +135,10 @@ TEST_F(ProbeTest, PassesOnWhatIsWrongWithTheModel) {
               "SOURCE_NOT_FOUND", "/nowhere");
   folder_.Write("source/model.safetensors", "PK\x03\x04");
   ExpectError(Ask({{"spec", Compress()}}), "INVALID_ARGUMENT", "UNSAFE_SOURCE", "is a zip archive");
+  ASSERT_OK(WriteTinyModel(source_));
   folder_.Write("source/config.json", R"({"model_type": "gpt2"})");
   ExpectError(Ask({{"spec", Compress()}}), "INVALID_ARGUMENT", "UNSUPPORTED_ARCHITECTURE",
-              "supported model types: llama, mistral");
+              "supported model types: llama, mistral", "job.spec.compress.quantize.method");
 }
 
 class ProbeOfCompressedTest : public ProbeTest {
