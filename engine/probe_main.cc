@@ -172,7 +172,7 @@ absl::StatusOr<json> Answer(const json& request) {
 
 void Print(const absl::StatusOr<json>& answer) {
   const json output = answer.ok() ? *answer : json{{"error", StatusToJson(answer.status())}};
-  std::cout << output.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+  std::cout << output.dump(-1, ' ', false, json::error_handler_t::replace) << '\n' << std::flush;
 }
 
 int Main(int argc, char** argv) {

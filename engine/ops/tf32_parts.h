@@ -22,10 +22,14 @@ struct Tf32Parts {
 Tf32Parts SplitTf32(const at::Tensor& matrix);
 
 /// left · right without the product of both lows: three products at TF32's rate, about twice that of one in fp32.
+/// Errors are up to four times those of a product in fp32, since a tensor core cuts off where fp32 rounds.
 at::Tensor Product(const Tf32Parts& left, const Tf32Parts& right);
 
 /// result -= left · right, the same way.
-void SubtractProduct(const Tf32Parts& left, const Tf32Parts& right, at::Tensor result);
+void SubtractProduct(const Tf32Parts& left, const Tf32Parts& right, const at::Tensor& result);
+
+/// The same for matrices that are used once. A product that is too short to gain by it is one in fp32.
+void SubtractProduct(const at::Tensor& left, const at::Tensor& right, const at::Tensor& result);
 
 }  // namespace pivot
 

@@ -8,6 +8,7 @@
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
+#include "engine/ops/tf32_parts.h"
 #include "engine/ops/triangles.h"
 #include "engine/quantize/float_grid.h"
 #include "kernels/gptq_panel.h"
@@ -99,8 +100,7 @@ class ColumnLoop {
   void Subtract(const at::Tensor& errors, int64_t first, int64_t last, int64_t begin, int64_t end) {
     if (begin == end) return;
     const Part part("trailing update");
-    remaining_.slice(1, begin, end)
-        .addmm_(errors, upper_.slice(0, first, last).slice(1, begin, end), /*beta=*/1, /*alpha=*/-1);
+    SubtractProduct(errors, upper_.slice(0, first, last).slice(1, begin, end), remaining_.slice(1, begin, end));
   }
 
   const at::Tensor& upper_;

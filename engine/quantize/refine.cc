@@ -7,6 +7,7 @@
 
 #include "engine/ops/call_torch.h"
 #include "engine/ops/row_forms.h"
+#include "engine/ops/tf32_parts.h"
 #include "kernels/refine_group.h"
 #include "proto/status/status_macros.h"
 
@@ -31,7 +32,7 @@ void MoveGradient(const at::Tensor& change, int64_t begin, const at::Tensor& hes
   const int64_t columns = gradient.size(1) - from;
   if (columns == 0) return;
   const at::Tensor rows = hessian.narrow(0, begin, change.size(1));
-  gradient.narrow(1, from, columns).addmm_(change, rows.narrow(1, from, columns), /*beta=*/1, /*alpha=*/-1);
+  SubtractProduct(change, rows.narrow(1, from, columns), gradient.narrow(1, from, columns));
 }
 
 /// The best scales of a group where they lower the loss; moves its gradient and sets its change. As the kernel does for

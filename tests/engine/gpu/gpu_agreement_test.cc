@@ -7,6 +7,8 @@
 
 #include "engine/calibration/block_pass.h"
 #include "engine/ops/device.h"
+#include "engine/ops/tf32_parts.h"
+#include "engine/ops/triangles.h"
 #include "engine/quantize/gptq.h"
 #include "engine/quantize/solve_group.h"
 #include "tests/engine/quantize/reference.h"
@@ -105,6 +107,49 @@ INSTANTIATE_TEST_SUITE_P(
       return "bits" + std::to_string(test.param.bits) + "_group" + std::to_string(test.param.group_size) +
              (test.param.is_symmetric() ? "" : "_asymmetric");
     });
+
+/// What a product, or an inverse, misses of the one in fp64.
+double LargestError(const at::Tensor& result, const at::Tensor& exact) {
+  return (result.cpu().to(at::kDouble) - exact).abs().max().item<double>();
+}
+
+TEST_F(GpuTest, ProductsOfTf32PartsHaveTheDigitsOfFloat) {
+  at::manual_seed(6);
+  const at::Tensor left = at::randn({300, 1500});
+  const at::Tensor right = at::randn({1500, 700});
+  const at::Tensor start = at::randn({300, 700});
+  const at::Tensor exact = at::mm(left.to(at::kDouble), right.to(at::kDouble));
+  const at::Tensor rest = start.to(at::kDouble) - exact;
+  const at::Tensor l = left.to(Gpu());
+  const at::Tensor r = right.to(Gpu());
+  const double in_float = LargestError(at::mm(l, r), exact);
+  // A tensor core cuts off what it has no digits for, where fp32 rounds: errors of a sum add up in one direction.
+  EXPECT_LE(LargestError(Product(SplitTf32(l), SplitTf32(r)), exact), 4 * in_float);
+  at::Tensor parts = start.to(Gpu());
+  SubtractProduct(SplitTf32(l), SplitTf32(r), parts);
+  EXPECT_LE(LargestError(parts, rest), 4 * in_float);
+  at::Tensor once = start.to(Gpu());
+  SubtractProduct(l, r, once);
+  EXPECT_LE(LargestError(once, rest), 6 * in_float);
+  const Tf32Parts high_alone{SplitTf32(l).high, at::zeros_like(l)};
+  EXPECT_GT(LargestError(Product(high_alone, SplitTf32(r)), exact), 20 * in_float) << "what the rest is for";
+}
+
+TEST_F(GpuTest, TrianglesAreInvertedAndSolvedAsOnTheCpu) {
+  at::manual_seed(7);
+  const at::Tensor inputs = at::randn({2900, 2600}, at::kDouble);
+  const at::Tensor moment = at::mm(inputs.t(), inputs) / 2900;
+  const at::Tensor lower = at::linalg_cholesky(moment);
+  const at::Tensor inverse = lower.to(Gpu());
+  InvertLower(inverse);
+  EXPECT_LT(LargestError(at::mm(lower.to(Gpu()), inverse), at::eye(2600, at::kDouble)), 1e-9);
+  const at::Tensor rows = at::randn({90, 2600});
+  const at::Tensor exact = at::cholesky_solve(rows.t().to(at::kDouble), lower).t();
+  const at::Tensor substituted = at::cholesky_solve(rows.t().to(Gpu()), lower.to(at::kFloat).to(Gpu())).t();
+  const at::Tensor solved = rows.to(Gpu());
+  SolveRows(lower.to(Gpu()), solved);
+  EXPECT_LE(LargestError(solved, exact), 8 * LargestError(substituted, exact));
+}
 
 class GpuStatisticsTest : public GpuTest, public ::testing::WithParamInterface<int64_t> {};
 

@@ -17,7 +17,6 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 /// A tiny llama under a name that no table has.
 class CompressUnknownTest : public CompressFixture {
