@@ -88,7 +88,7 @@ ordered_json PackQuantizedJson(const ModelConfig& config, const ModelSchemes& sc
   }
   std::vector<std::string> ignored;
   const absl::string_view head = absl::StripSuffix(config.architecture->head, ".weight");
-  if (!head.empty()) ignored.emplace_back(head);
+  if (!head.empty() && config.wrapped == nullptr) ignored.emplace_back(head);
   for (const std::string& target : Targets(LayerExpressions(config, schemes, std::nullopt))) ignored.push_back(target);
   return {{"quant_method", "compressed-tensors"},
           {"format", formats.size() == 1 ? *formats.begin() : kMixedFormat},

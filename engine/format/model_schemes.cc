@@ -13,6 +13,7 @@
 
 #include "engine/model/block_linears.h"
 #include "engine/model/found_model.h"
+#include "engine/model/wrapped_decoder.h"
 
 namespace pivot {
 namespace {
@@ -128,13 +129,19 @@ std::vector<std::string> LayerExpressions(const ModelConfig& config, const Model
       found->second.push_back(block);
     }
   }
-  const std::string container = SplitModule(absl::StripSuffix(architecture.block_prefix, ".")).second;
+  std::string container = SplitModule(absl::StripSuffix(architecture.block_prefix, ".")).second;
+  // Towers have layers of the same names.
+  if (config.wrapped != nullptr) container.insert(0, absl::StrCat(config.wrapped->module, "\\.(model\\.)?"));
   std::vector<std::string> expressions;
   for (const auto& [key, blocks] : sets) {
     const bool is_everywhere = blocks.size() == static_cast<size_t>(schemes.num_blocks());
     expressions.push_back(absl::StrCat(
         ".*", container, "\\.", is_everywhere ? "\\d+" : absl::StrCat("(", absl::StrJoin(blocks, "|"), ")"), "\\.",
         absl::StrReplaceAll(key.first, {{".", "\\."}}), key.first.empty() ? "(" : "\\.(", key.second, ")$"));
+  }
+  if (config.wrapped != nullptr && !scheme.has_value()) {
+    for (const std::string& module : config.wrapped->outside)
+      expressions.push_back(absl::StrCat("(.*\\.)?", module, "(\\..*)?$"));
   }
   if (config.found != nullptr && !scheme.has_value()) {
     for (const std::string& module : config.found->outside)

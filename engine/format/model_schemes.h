@@ -39,7 +39,7 @@ class ModelSchemes {
 };
 
 /// Expressions that match exactly the layers which have `scheme` (nothing: which are plain, routers of experts too, and
-/// of a model that is not in the table every other matrix),
+/// of a model that is not in the table, or around a decoder, every other matrix),
 /// and what serving runtimes fuse them to, or call experts' layers: one for each parent module and set of blocks, as
 /// `.*layers\.(0|7)\.mlp\.(gate_proj|up_proj|gate_up_proj)$`. When all blocks are alike the number is `\d+`. Members of
 /// a fused layer must have one scheme.

@@ -160,7 +160,8 @@ Architecture Gemma3() {
   family.norms.push_back({NormRole::kKey, "self_attn.k_norm"});
   family.defaults = R"({"hidden_act": "gelu_pytorch_tanh", "head_dim": 256, "tie_word_embeddings": true,
       "query_pre_attn_scalar": 256, "sliding_window": 4096, "sliding_window_pattern": 6, "rope_theta": 1000000.0,
-      "rope_local_base_freq": 10000.0, "max_position_embeddings": 131072})";
+      "rope_local_base_freq": 10000.0, "max_position_embeddings": 131072, "vocab_size": 262208,
+      "num_attention_heads": 8, "num_key_value_heads": 4})";
   return family;
 }
 

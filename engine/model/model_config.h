@@ -36,10 +36,12 @@ struct ExpertsConfig {
 };
 
 struct FoundModel;
+struct WrappedDecoder;
 
 struct ModelConfig {
-  const Architecture* architecture = nullptr;  // an entry of the table, or that of `found`; never null after parsing
+  const Architecture* architecture = nullptr;  // an entry of the table, or one of those below; never null after parsing
   std::shared_ptr<const FoundModel> found;     // null: the family is in the table
+  std::shared_ptr<const WrappedDecoder> wrapped;  // null: nothing is around the decoder
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t num_blocks = 0;

@@ -21,6 +21,7 @@
 #include "engine/model/model_files.h"
 #include "engine/model/model_subfolders.h"
 #include "engine/model/pickle.h"
+#include "engine/model/wrapped_decoder.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/manifest.h"
 #include "proto/status/reason.h"
@@ -114,7 +115,8 @@ absl::StatusOr<ModelFolder> ModelFolder::Open(const std::string& path) {
   const bool is_unknown = ReasonOf(config.status()) == "UNSUPPORTED_ARCHITECTURE";
   if (!config.ok() && !is_unknown) return config.status();
   PIVOT_RETURN_IF_ERROR(folder.OpenShards());
-  if (is_unknown) config = FindModel(folder, config.status());
+  if (is_unknown) config = UnwrapDecoder(folder, config.status());
+  if (ReasonOf(config.status()) == "UNSUPPORTED_ARCHITECTURE") config = FindModel(folder, config.status());
   if (!config.ok()) return config.status();
   folder.config_ = *std::move(config);
   PIVOT_RETURN_IF_ERROR(folder.SplitExperts());

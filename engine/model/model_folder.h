@@ -43,10 +43,11 @@ class ModelFolder {
   /// Opens a GGUF file (PATH.gguf, or a folder that holds one and no config.json), which then looks like a folder
   /// (engine/model/gguf/gguf_model.h). Otherwise opens the folder and checks that it is whole: every shard of the index
   /// is there, every header obeys the format, every file lies in the folder (or is a link into the blobs of the hub
-  /// cache that the folder belongs to). Of a family that is not in the table the linear layers are found by their
-  /// tensors (engine/model/found_model.h); who runs a model asks CheckCanRun. Errors, by reason: SOURCE_NOT_FOUND,
-  /// SOURCE_INCOMPLETE (names the shard), UNSAFE_SOURCE (pickled weights, links out), MALFORMED_WEIGHTS,
-  /// UNSUPPORTED_ARCHITECTURE (nothing is found), UNSUPPORTED_CHECKPOINT, INVALID_CONFIG.
+  /// cache that the folder belongs to). Of a model around a decoder it is the decoder (engine/model/wrapped_decoder.h).
+  /// Of a family that is not in the table the linear layers are found by their tensors (engine/model/found_model.h);
+  /// who runs a model asks CheckCanRun. Errors, by reason: SOURCE_NOT_FOUND, SOURCE_INCOMPLETE (names the shard),
+  /// UNSAFE_SOURCE (pickled weights, links out), MALFORMED_WEIGHTS, UNSUPPORTED_ARCHITECTURE (nothing is found),
+  /// UNSUPPORTED_CHECKPOINT, INVALID_CONFIG.
   static absl::StatusOr<ModelFolder> Open(const std::string& path);
 
   const std::string& path() const { return path_; }
