@@ -148,7 +148,8 @@ TEST_F(GpuTest, TrianglesAreInvertedAndSolvedAsOnTheCpu) {
   const at::Tensor substituted = at::cholesky_solve(rows.t().to(Gpu()), lower.to(at::kFloat).to(Gpu())).t();
   const at::Tensor solved = rows.to(Gpu());
   SolveRows(lower.to(Gpu()), solved);
-  EXPECT_LE(LargestError(solved, exact), 8 * LargestError(substituted, exact));
+  // Two passes of products whose sums are cut off, four times fp32's error each.
+  EXPECT_LE(LargestError(solved, exact), 16 * LargestError(substituted, exact));
 }
 
 class GpuStatisticsTest : public GpuTest, public ::testing::WithParamInterface<int64_t> {};

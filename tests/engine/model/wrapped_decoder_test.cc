@@ -31,7 +31,7 @@ using ::testing::IsEmpty;
 class WrappedDecoderTest : public ::testing::Test {
  protected:
   /// A tiny llama under other names inside of a "viewer" with a tower of its own.
-  absl::StatusOr<ModelFolder> Open(const std::string& base, const std::string& head, json text_changes = {}) {
+  absl::StatusOr<ModelFolder> Open(const std::string& base, const std::string& head, const json& text_changes = {}) {
     const TinyModelOptions options{.tied_embeddings = head.empty()};
     std::vector<TensorSpec> specs = TinyModelTensors(options);
     std::vector<std::string> bytes;
