@@ -147,5 +147,22 @@ TEST(ModelConfigTest, ReadsTheTinyModels) {
   EXPECT_EQ(qwen2.dtype, "float32");
 }
 
+TEST(ModelConfigTest, FillsInWhatGooglesFilesOfGemma3LeaveOut) {
+  // The whole text_config of gemma-3-4b-it.
+  ASSERT_OK_AND_ASSIGN(const ModelConfig config, ParseModelConfig(R"({"hidden_size": 2560, "intermediate_size": 10240,
+      "model_type": "gemma3_text", "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+      "sliding_window": 1024})"));
+  EXPECT_EQ(config.num_heads, 8);
+  EXPECT_EQ(config.num_kv_heads, 4);
+  EXPECT_EQ(config.head_dim, 256);
+  EXPECT_EQ(config.vocab_size, 262208);
+  EXPECT_EQ(config.max_positions, 131072);
+  EXPECT_TRUE(config.tied_embeddings);
+  EXPECT_EQ(config.rope.theta, 1e6);
+  EXPECT_EQ(config.sliding_rope.theta, 1e4);
+  for (int block = 0; block < 34; ++block)
+    EXPECT_EQ(config.attention[static_cast<size_t>(block)].slides, (block + 1) % 6 != 0) << block;
+}
+
 }  // namespace
 }  // namespace pivot
