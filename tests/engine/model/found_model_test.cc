@@ -81,8 +81,8 @@ TEST_F(FoundModelTest, HasTheLayersOfAFamilyThatIsKnown) {
       EXPECT_EQ(LinearModule(unknown.config(), block, *role, kNoExpert), linear.module);
       EXPECT_EQ(NameInBlock(unknown.config(), block, *role), name);
       EXPECT_EQ(ShapeInBlock(unknown.config(), block, *role), linear.shape) << name;
-      const BlockLinear& found =
-          BlockLinears(unknown.config(), block)[static_cast<size_t>(*role) - static_cast<size_t>(LinearRole::kFound)];
+      const std::vector<BlockLinear> all = BlockLinears(unknown.config(), block);
+      const BlockLinear& found = all[static_cast<size_t>(*role) - static_cast<size_t>(LinearRole::kFound)];
       EXPECT_EQ(found.has_bias, linear.has_bias) << name;
     }
     EXPECT_EQ(Names(unknown, block).size(), 7U);
