@@ -14,6 +14,7 @@
 
 #include "engine/model/json.h"
 #include "engine/model/model_folder.h"
+#include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -100,8 +101,13 @@ absl::StatusOr<ModelConfig> UnwrapDecoder(const ModelFolder& folder, const absl:
   PIVOT_ASSIGN_OR_RETURN(const json document, ParseJson(folder.config_text(), "config.json"));
   const json text = DecoderConfig(document);
   if (text.is_null()) return refusal;
-  PIVOT_ASSIGN_OR_RETURN(ModelConfig config,
-                         ParseModelConfig(text.dump(-1, ' ', false, json::error_handler_t::replace)));
+  auto parsed = ParseModelConfig(text.dump(-1, ' ', false, json::error_handler_t::replace));
+  if (!parsed.ok()) {
+    return WithReason(
+        absl::InvalidArgumentError(absl::StrCat("text_config of ", folder.path(), ": ", parsed.status().message())),
+        ReasonOf(parsed.status()));
+  }
+  ModelConfig config = *std::move(parsed);
   const std::string family_base = FamilyBase(*config.architecture);
   const auto base = FindBase(folder, config, family_base);
   if (!base.has_value() || ModuleOf(*base).empty()) return refusal;

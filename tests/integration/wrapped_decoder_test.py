@@ -3,6 +3,8 @@
 """Decoders inside models that read images too: transformers' logits of text, plain and compressed, under every name that their tensors have."""
 
 import json
+import pathlib
+import sys
 import unittest
 
 import torch
@@ -11,18 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from programs import FolderTest, pivot
 
-TEXT = dict(
-    vocab_size=320,
-    hidden_size=64,
-    intermediate_size=128,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    max_position_embeddings=512,
-    bos_token_id=1,
-    eos_token_id=2,
-    pad_token_id=0,
-)
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import tiny_families  # noqa: E402
+
+TEXT = tiny_families.SIZES
 VISION = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, image_size=28, patch_size=14)
 LIMIT = 2e-4
 LENGTH = 64

@@ -23,6 +23,7 @@ namespace pivot {
 namespace {
 
 using ::nlohmann::json;
+using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -109,7 +110,8 @@ TEST_F(WrappedDecoderTest, WithoutItsEmbeddingItIsNone) {
 
 TEST_F(WrappedDecoderTest, WhatIsWrongWithItsConfigurationIsSaid) {
   const auto model = Open("language_model.model.", "lm_head.weight", {{"hidden_size", -1}});
-  EXPECT_THAT(model, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("hidden_size is -1")));
+  EXPECT_THAT(model, StatusIs(absl::StatusCode::kInvalidArgument,
+                              AllOf(HasSubstr("text_config of "), HasSubstr("hidden_size is -1"))));
   EXPECT_EQ(ReasonOf(model.status()), "INVALID_CONFIG");
 }
 
