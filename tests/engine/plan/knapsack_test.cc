@@ -147,7 +147,9 @@ TEST(KnapsackTest, FitsNothingButFreeChoicesIntoNoBytes) {
 
 TEST(KnapsackTest, RefusesWhatMakesNoSense) {
   const double infinity = std::numeric_limits<double>::infinity();
-  const auto refusal = [](const Groups& groups) { return std::string(SolveKnapsack(groups, 1'000).status().message()); };
+  const auto refusal = [](const Groups& groups) {
+    return std::string(SolveKnapsack(groups, 1'000).status().message());
+  };
   EXPECT_EQ(refusal({{{1, 1}}, {}}), "group 1 has no choice");
   EXPECT_EQ(refusal({{{1, 1}, {2, infinity}}}), "group 0 has a cost of inf");
   EXPECT_EQ(refusal({{{1, std::nan("")}}}), "group 0 has a cost of nan");
