@@ -28,8 +28,8 @@ struct KnapsackSolution {
 /// How much is searched. Where it is not enough the solution says so in its gap. Neither is a time, so that equal
 /// problems have equal solutions on every machine.
 struct KnapsackLimits {
-  int64_t max_states = int64_t{1} << 13;  // partial solutions kept of one step
-  int64_t max_work = int64_t{1} << 25;    // partial solutions made in all
+  int64_t max_states = int64_t{1} << 15;  // partial solutions kept of one step
+  int64_t max_work = int64_t{1} << 26;    // partial solutions made in all
 };
 
 /// Sum of every group's fewest bytes: the least budget that has a solution. Requires groups that are not empty.
@@ -47,7 +47,10 @@ int64_t LeastBytes(absl::Span<const std::vector<PlanChoice>> groups);
 /// divisor), which closes most of the gap where many groups have one shape.
 /// Errors: kInvalidArgument for an empty group, a cost that is not finite, negative bytes, or bytes that add up to more
 /// than 2^62; kResourceExhausted, naming LeastBytes, when these are more than the budget.
-/// Cost: n log n for n choices, and the core, which is some dozens of groups for costs that differ.
+/// Cost: n log n for n choices, and the core, which is some dozens of groups where costs differ: milliseconds for a
+/// hundred groups, tenths of a second for ten thousand. Where costs follow bytes, or are the same in most groups, the
+/// core is all groups and the limits end it, which leaves a gap of about 1e-9 with bytes that differ, and of up to 1e-4
+/// with thousands of groups that are exactly alike.
 absl::StatusOr<KnapsackSolution> SolveKnapsack(absl::Span<const std::vector<PlanChoice>> groups, int64_t budget_bytes,
                                                const KnapsackLimits& limits = {});
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <compare>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -12,6 +13,10 @@ namespace {
 
 // Of a sum of some dozen terms, which is all that bounds are compared with.
 constexpr double kRounding = 1e-14;
+// By what the first search is narrower than the second.
+constexpr int64_t kNarrower = 32;
+// Shares of the gap that count as equal when states are many.
+constexpr double kBoundLevels = 64;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Another item of a group than the relaxation's.
@@ -82,20 +87,17 @@ class CoreSearch {
         slack_(budget - relaxation.whole.bytes),
         best_{relaxation.filled.bytes - relaxation.whole.bytes, filled_cost, kFilled, kNone} {}
 
+  /// A narrow search first, whose solution lets a wide one drop more.
   void Run() {
-    states_ = {{0, 0, kNone, kNone}};
-    Settle(0);
-    size_t k = 0;
-    for (; !IsDone(k) && work_ < limits_.max_work; ++k) {
-      Branch(k);
-      Settle(k + 1);
+    for (const int64_t width : {limits_.max_states / kNarrower, limits_.max_states}) {
+      Pass(std::max<int64_t>(1, width));
+      proven_ = std::max(proven_, unsearched_);
+      if (Excess() == 0) return;
     }
-    if (IsDone(k)) return;
-    for (const State& state : states_) unsearched_ = std::min(unsearched_, Bound(state, rates_[k]));
   }
 
   /// What the best solution may cost more than the least there is.
-  double Excess() const { return IsTight() ? 0 : std::min(Gap(), std::max(0.0, best_.cost - unsearched_)); }
+  double Excess() const { return IsTight() ? 0 : std::min(Gap(), std::max(0.0, best_.cost - proven_)); }
 
   /// `relaxation` as the constructor had it.
   Assignment BestAssignment(const Relaxation& relaxation) const {
@@ -123,6 +125,20 @@ class CoreSearch {
     int group;
     int item;
   };
+
+  void Pass(int64_t width) {
+    width_ = width;
+    unsearched_ = kInfinity;
+    states_ = {{0, 0, kNone, kNone}};
+    Settle(0);
+    size_t k = 0;
+    for (; !IsDone(k) && work_ < limits_.max_work; ++k) {
+      Branch(k);
+      Settle(k + 1);
+    }
+    if (IsDone(k)) return;
+    for (const State& state : states_) unsearched_ = std::min(unsearched_, Bound(state, rates_[k]));
+  }
 
   static bool IsBefore(const State& a, const State& b) {
     return std::tie(a.bytes, a.cost, a.trail, a.item) < std::tie(b.bytes, b.cost, b.trail, b.item);
@@ -182,7 +198,7 @@ class CoreSearch {
       states_[kept++] = state;
     }
     states_.resize(kept);
-    if (static_cast<int64_t>(kept) > limits_.max_states) Narrow(rates_[k]);
+    if (static_cast<int64_t>(kept) > width_) Narrow(rates_[k]);
     for (State& state : states_) state = Entered(state);
   }
 
@@ -192,20 +208,29 @@ class CoreSearch {
     return {state.bytes, state.cost, static_cast<int>(trail_.size()) - 1, kNone};
   }
 
-  /// Keeps the states of the best bounds.
+  /// Keeps the states of the best bounds, and of nearly equal ones those that are the nearest to the budget.
   void Narrow(const Rates& rates) {
-    std::vector<double> bounds;
-    bounds.reserve(states_.size());
-    for (const State& state : states_) bounds.push_back(Bound(state, rates));
-    std::vector<double> ordered = bounds;
-    const auto last = ordered.begin() + static_cast<ptrdiff_t>(limits_.max_states);
-    std::nth_element(ordered.begin(), last, ordered.end());
-    unsearched_ = std::min(unsearched_, *last);
-    size_t kept = 0;
-    for (size_t i = 0; i < states_.size(); ++i) {
-      if (bounds[i] < *last) states_[kept++] = states_[i];
+    struct Rank {
+      double level;
+      int64_t distance;
+      size_t state;
+      auto operator<=>(const Rank&) const = default;
+    };
+    const double step = Gap() / kBoundLevels;
+    std::vector<Rank> ranks;
+    ranks.reserve(states_.size());
+    for (const State& state : states_) {
+      const double level = std::floor((Bound(state, rates) + AtEfficiency(slack_)) / step);
+      ranks.push_back({level, std::abs(state.bytes - slack_), ranks.size()});
     }
-    states_.resize(kept);
+    const auto last = ranks.begin() + static_cast<ptrdiff_t>(width_);
+    std::nth_element(ranks.begin(), last, ranks.end());
+    std::for_each(last, ranks.end(), [&](const Rank& rank) {
+      State& state = states_[rank.state];
+      unsearched_ = std::min(unsearched_, Bound(state, rates));
+      state.cost = kInfinity;
+    });
+    std::erase_if(states_, [](const State& state) { return state.cost == kInfinity; });
   }
 
   const std::vector<CoreGroup>& core_;
@@ -219,7 +244,9 @@ class CoreSearch {
   std::vector<State> made_;
   std::vector<Mark> trail_;
   int64_t work_ = 0;
-  double unsearched_ = kInfinity;  // the least bound of what was given up
+  int64_t width_ = 0;              // states that a pass keeps
+  double unsearched_ = kInfinity;  // the least bound of what a pass gave up
+  double proven_ = -kInfinity;     // what no solution that is better than the best costs less than
 };
 
 /// Of the filled assignment over the whole one: summed where they differ, which keeps it exact.
