@@ -50,7 +50,7 @@ int64_t LeastBytes(absl::Span<const std::vector<PlanChoice>> groups);
 /// Cost: n log n for n choices, and the core, which is some dozens of groups where costs differ: milliseconds for a
 /// hundred groups, tenths of a second for ten thousand. Where costs follow bytes, or are the same in most groups, the
 /// core is all groups and the limits end it, which leaves a gap of about 1e-9 with bytes that differ, and of up to 1e-4
-/// with thousands of groups that are exactly alike.
+/// with hundreds of groups that are exactly alike.
 absl::StatusOr<KnapsackSolution> SolveKnapsack(absl::Span<const std::vector<PlanChoice>> groups, int64_t budget_bytes,
                                                const KnapsackLimits& limits = {});
 
