@@ -6,9 +6,9 @@
 #include "nlohmann/json.hpp"
 
 #include "client/process.h"
-#include "client/view/json_facts.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
+#include "proto/text/json_facts.h"
 
 namespace pivot::client {
 namespace {

@@ -24,6 +24,7 @@
 #include "engine/loadable.h"
 #include "engine/model/folder_tokenizer.h"
 #include "engine/model/found_model.h"
+#include "engine/page/report_page.h"
 #include "engine/plan/plan.h"
 #include "engine/quantize/layerwise.h"
 #include "engine/quantize/warm_up.h"
@@ -235,9 +236,15 @@ class Pipeline {
                        .source_name = source().name(),
                        .source_digest = SourceDigest(source())};
     if (comparison_.has_value()) staged.quality = QualityToJson(comparison_->model);
-    PIVOT_RETURN_IF_ERROR(WriteFileDurably(pivot_folder_ + "/pivot/report.json", MakeReport(staged)));
+    PIVOT_RETURN_IF_ERROR(WriteReport(MakeReport(staged)));
     PIVOT_RETURN_IF_ERROR(WriteFileList(pivot_folder_));
     return hooks_.publish ? hooks_.publish(staged) : absl::OkStatus();
+  }
+
+  absl::Status WriteReport(const std::string& report) const {
+    PIVOT_RETURN_IF_ERROR(WriteFileDurably(pivot_folder_ + "/pivot/report.json", report));
+    const std::string page = ReportPage(json::parse(report), json::parse(PlanFileJson(plan_, source(), spec_)));
+    return WriteFileDurably(pivot_folder_ + "/pivot/report.html", page);
   }
 
   std::string MakeReport(const StagedPivot& staged) {

@@ -24,8 +24,8 @@ struct CompressJob {
 };
 
 /// Inspects and plans, quantizes layer by layer, assembles the folder, verifies, evaluates and publishes it. Everything
-/// that was measured goes into pivot/report.json. Errors have a reason; a cancelled job ends with kCancelled and leaves
-/// its journal.
+/// that was measured goes into pivot/report.json and report.html. Errors have a reason; a cancelled job ends with
+/// kCancelled and leaves its journal.
 absl::Status Compress(const CompressJob& job, const ComputeDevice& device, const JobHooks& hooks);
 
 }  // namespace pivot

@@ -21,20 +21,22 @@ FORBIDDEN = {
     "kernels/": [TORCH, GRPC, ABSL, r"(proto|engine|sources|server|client|tests)/"],
     "engine/": [GRPC, r"prometheus/", r"proto/json\.h", CURL, r"(sources|server|client|tests)/"],
     "engine/model/": [TORCH],
+    "engine/page/": [TORCH],
     "engine/format/": [TORCH],
     "engine/plan/": [TORCH],
     "engine/probe_main.cc": [TORCH],
     "sources/": [TORCH, GRPC, r"(engine|kernels|server|client|tests)/"],
     "server/": [TORCH, CURL, r"(engine|kernels|sources|client|tests)/"],
-    "client/": [TORCH, CURL, r"(server|kernels|sources|tests)/", r"engine/(?!model/)"],
+    "client/": [TORCH, CURL, r"(server|kernels|sources|tests)/", r"engine/(?!(model|page)/)"],
     "proto/": [TORCH, CURL, r"(engine|kernels|sources|server|client|tests)/"],
     "proto/worker/": [GRPC],
     "proto/files/": [GRPC],
     "proto/source/": [GRPC],
     "proto/status/": [GRPC],
+    "proto/text/": [GRPC],
 }
 # A folder of the engine may include itself and those before it.
-ENGINE_ORDER = ["model", "format", "plan", "ops", "checkpoint", "forward", "calibration", "quantize", "evaluate", "convert", "tasks"]
+ENGINE_ORDER = ["page", "model", "format", "plan", "ops", "checkpoint", "forward", "calibration", "quantize", "evaluate", "convert", "tasks"]
 MAX_LINES = {".h": 150, ".cuh": 150, ".cc": 300, ".cu": 400, ".py": 300}
 BAD_FOLDERS = {"common", "core", "util", "utils", "helper", "helpers", "misc", "manager", "managers"}
 

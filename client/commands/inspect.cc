@@ -12,10 +12,10 @@
 #include "client/commands/flags.h"
 #include "client/model_finder.h"
 #include "client/probe.h"
-#include "client/view/json_facts.h"
 #include "client/view/table.h"
 #include "client/view/units.h"
 #include "proto/status/status_macros.h"
+#include "proto/text/json_facts.h"
 
 namespace pivot::client {
 namespace {

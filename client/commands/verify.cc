@@ -16,12 +16,12 @@
 #include "client/commands/flags.h"
 #include "client/probe.h"
 #include "client/source_paths.h"
-#include "client/view/json_facts.h"
 #include "client/view/units.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/manifest.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
+#include "proto/text/json_facts.h"
 
 namespace pivot::client {
 namespace {

@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
-#include "client/view/json_facts.h"
 #include "client/view/table.h"
 #include "client/view/units.h"
+#include "proto/text/json_facts.h"
 
 namespace pivot::client {
 namespace {

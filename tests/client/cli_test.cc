@@ -260,16 +260,6 @@ TEST_F(VerifyTest, ChecksOnlyTheStructureWithoutAManifest) {
   EXPECT_THAT(out_, HasSubstr("the header lies"));
 }
 
-TEST_F(CliTest, PrintsReports) {
-  EXPECT_EQ(Run({"report", model_}), ExitCode::kFailed);
-  EXPECT_THAT(err_, HasSubstr("has no pivot/report.json"));
-  folder_.Write("model/pivot/report.json", R"({"schema": 1, "job": "j", "plan": {"bits": 4}})");
-  EXPECT_EQ(Run({"report", model_}), ExitCode::kDone);
-  EXPECT_EQ(out_, "job   j\nbits  4\n");
-  EXPECT_EQ(Run({"report", model_, "--json"}), ExitCode::kDone);
-  EXPECT_EQ(out_, "{\"schema\":1,\"job\":\"j\",\"plan\":{\"bits\":4}}\n");
-}
-
 TEST_F(CliTest, TokenizesNothingThatIsNoString) {
   EXPECT_EQ(Run({"tokenize", model_, "--jsonl", folder_.Write("lines", "{}\n")}), ExitCode::kFailed);
   EXPECT_THAT(err_, HasSubstr("tokenizer.json"));

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model through the private server and through pivotd: the same bytes, resumed after an interruption, nothing left behind."""
 
+import html.parser
 import json
 import os
 import pathlib
@@ -30,6 +31,26 @@ def sockets_of(pid):
     return ports
 
 
+class PageReader(html.parser.HTMLParser):
+    """Elements of a page, each of which must be closed in its turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+        self.tags = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        if self.open.pop() != tag:
+            raise AssertionError(f"</{tag}> at {self.getpos()}")
+
+
 class CompressTest(FolderTest):
     def test_leaves_one_verified_folder_and_nothing_else(self):
         done = self.compress("-o", self.folder / "out")
@@ -42,6 +63,18 @@ class CompressTest(FolderTest):
         listed = {entry["path"] for entry in manifest["files"]} | {"pivot/manifest.json"}
         present = {str(path.relative_to(self.folder / "out")) for path in (self.folder / "out").rglob("*") if path.is_file()}
         self.assertEqual(listed, present)
+
+    def test_the_report_is_a_page_too(self):
+        self.assertEqual(self.compress("-o", self.folder / "out").returncode, 0)
+        page = (self.folder / "out/pivot/report.html").read_text(encoding="utf-8")
+        reader = PageReader()
+        reader.feed(page)
+        reader.close()
+        self.assertEqual(reader.open, [])
+        self.assertEqual(reader.tags & {"script", "link", "img", "iframe", "object"}, set())
+        modules = json.loads((self.folder / "out/pivot/plan.json").read_text(encoding="utf-8"))["modules"]
+        self.assertEqual(len(re.findall(r'<rect class="cell b4"', page)), len(modules))
+        self.assertEqual(pivot("report", self.folder / "out", "--html").stdout, page)
 
     def test_two_runs_write_the_same_weights_index_config_and_plan(self):
         hashes = set()

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
@@ -61,7 +62,8 @@ class CompressFixture : public ::testing::Test {
     std::map<std::string, std::string> hashes;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(pivot)) {
       const std::string path = std::filesystem::relative(entry.path(), pivot).string();
-      if (entry.is_regular_file() && path != "pivot/report.json") hashes[path] = *Sha256OfFile(entry.path().string());
+      if (entry.is_regular_file() && !absl::StartsWith(path, "pivot/report."))
+        hashes[path] = *Sha256OfFile(entry.path().string());
     }
     return hashes;
   }

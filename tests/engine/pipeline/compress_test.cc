@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 
 #include "engine/format/checkpoint_folder.h"
+#include "engine/page/report_page.h"
 #include "engine/plan/plan.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/manifest.h"
@@ -153,12 +154,25 @@ TEST_F(CompressTest, StartsOverWhenTheWorkDiffersAndSaysSo) {
   EXPECT_EQ(ContentOf(staging + "/pivot-0"), ContentOf(folder_ / "fresh/pivot-0"));
 }
 
+TEST_F(CompressTest, WritesThePageOfItsReport) {
+  const json skipped{{"skip", true}, {"text_path", nullptr}, {"max_tokens", nullptr}};
+  for (const json& changes : {json::object(), json{{"quantize", {{"method", "rtn"}}}, {"evaluation", skipped}}}) {
+    const std::string staging = folder_ / (changes.empty() ? "gptq" : "rtn");
+    ASSERT_OK(Run(Task(changes), staging));
+    ASSERT_OK_AND_ASSIGN(const std::string plan, ReadSmallFile(staging + "/pivot-0/pivot/plan.json", 1 << 24));
+    ASSERT_OK_AND_ASSIGN(const std::string page, ReadSmallFile(staging + "/pivot-0/pivot/report.html", 1 << 24));
+    EXPECT_EQ(page, ReportPage(Report(staging), json::parse(plan)));
+    EXPECT_THAT(page, HasSubstr("model.layers.2.mlp.down_proj: 4 bits"));
+  }
+}
+
 TEST_F(CompressTest, TheFileListCoversTheFolder) {
   const std::string staging = folder_ / "staging";
   ASSERT_OK(Run(Task(), staging));
   const json list = json::parse(*ReadSmallFile(staging + "/pivot-0.files.json", 1 << 24));
   std::map<std::string, std::vector<int64_t>> listed;
   for (const json& file : list["files"]) listed[file["path"]] = file["pieces"].get<std::vector<int64_t>>();
+  EXPECT_TRUE(listed.contains("pivot/report.html"));
   for (const auto& [path, hash] : ContentOf(staging + "/pivot-0")) {
     ASSERT_TRUE(listed.contains(path)) << path;
     EXPECT_OK(HashFile(staging + "/pivot-0", path, listed[path]));

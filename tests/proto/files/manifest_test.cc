@@ -114,7 +114,8 @@ TEST(ManifestTest, TheHashOfContentCoversEveryFolderOfAnOutput) {
   for (const char* path : {"gptq/model.safetensors", "gptq/model.safetensors.index.json", "gptq/config.json",
                            "config.json", "pivot/plan.json"})
     EXPECT_NE(ContentSha256({Whole(path, "a")}), ContentSha256({Whole(path, "b")})) << path;
-  for (const char* path : {"gptq/tokenizer.json", "pivot/report.json", "gptq/generation_config.json"})
+  for (const char* path :
+       {"gptq/tokenizer.json", "pivot/report.json", "pivot/report.html", "gptq/generation_config.json"})
     EXPECT_EQ(ContentSha256({Whole(path, "a")}), ContentSha256({Whole(path, "b")})) << path;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/view/json_facts.h"
+#include "proto/text/json_facts.h"
 
 #include <cstdint>
 
 #include "nlohmann/json.hpp"
 
-#include "client/view/units.h"
+#include "proto/text/quantity.h"
 
-namespace pivot::client {
+namespace pivot {
 namespace {
 
 using nlohmann::json;
@@ -52,4 +52,4 @@ const json& ObjectAt(const json& object, const char* key) {
   return value != nullptr && value->is_object() ? *value : *empty;
 }
 
-}  // namespace pivot::client
+}  // namespace pivot

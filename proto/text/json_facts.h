@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef PIVOT_CLIENT_VIEW_JSON_FACTS_H_
-#define PIVOT_CLIENT_VIEW_JSON_FACTS_H_
+#ifndef PIVOT_PROTO_TEXT_JSON_FACTS_H_
+#define PIVOT_PROTO_TEXT_JSON_FACTS_H_
 
 // Reading JSON whose keys may be absent or of another type: what is not there is not shown.
 
@@ -9,7 +9,7 @@
 
 #include "nlohmann/json_fwd.hpp"
 
-namespace pivot::client {
+namespace pivot {
 
 /// Printable text of a string, "" of anything else.
 std::string TextOf(const nlohmann::json& value);
@@ -24,6 +24,6 @@ std::string CountAt(const nlohmann::json& object, const char* key);
 const nlohmann::json& ListAt(const nlohmann::json& object, const char* key);
 const nlohmann::json& ObjectAt(const nlohmann::json& object, const char* key);
 
-}  // namespace pivot::client
+}  // namespace pivot
 
-#endif  // PIVOT_CLIENT_VIEW_JSON_FACTS_H_
+#endif  // PIVOT_PROTO_TEXT_JSON_FACTS_H_
