@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/page/markup.h"
 
+#include <limits>
 #include <string>
 
 #include "gmock/gmock.h"

@@ -23,7 +23,6 @@ using page::MakeUp;
 using page::PageElements;
 using page::TakeApart;
 using ::testing::Contains;
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -54,7 +53,7 @@ TEST_P(SizeTest, HasACellForEachKindInEachBlock) {
   size_t errors = 0;
   for (int shade = 0; shade < 7; ++shade) errors += drawn.Count("rect", absl::StrCat("e", shade));
   EXPECT_EQ(errors, cells);
-  EXPECT_EQ(drawn.Count("td"), cells * 9 + 2 * 6) << "of layers, and of quality";
+  EXPECT_EQ(drawn.Count("td"), cells * 9 + 12) << "of layers, and two rows of quality";
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, SizeTest,
