@@ -3,16 +3,17 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <optional>
-#include <torch/headeronly/version.h>
 #include <utility>
 #include <vector>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 
+#include "engine/allocate/measured_plan.h"
 #include "engine/calibration/calibration_set.h"
 #include "engine/checkpoint/block_shard.h"
 #include "engine/checkpoint/journal.h"
@@ -26,9 +27,11 @@
 #include "engine/model/found_model.h"
 #include "engine/page/report_page.h"
 #include "engine/plan/plan.h"
+#include "engine/plan/planned_schemes.h"
 #include "engine/quantize/layerwise.h"
 #include "engine/quantize/warm_up.h"
 #include "engine/report.h"
+#include "engine/work_identity.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -44,18 +47,6 @@ constexpr int64_t kEvaluationWindow = 2048;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Name, size and time of change of every weight file: tells that a source was replaced under a journal.
-std::string SourceStat(const ModelFolder& source) {
-  std::string stat;
-  for (const std::filesystem::path path : source.weight_paths()) {
-    std::error_code error;
-    const auto time = std::filesystem::last_write_time(path, error).time_since_epoch().count();
-    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
-    absl::StrAppend(&stat, path.filename().string(), ":", bytes, ":", time, ";");
-  }
-  return stat;
-}
-
 class Pipeline {
  public:
   Pipeline(const CompressJob& job, const ComputeDevice& device, const JobHooks& hooks)
@@ -70,6 +61,7 @@ class Pipeline {
     PIVOT_RETURN_IF_ERROR(InspectAndPlan());
     PIVOT_RETURN_IF_ERROR(ReadTexts());
     if (warm.valid()) warm.get();
+    PIVOT_RETURN_IF_ERROR(MeasureAndPlan());
     PIVOT_RETURN_IF_ERROR(QuantizeLayers());
     PIVOT_RETURN_IF_ERROR(Assemble());
     PIVOT_RETURN_IF_ERROR(Evaluate());
@@ -78,7 +70,7 @@ class Pipeline {
 
  private:
   const ModelFolder& source() const { return source_->model; }
-  ModelSchemes Schemes() const { return ModelSchemes::Uniform(source().config(), spec_.scheme); }
+  const ModelSchemes& schemes() const { return *schemes_; }
 
   absl::Status InspectAndPlan() {
     PIVOT_ASSIGN_OR_RETURN(const std::string path, SourcePath(job_.task));
@@ -89,10 +81,29 @@ class Pipeline {
     spec_.dtype = ResolveDtype(device_, spec_.dtype);
     if (source().config().found != nullptr && hooks_.warning)
       hooks_.warning("NOT_EVALUATED", DescribeFound(*source().config().found));
-    PIVOT_ASSIGN_OR_RETURN(plan_, MakePlan(source(), spec_, device_.kind()));
-    shards_ = OutputShards(source(), Schemes());
+    PIVOT_RETURN_IF_ERROR(Adopt(PlannedSchemes(source(), spec_)));
     reader_ = std::make_unique<WeightReader>(*source_, ToScalarType(spec_.dtype), device_.device);
     return MakeFolders(shard_folder_);
+  }
+
+  absl::Status Adopt(absl::StatusOr<ModelSchemes> schemes) {
+    PIVOT_ASSIGN_OR_RETURN(schemes_, std::move(schemes));
+    PIVOT_ASSIGN_OR_RETURN(plan_, MakePlan(source(), spec_, *schemes_, device_.kind()));
+    shards_ = OutputShards(source(), *schemes_);
+    return absl::OkStatus();
+  }
+
+  /// A plan from measurements; those of an earlier attempt at the same work are used again.
+  absl::Status MeasureAndPlan() {
+    if (!spec_.measures_plan()) return absl::OkStatus();
+    const std::string path = job_.staging_folder + "/allocation.json";
+    const json kept = json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
+    const bool is_same = kept.is_object() && kept.value("identity", json()) == Identity();
+    PIVOT_ASSIGN_OR_RETURN(MeasuredPlan plan, MeasurePlan(*reader_, spec_, calibration_.windows,
+                                                          is_same ? kept.value("report", json()) : json(), hooks_));
+    PIVOT_RETURN_IF_ERROR(WriteFileDurably(path, json{{"identity", Identity()}, {"report", plan.report}}.dump()));
+    report_.allocation = std::move(plan.report);
+    return Adopt(std::move(plan.schemes));
   }
 
   void WarnOfQuantizedSource() const {
@@ -118,17 +129,7 @@ class Pipeline {
     return absl::OkStatus();
   }
 
-  json Identity() const {
-    return {{"numerics", kNumericsVersion},
-            {"source_digest", SourceDigest(source())},
-            {"source_stat", SourceStat(source())},
-            {"spec", CanonicalSpec(spec_)},
-            {"calibration", calibration_.sha256},
-            {"device_class", device_.name},
-            {"dtype", std::string(ComputeDtypeName(spec_.dtype))},
-            {"threads", device_.threads},
-            {"torch", TORCH_VERSION}};
-  }
+  json Identity() const { return WorkIdentity(source(), spec_, calibration_.sha256, device_); }
 
   absl::Status QuantizeLayers() {
     const auto start = Clock::now();
@@ -141,6 +142,7 @@ class Pipeline {
     }
     const LayerwiseInput input{.source = reader_.get(),
                                .spec = &spec_,
+                               .schemes = &*schemes_,
                                .shards = &shards_,
                                .shard_folder = shard_folder_,
                                .windows = calibration_.windows,
@@ -167,7 +169,7 @@ class Pipeline {
     const bool keeps_packed = absl::c_linear_search(layouts, CodeLayout::kPackQuantized);
     const std::string packed =
         keeps_packed ? FolderOf(pivot_folder_, CodeLayout::kPackQuantized, layouts) : pivot_folder_ + ".packed";
-    PIVOT_ASSIGN_OR_RETURN(const auto texts, ConfigurationTexts(source(), Schemes(), CodeLayout::kPackQuantized));
+    PIVOT_ASSIGN_OR_RETURN(const auto texts, ConfigurationTexts(source(), schemes(), CodeLayout::kPackQuantized));
     PIVOT_RETURN_IF_ERROR(AssembleFolder(packed, shard_folder_, shards_, source(), texts));
     for (const CodeLayout layout : layouts) {
       if (layout != CodeLayout::kPackQuantized) PIVOT_RETURN_IF_ERROR(ConvertPacked(packed, layout));
@@ -272,6 +274,7 @@ class Pipeline {
   std::unique_ptr<CheckpointFolder> source_;
   std::unique_ptr<WeightReader> reader_;
   CompressSpec spec_;
+  std::optional<ModelSchemes> schemes_;
   Plan plan_;
   std::vector<OutputShard> shards_;
   CalibrationSet calibration_;

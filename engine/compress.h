@@ -14,9 +14,6 @@
 
 namespace pivot {
 
-/// Changes whenever equal inputs would give other bytes: a journal of another version is not taken over.
-inline constexpr int kNumericsVersion = 5;
-
 struct CompressJob {
   nlohmann::json task;         // JSON form of pivot.v1.CompressTask
   std::string job_name;        // for the report

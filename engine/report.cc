@@ -72,6 +72,7 @@ std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder
       {"seconds", report.seconds},
       {"stages", std::move(stages)},
       {"blocks", report.blocks}};
+  if (!report.allocation.is_null()) document["allocation"] = report.allocation;
   if (report.reload_kl.has_value()) document["reload_kl"] = *report.reload_kl;
   return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

@@ -31,6 +31,7 @@ struct Report {
   TokenizedText evaluation;
   std::vector<StageReport> stages;
   std::vector<nlohmann::json> blocks;
+  nlohmann::json allocation;  // MeasuredPlan::report; null of plans that are not measured
   std::optional<Comparison> comparison;
   std::optional<double> reload_kl;  // of the folder, opened again, against the model in memory; nothing: not compared
   double seconds = 0;

@@ -34,12 +34,11 @@ std::string FormatLabel(v1::Format format) {
   return absl::AsciiStrToLower(name);
 }
 
-/// "./MODEL-4bit", "./MODEL-fp8".
+/// "./MODEL-4bit", "./MODEL-90MB", "./MODEL-fp8".
 std::string DefaultOutput(const v1::CompressTask& task) {
   const std::string name = ModelLabel(task.source().path());
-  const std::string kind =
-      task.bits() == 0 ? FormatLabel(task.format()) : absl::StrCat(static_cast<int>(task.bits()), "bit");
-  return absl::StrCat("./", name.empty() ? "model" : name, "-", kind);
+  const std::string budget = BudgetLabel(task);
+  return absl::StrCat("./", name.empty() ? "model" : name, "-", budget.empty() ? FormatLabel(task.format()) : budget);
 }
 
 void PrintReport(const CompressionReport& report, const std::string& output, const Reporter& reporter,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/commands/compress_flags.h"
 
-#include <cmath>
 #include <limits>
 
 #include "CLI/App.hpp"
@@ -15,13 +14,6 @@ namespace pivot::client {
 namespace {
 
 constexpr int64_t kMaxCount = std::numeric_limits<int32_t>::max();
-constexpr int kMinBits = 2;
-constexpr int kMaxBits = 8;
-constexpr double kDefaultBits = 4;
-
-bool HasOwnBits(v1::Format format) {
-  return format == v1::FORMAT_FP8 || format == v1::FORMAT_NVFP4 || format == v1::FORMAT_MXFP4;
-}
 
 // Of pivot.v1.CompressTask.group_size.
 constexpr int64_t kWholeRow = -1;
@@ -32,12 +24,6 @@ absl::StatusOr<int64_t> ParseGroupSize(const std::string& text) {
   if (columns.ok()) return columns;
   return UsageError(absl::StrCat("--group-size is \"", text, "\"; allowed: auto, row, or a number of columns"),
                     "--group-size");
-}
-
-absl::Status CheckBits(double bits) {
-  if (bits >= kMinBits && bits <= kMaxBits && bits == std::floor(bits)) return absl::OkStatus();
-  return UsageError(absl::StrCat("--bits is ", bits, "; allowed: a whole number from ", kMinBits, " to ", kMaxBits),
-                    "--bits");
 }
 
 absl::Status FillQuantize(const CompressFlags& flags, v1::QuantizeOptions* quantize) {
@@ -132,7 +118,7 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
          "MODEL", flags->model,
          "a folder with config.json and safetensors, a GGUF file, or a model of the hub as hf://ORG/NAME[@REVISION]")
       ->required();
-  app.add_option("--bits", flags->bits, "code width of the quantized layers, 2 to 8 (4)");
+  AddBudgetFlags(app, &flags->budget);
   app.add_option(
       "--group-size", flags->group_size,
       "input columns that share a scale: auto, row, or a number that divides every layer's input (auto: the largest "
@@ -181,12 +167,8 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags, ModelFinder* find
         "mixed_gptq",
         "--format");
   }
-  // Bits of floating-point formats are the format's.
-  if (!HasOwnBits(format) || flags.bits.has_value()) {
-    PIVOT_RETURN_IF_ERROR(CheckBits(flags.bits.value_or(kDefaultBits)));
-    task.set_bits(flags.bits.value_or(kDefaultBits));
-  }
   task.set_format(format);
+  PIVOT_RETURN_IF_ERROR(FillBudget(flags.budget, &task));
   PIVOT_ASSIGN_OR_RETURN(const int64_t group_size, ParseGroupSize(flags.group_size));
   task.set_group_size(static_cast<int32_t>(group_size));
   task.set_asymmetric(flags.asymmetric);

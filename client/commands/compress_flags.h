@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "pivot/v1/job.pb.h"
 
+#include "client/commands/budget_flags.h"
 #include "client/model_finder.h"
 
 namespace CLI {
@@ -21,7 +22,7 @@ namespace pivot::client {
 
 struct CompressFlags {
   std::string model;
-  std::optional<double> bits;
+  BudgetFlags budget;
   std::string group_size = "auto";
   bool asymmetric = false;
   std::string format = "compressed-tensors";

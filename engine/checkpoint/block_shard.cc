@@ -158,10 +158,13 @@ absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputSh
   });
 }
 
-std::vector<StoredLinear> StoredLinears(const ModelConfig& config, int block, const WeightScheme& scheme) {
+std::vector<StoredLinear> StoredLinears(const ModelConfig& config, int block, const ModelSchemes& schemes) {
   std::vector<StoredLinear> stored;
-  for (BlockLinear& linear : BlockLinears(config, block))
-    stored.push_back({.module = std::move(linear.module), .shape = linear.shape, .storage = {.scheme = scheme}});
+  for (BlockLinear& linear : BlockLinears(config, block)) {
+    const auto& scheme = schemes.at(block, linear.role);
+    if (!scheme.has_value()) continue;
+    stored.push_back({.module = std::move(linear.module), .shape = linear.shape, .storage = {.scheme = *scheme}});
+  }
   return stored;
 }
 

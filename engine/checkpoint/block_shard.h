@@ -44,8 +44,8 @@ struct StoredLinear {
   LinearStorage storage;
 };
 
-/// The linears of a block when all have this scheme.
-std::vector<StoredLinear> StoredLinears(const ModelConfig& config, int block, const WeightScheme& scheme);
+/// The linears of a block that have a scheme.
+std::vector<StoredLinear> StoredLinears(const ModelConfig& config, int block, const ModelSchemes& schemes);
 
 /// These layers of a finished shard, dequantized: module name -> weight [out, in] fp32 on the CPU.
 absl::StatusOr<std::map<std::string, at::Tensor>> ReadShardWeights(const std::string& path,

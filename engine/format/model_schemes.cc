@@ -116,6 +116,12 @@ std::vector<WeightScheme> ModelSchemes::Distinct() const {
   return distinct;
 }
 
+int ModelSchemes::WidestBits() const {
+  int widest = 0;
+  for (const WeightScheme& scheme : Distinct()) widest = std::max(widest, scheme.bits);
+  return widest;
+}
+
 std::vector<std::string> LayerExpressions(const ModelConfig& config, const ModelSchemes& schemes,
                                           const std::optional<WeightScheme>& scheme) {
   const Architecture& architecture = *config.architecture;

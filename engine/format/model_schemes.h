@@ -34,6 +34,9 @@ class ModelSchemes {
   /// Each scheme once: the one of the most layers first, of equals the one met first.
   std::vector<WeightScheme> Distinct() const;
 
+  /// Of the widest codes; 0 when all layers are plain.
+  int WidestBits() const;
+
  private:
   std::vector<std::vector<std::optional<WeightScheme>>> blocks_;  // of each role
 };

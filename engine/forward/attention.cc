@@ -70,7 +70,7 @@ at::Tensor MixSoftCapped(const ModelConfig& config, const at::Tensor& query, con
   std::vector<at::Tensor> mixed;
   for (int64_t i = 0; i < query.size(0); ++i) {
     at::Tensor scores = at::matmul(query[i], RepeatHeads(key.narrow(0, i, 1), times)[0].transpose(1, 2));
-    scores = scores.mul_(config.attention_scale).div_(cap).tanh_().mul_(cap);
+    scores = scores.mul_(config.attention_scale).div_(cap).tanh_().mul(cap);  // tanh keeps its result for gradients
     scores.masked_fill_(visible.logical_not(), -std::numeric_limits<double>::infinity());
     const at::Tensor shares = at::softmax(scores, -1, at::kFloat).to(query.scalar_type());
     mixed.push_back(at::matmul(shares, RepeatHeads(value.narrow(0, i, 1), times)[0]));

@@ -76,11 +76,13 @@ bool JoinsStream(const BlockWeights& weights, LinearRole role) {
 at::Tensor ForwardBlock(const ModelConfig& config, const BlockWeights& weights, const at::Tensor& x,
                         const RotaryTable& rotary, KeyValueCache* cache) {
   at::Tensor stream = x.contiguous().clone();
-  const at::Tensor heads = Attend(config, weights, AttentionInput(config, weights, stream), rotary, cache);
+  // Gradients need what was read, and sums go into the stream in place.
+  const auto read = [&stream] { return stream.requires_grad() ? stream.clone() : stream; };
+  const at::Tensor heads = Attend(config, weights, AttentionInput(config, weights, read()), rotary, cache);
   at::Tensor mlp_input;
-  if (config.order == BlockOrder::kParallel) mlp_input = MlpInput(config, weights, stream);
+  if (config.order == BlockOrder::kParallel) mlp_input = MlpInput(config, weights, read());
   AddAttention(config, weights, heads, stream);
-  if (config.order == BlockOrder::kSequential) mlp_input = MlpInput(config, weights, stream);
+  if (config.order == BlockOrder::kSequential) mlp_input = MlpInput(config, weights, read());
   if (weights.experts.empty()) {
     AddMlp(config, weights, MlpHidden(config, weights, mlp_input), stream);
   } else {

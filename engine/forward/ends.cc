@@ -25,7 +25,7 @@ at::Tensor HeadInput(const ModelConfig& config, const HeadWeights& weights, cons
 at::Tensor ComputeHead(const ModelConfig& config, const HeadWeights& weights, const at::Tensor& input) {
   at::Tensor logits = ApplyLinear(input, weights.head);
   if (config.logit_scale != 1) logits.mul_(config.logit_scale);
-  if (config.logit_soft_cap > 0) logits.div_(config.logit_soft_cap).tanh_().mul_(config.logit_soft_cap);
+  if (config.logit_soft_cap > 0) logits = logits.div_(config.logit_soft_cap).tanh_().mul(config.logit_soft_cap);
   return logits;
 }
 

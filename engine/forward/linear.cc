@@ -6,11 +6,17 @@
 namespace pivot {
 
 at::Tensor ApplyLinear(const at::Tensor& x, const Linear& linear) {
-  return linear.bias.defined() ? at::linear(x, linear.weight, linear.bias) : at::linear(x, linear.weight);
+  const at::Tensor output =
+      linear.bias.defined() ? at::linear(x, linear.weight, linear.bias) : at::linear(x, linear.weight);
+  if (linear.outputs == nullptr) return output;
+  output.retain_grad();
+  linear.outputs->push_back(output);
+  // What follows may work in place, and the gradient would be that of its result.
+  return output.clone();
 }
 
 void AddLinear(at::Tensor& stream, const at::Tensor& x, const Linear& linear) {
-  if (!stream.is_cuda() || linear.bias.defined()) {
+  if (!stream.is_cuda() || linear.bias.defined() || linear.outputs != nullptr) {
     stream.add_(ApplyLinear(x, linear));
     return;
   }

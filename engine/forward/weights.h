@@ -23,6 +23,8 @@ namespace pivot {
 struct Linear {
   at::Tensor weight;  // [out_features, in_features], compute dtype
   at::Tensor bias;    // [out_features], compute dtype; undefined when there is none
+  /// Where the layer leaves each of its outputs, with its gradient once there is one; null: nowhere.
+  std::vector<at::Tensor>* outputs = nullptr;
 };
 
 struct Norm {

@@ -40,7 +40,7 @@ void ThrowIfFailed(int error, absl::string_view what, const at::Tensor& x) {
 }  // namespace
 
 bool PrefersOwnAttention(const at::Tensor& query) {
-  return query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() && !HasTileUnit() &&
+  return !query.requires_grad() && query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() && !HasTileUnit() &&
          query.size(3) % 2 == 0;
 }
 
@@ -77,7 +77,7 @@ at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const 
 }
 
 bool CanFuse(const at::Tensor& x) {
-  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && LoadedCudaOps() != nullptr;
+  return x.is_cuda() && x.scalar_type() == at::kBFloat16 && LoadedCudaOps() != nullptr && !x.requires_grad();
 }
 
 at::Tensor FusedRmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {

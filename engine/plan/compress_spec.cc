@@ -33,6 +33,9 @@ constexpr std::array<absl::string_view, 4> kStrategyNames = {"concat_rand", "con
 // As GPTQ's files have it.
 constexpr int64_t kWholeRow = -1;
 
+// Of a plan whose budget says nothing of bits.
+constexpr double kNominalBits = 4;
+
 struct CalibrationDefaults {
   int64_t num_samples;
   int64_t sequence_length;
@@ -136,14 +139,16 @@ absl::StatusOr<WeightScheme> CheckFloatScheme(const WeightScheme& scheme, const 
   return scheme;
 }
 
-absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& config) {
-  double bits = fields.OptionalNumber("bits").value_or(0);
+absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const PlanOptions& plan, const ModelConfig& config) {
   const int64_t group_size = fields.OptionalInteger("group_size").value_or(0);
   const bool asymmetric = fields.BooleanOr("asymmetric", false);
   const auto floats = FloatScheme(fields.OptionalText("format").value_or(""));
-  if (floats.has_value()) return CheckFloatScheme(*floats, fields, bits, group_size, asymmetric, config);
+  if (floats.has_value()) {
+    const double asked = fields.OptionalNumber("bits").value_or(0);
+    return CheckFloatScheme(*floats, fields, asked, group_size, asymmetric, config);
+  }
   PIVOT_RETURN_IF_ERROR(fields.status());
-  if (bits == 0) bits = 4;
+  const double bits = plan.budget.is_bits() ? std::floor(plan.budget.bits) : kNominalBits;
   if (asymmetric && bits != 4 && bits != 8) {
     return InvalidSpec("asymmetric", absl::StrCat("goes with 4 or 8 bits, which loaders read, not with ", bits));
   }
@@ -151,9 +156,6 @@ absl::StatusOr<WeightScheme> ParseScheme(JsonFields& fields, const ModelConfig& 
       absl::c_any_of(ModelLinears(config), [](const BlockLinear& linear) { return linear.expert != kNoExpert; });
   if (asymmetric && has_experts)
     return InvalidSpec("asymmetric", "does not go with experts: vLLM loads symmetric ones only");
-  if (bits != std::floor(bits) || bits < kMinBits || bits > kMaxBits) {
-    return InvalidSpec("bits", absl::StrCat("is ", bits, "; a uniform model takes a whole number from 2 to 8"));
-  }
   WeightScheme scheme{.bits = static_cast<int>(bits),
                       .group_size = group_size == kWholeRow ? 0 : group_size,
                       .symmetry = asymmetric ? Symmetry::kAsymmetric : Symmetry::kSymmetric};
@@ -230,11 +232,12 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   PIVOT_ASSIGN_OR_RETURN(spec.source_path, SourcePath(task));
   PIVOT_ASSIGN_OR_RETURN(spec.quantize, ParseQuantizeOptions(ObjectOrEmpty(task, "quantize")));
   PIVOT_RETURN_IF_ERROR(CheckMethod(spec.quantize.method, folder.config()));
-  PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, folder.config()));
+  PIVOT_ASSIGN_OR_RETURN(spec.plan, ParsePlanOptions(fields, folder.config()));
+  PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, spec.plan, folder.config()));
+  PIVOT_RETURN_IF_ERROR(CheckPlanOptions(spec.plan, spec.scheme, folder.config()));
   PIVOT_ASSIGN_OR_RETURN(const std::vector<CodeLayout> layouts, ParseLayouts(fields, folder.config(), spec.scheme));
   spec.layout = layouts.front();
   spec.further_layouts.assign(layouts.begin() + 1, layouts.end());
-  spec.quantize.short_scales = spec.layout == CodeLayout::kGguf && BlocksFor(spec.scheme) == GgmlType::kQ4_1;
   PIVOT_ASSIGN_OR_RETURN(spec.calibration,
                          ParseCalibration(ObjectOrEmpty(task, "calibration"), folder.config(), defaults));
   PIVOT_ASSIGN_OR_RETURN(spec.evaluation, ParseEvaluation(ObjectOrEmpty(task, "evaluation"), defaults));
@@ -248,6 +251,12 @@ std::vector<CodeLayout> CompressSpec::layouts() const {
   std::vector<CodeLayout> all = {layout};
   all.insert(all.end(), further_layouts.begin(), further_layouts.end());
   return all;
+}
+
+QuantizeOptions CompressSpec::OptionsFor(const WeightScheme& layer) const {
+  QuantizeOptions options = quantize;
+  options.short_scales = layout == CodeLayout::kGguf && BlocksFor(layer) == GgmlType::kQ4_1;
+  return options;
 }
 
 std::string CanonicalSpec(const CompressSpec& spec) {
@@ -273,6 +282,14 @@ std::string CanonicalSpec(const CompressSpec& spec) {
     canonical["strategy"] = std::string(SamplingStrategyName(calibration.strategy));
   if (!calibration.text_key.empty()) canonical["text_key"] = calibration.text_key;
   if (calibration.quality_filter) canonical["quality_filter"] = true;
+  if (spec.plan.kind != PlanKind::kUniform) canonical["plan"] = std::string(PlanKindName(spec.plan.kind));
+  const Budget& budget = spec.plan.budget;
+  if (spec.measures_plan() && budget.is_bits()) canonical["budget_bits"] = budget.bits;
+  if (budget.max_bytes != 0) canonical["max_bytes"] = budget.max_bytes;
+  if (budget.vram_bytes != 0) canonical["vram_bytes"] = budget.vram_bytes;
+  if (budget.vram_bytes != 0) canonical["context_tokens"] = budget.context_tokens;
+  if (!spec.plan.rules.empty())
+    canonical["plan_rules"] = nlohmann::ordered_json::parse(spec.plan.rules, nullptr, false);
   const absl::string_view format = OutputFormatName(spec.layouts());
   if (format != FormatName(CodeLayout::kPackQuantized)) canonical["format"] = std::string(format);
   return canonical.dump();

@@ -14,6 +14,7 @@
 
 #include "engine/format/linear_storage.h"
 #include "engine/model/model_folder.h"
+#include "engine/plan/budget.h"
 #include "engine/plan/quantize_options.h"
 
 namespace pivot {
@@ -55,7 +56,8 @@ struct EvaluationSpec {
 
 struct CompressSpec {
   std::string source_path;
-  WeightScheme scheme;
+  WeightScheme scheme;  // of all layers of a uniform plan; of others the bits are where it starts from
+  PlanOptions plan;
   CodeLayout layout = CodeLayout::kPackQuantized;  // of the published folder, or of the first of several
   std::vector<CodeLayout> further_layouts;         // of folders beside it (engine/format/output_format.h)
   QuantizeOptions quantize;
@@ -63,11 +65,16 @@ struct CompressSpec {
   EvaluationSpec evaluation;
   ComputeDtype dtype = ComputeDtype::kAutomatic;
 
+  bool measures_plan() const { return plan.kind == PlanKind::kAutomatic; }
+
   /// Whether it takes a tokenizer.
   bool reads_text() const { return quantize.method == Method::kGptq || !evaluation.skip; }
 
   /// Of all published folders.
   std::vector<CodeLayout> layouts() const;
+
+  /// What layers of a scheme are quantized with.
+  QuantizeOptions OptionsFor(const WeightScheme& layer) const;
 };
 
 /// The spec in the JSON form of pivot.v1.CompressTask with defaults for this model and kind of device. kInvalidArgument

@@ -11,13 +11,11 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "engine/format/quantization_config.h"
 #include "engine/model/block_linears.h"
 #include "engine/model/found_model.h"
-#include "engine/plan/conversion.h"
-#include "engine/plan/gguf_plan.h"
+#include "engine/plan/output_bytes.h"
 #include "engine/plan/output_layout.h"
-#include "proto/files/durable_file.h"
+#include "engine/plan/planned_schemes.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -32,48 +30,7 @@ constexpr int kPlanSchema = 1;
 constexpr double kCpuFlopsPerCore = 70e9;
 constexpr double kGpuFlops = 150e12;
 constexpr double kStartSeconds = 1;
-
-/// How a layer of the scheme is stored in the layout.
-LinearStorage StorageOf(const WeightScheme& scheme, CodeLayout layout) {
-  if (layout != CodeLayout::kGguf) return {.layout = layout, .scheme = scheme};
-  return {.layout = layout, .scheme = SchemeOf(BlocksFor(scheme)).value_or(scheme)};
-}
-
-/// Of all folders of the output.
-int64_t ModuleBytes(LinearShape shape, const CompressSpec& spec) {
-  int64_t total = 0;
-  for (const CodeLayout layout : spec.layouts()) total += StoredBytes(shape, StorageOf(spec.scheme, layout));
-  return total;
-}
-
-absl::StatusOr<int64_t> CopiedBytes(const ModelFolder& source) {
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> names, source.OtherFiles());
-  int64_t total = 0;
-  for (const std::string& name : names) {
-    std::error_code error;
-    const auto bytes = std::filesystem::file_size(source.path() + "/" + name, error);
-    total += error ? 0 : static_cast<int64_t>(bytes);
-    if (!error) continue;
-    // What a GGUF file tells; anything else says what is wrong.
-    PIVOT_ASSIGN_OR_RETURN(const std::string text, source.ReadOtherFile(name));
-    total += static_cast<int64_t>(text.size());
-  }
-  return total;
-}
-
-/// Weights, index, configuration and copied files of one folder of the output.
-absl::StatusOr<int64_t> FolderBytes(const ModelFolder& source, const ModelSchemes& schemes, CodeLayout layout) {
-  PIVOT_ASSIGN_OR_RETURN(int64_t total, CopiedBytes(source));
-  if (layout == CodeLayout::kGguf) {
-    PIVOT_ASSIGN_OR_RETURN(const GgufPlan gguf, PlanGguf(source, schemes));
-    return total + gguf.file_bytes();
-  }
-  const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = layout});
-  for (const OutputShard& shard : shards) total += LayOutSafetensors(shard.tensors).file_bytes;
-  PIVOT_ASSIGN_OR_RETURN(const auto texts, ConfigurationTexts(source, schemes, layout));
-  for (const auto& [name, text] : texts) total += static_cast<int64_t>(text.size());
-  return total + static_cast<int64_t>(IndexJson(shards).size());
-}
+constexpr int kPlainBits = 16;
 
 double StageSeconds(double flops, DeviceKind device) {
   const double cpu = kCpuFlopsPerCore * std::max(1U, std::thread::hardware_concurrency());
@@ -101,6 +58,21 @@ int64_t AvailableHostBytes() {
   return available;
 }
 
+/// Of kept layers the width of what they are.
+ordered_json ModulesJson(const Plan& plan, const CompressSpec& spec) {
+  ordered_json modules = ordered_json::array();
+  for (const ModulePlan& module : plan.modules) {
+    const bool is_kept = !module.scheme.has_value();
+    modules.push_back({{"name", module.name},
+                       {"type", is_kept ? "kept" : std::string(CodeTypeName(module.scheme->type))},
+                       {"bits", is_kept ? kPlainBits : module.scheme->bits},
+                       {"group_size", is_kept ? 0 : module.scheme->group_size},
+                       {"method", is_kept ? "none" : std::string(MethodName(spec.quantize.method))},
+                       {"bytes", module.bytes}});
+  }
+  return modules;
+}
+
 std::string RelativeTextName(const std::string& path) {
   return path.empty() ? "built-in" : std::filesystem::path(path).filename().string();
 }
@@ -108,20 +80,28 @@ std::string RelativeTextName(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spec, DeviceKind device) {
+  PIVOT_ASSIGN_OR_RETURN(const ModelSchemes schemes, PlannedSchemes(source, spec));
+  return MakePlan(source, spec, schemes, device);
+}
+
+absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spec, const ModelSchemes& schemes,
+                              DeviceKind device) {
   const ModelConfig& config = source.config();
   Plan plan;
-  const ModelSchemes schemes = ModelSchemes::Uniform(config, spec.scheme);
   double quantized_bits = 0;
   double quantized_weights = 0;
   for (int block = 0; block < config.num_blocks; ++block) {
     for (const auto& [module, role, expert, shape, has_bias] : BlockLinears(config, block)) {
+      const std::optional<WeightScheme>& scheme = schemes.at(block, role);
+      plan.modules.push_back(
+          {.name = module, .scheme = scheme, .bytes = LinearBytes(source, module, shape, scheme, spec)});
+      if (!scheme.has_value()) continue;
       const double weights = static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
       quantized_weights += weights;
-      quantized_bits += weights * BitsPerWeight(shape, StorageOf(spec.scheme, spec.layout));
-      plan.modules.push_back({.name = module, .scheme = spec.scheme, .bytes = ModuleBytes(shape, spec)});
+      quantized_bits += weights * BitsPerWeight(shape, StorageIn(*scheme, spec.layout));
     }
   }
-  plan.bits_per_weight = quantized_bits / quantized_weights;
+  plan.bits_per_weight = quantized_weights > 0 ? quantized_bits / quantized_weights : kPlainBits;
 
   double all_weights = quantized_weights;
   double all_bits = quantized_bits;
@@ -133,25 +113,13 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   }
   plan.model_bits_per_weight = all_bits / all_weights;
 
-  for (const CodeLayout layout : spec.layouts()) {
-    PIVOT_ASSIGN_OR_RETURN(const int64_t bytes, FolderBytes(source, schemes, layout));
-    plan.total_bytes += bytes;
-  }
+  PIVOT_ASSIGN_OR_RETURN(plan.total_bytes, OutputBytes(source, schemes, spec));
   plan.work = WorkOf(config, spec, EvaluationTokens(spec.evaluation));
   plan.memory = MemoryOf(config, spec, device);
   return plan;
 }
 
 json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec& spec, DeviceKind device) {
-  json modules = json::array();
-  for (const ModulePlan& module : plan.modules) {
-    modules.push_back({{"name", module.name},
-                       {"type", std::string(CodeTypeName(module.scheme.type))},
-                       {"bits", module.scheme.bits},
-                       {"group_size", module.scheme.group_size},
-                       {"method", std::string(MethodName(spec.quantize.method))},
-                       {"bytes", module.bytes}});
-  }
   const double layerwise = plan.work.forward + plan.work.statistics + plan.work.solve;
   const bool on_gpu = device == DeviceKind::kCuda;
   json warnings = json::array();
@@ -170,7 +138,7 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
       {"architecture", std::string(source.config().architecture->model_type)},
       {"num_blocks", source.config().num_blocks},
       {"group_size", spec.scheme.group_size},
-      {"modules", std::move(modules)},
+      {"modules", ModulesJson(plan, spec)},
       {"total_bytes", plan.total_bytes},
       {"source_bytes", source.weight_file_bytes()},
       {"source_digest", SourceDigest(source)},
@@ -187,15 +155,6 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
 }
 
 std::string PlanFileJson(const Plan& plan, const ModelFolder& source, const CompressSpec& spec) {
-  ordered_json modules = ordered_json::array();
-  for (const ModulePlan& module : plan.modules) {
-    modules.push_back({{"name", module.name},
-                       {"type", std::string(CodeTypeName(module.scheme.type))},
-                       {"bits", module.scheme.bits},
-                       {"group_size", module.scheme.group_size},
-                       {"method", std::string(MethodName(spec.quantize.method))},
-                       {"bytes", module.bytes}});
-  }
   const ordered_json document{{"schema", kPlanSchema},
                               {"architecture", std::string(source.config().architecture->model_type)},
                               {"source_digest", SourceDigest(source)},
@@ -204,7 +163,7 @@ std::string PlanFileJson(const Plan& plan, const ModelFolder& source, const Comp
                               {"total_bytes", plan.total_bytes},
                               {"bits_per_weight", plan.bits_per_weight},
                               {"model_bits_per_weight", plan.model_bits_per_weight},
-                              {"modules", std::move(modules)}};
+                              {"modules", ModulesJson(plan, spec)}};
   return document.dump(1) + "\n";
 }
 

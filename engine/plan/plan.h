@@ -5,12 +5,14 @@
 // The plan of a compress job: bits of every module, bytes of what will be written, and what the work needs.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 
+#include "engine/format/model_schemes.h"
 #include "engine/plan/compress_spec.h"
 #include "engine/plan/work.h"
 
@@ -18,7 +20,7 @@ namespace pivot {
 
 struct ModulePlan {
   std::string name;
-  WeightScheme scheme;
+  std::optional<WeightScheme> scheme;  // nothing: kept as it is
   int64_t bytes = 0;
 };
 
@@ -31,7 +33,11 @@ struct Plan {
   CompressMemory memory;
 };
 
-/// From headers alone; no weight is read. The source is one that OpenOriginal has opened.
+/// Of these schemes, from headers alone; no weight is read. The source is one that OpenOriginal has opened.
+absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spec, const ModelSchemes& schemes,
+                              DeviceKind device);
+
+/// The same of PlannedSchemes.
 absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spec, DeviceKind device);
 
 /// What a server or a person is told, in the JSON form of pivot.v1.Plan.

@@ -35,7 +35,7 @@ constexpr double kMostColumns = 1e12;
 constexpr std::array<absl::string_view, 5> kRuleKeys = {"match", "bits", "group_size", "keep", "method"};
 
 absl::Status Problem(absl::string_view what, absl::string_view problem) {
-  return InvalidSpec("plan", absl::StrCat(what, " ", problem));
+  return InvalidSpec("plan_rules", absl::StrCat(what, " ", problem));
 }
 
 struct Layer {
@@ -72,7 +72,7 @@ std::string DescribeLayer(const Layer& layer, const EntryNames& names) {
 /// Numbers of an entry may be written as "4.0".
 absl::StatusOr<std::optional<int64_t>> WholeNumber(JsonFields& fields, absl::string_view key, absl::string_view what) {
   const std::optional<double> number = fields.OptionalNumber(key);
-  if (!fields.status().ok()) return InvalidSpec("plan", fields.status().message());
+  if (!fields.status().ok()) return InvalidSpec("plan_rules", fields.status().message());
   if (!number.has_value()) return std::nullopt;
   if (*number != std::floor(*number) || std::abs(*number) > kMostColumns)
     return Problem(what, absl::StrCat("has ", key, " ", *number, "; allowed: whole numbers"));
@@ -110,7 +110,7 @@ absl::StatusOr<WeightScheme> ReadScheme(JsonFields& fields, const WeightScheme& 
 
 absl::Status CheckText(JsonFields& fields, absl::string_view key, absl::string_view jobs, absl::string_view what) {
   const std::string text = fields.OptionalText(key).value_or(std::string(jobs));
-  if (!fields.status().ok()) return InvalidSpec("plan", fields.status().message());
+  if (!fields.status().ok()) return InvalidSpec("plan_rules", fields.status().message());
   if (text == jobs) return absl::OkStatus();
   return Problem(what, absl::StrCat("has ", key, " \"", text, "\"; this job's layers all have \"", jobs, "\""));
 }
@@ -130,7 +130,7 @@ absl::StatusOr<std::optional<WeightScheme>> ReadRule(const json& rule, const Wei
     return Problem(what, "has group_size 0; allowed: divisors of the layer's columns, or -1 for the whole row");
   PIVOT_RETURN_IF_ERROR(CheckText(fields, "method", MethodName(method), what));
   const bool keeps = fields.BooleanOr("keep", false);
-  if (!fields.status().ok()) return InvalidSpec("plan", fields.status().message());
+  if (!fields.status().ok()) return InvalidSpec("plan_rules", fields.status().message());
   if (!keeps) return scheme;
   if (rule.contains("bits") || rule.contains("group_size"))
     return Problem(what, "keeps its layers and gives them bits or group_size: one of them");
@@ -184,7 +184,7 @@ absl::Status ApplyModules(const json& modules, const WeightScheme& base, Method 
     const std::string name = fields.Text("name");
     fields.Number("bits");
     fields.Number("group_size");
-    if (!fields.status().ok()) return InvalidSpec("plan", fields.status().message());
+    if (!fields.status().ok()) return InvalidSpec("plan_rules", fields.status().message());
     const auto found = layer_of.find(name);
     if (found == layer_of.end())
       return Problem(what, absl::StrCat("is \"", name, "\", which is no linear layer of the model's blocks"));
@@ -253,7 +253,7 @@ absl::StatusOr<ModelSchemes> SchemesOf(const ModelConfig& config, const WeightSc
                                        const json& file) {
   JsonFields fields(file, "file");
   const int64_t schema = fields.Integer("schema");
-  if (!fields.status().ok()) return InvalidSpec("plan", fields.status().message());
+  if (!fields.status().ok()) return InvalidSpec("plan_rules", fields.status().message());
   if (schema != kSchema) return Problem("file", absl::StrCat("has schema ", schema, "; allowed: ", kSchema));
   const bool has_rules = file.contains("rules");
   if (has_rules == file.contains("modules") || !file[has_rules ? "rules" : "modules"].is_array())

@@ -19,8 +19,8 @@ BlockWriter::~BlockWriter() {
   if (work_.valid()) work_.wait();
 }
 
-void BlockWriter::Reserve(const ModelConfig& config, const WeightScheme& scheme) {
-  reserved_ = std::async(std::launch::async, [&config, bits = scheme.bits] {
+void BlockWriter::Reserve(const ModelConfig& config, int bits) {
+  reserved_ = std::async(std::launch::async, [&config, bits] {
     CallTorchStatus("reserving host memory", [&] {
       const auto bytes = at::TensorOptions().dtype(at::kByte).pinned_memory(true);
       std::vector<at::Tensor> held;

@@ -26,9 +26,10 @@ class BlockWriter {
   BlockWriter(const BlockWriter&) = delete;
   BlockWriter& operator=(const BlockWriter&) = delete;
 
-  /// Gets the page-locked memory that layers of a GPU pass through, on a thread of its own, before the first block
-  /// needs it: that takes a sixth of a block's time, and the allocator keeps it for whoever asks next.
-  void Reserve(const ModelConfig& config, const WeightScheme& scheme);
+  /// Gets the page-locked memory that layers of a GPU with codes of at most these bits pass through, on a thread of its
+  /// own, before the first block needs it: that takes a sixth of a block's time, and the allocator keeps it for whoever
+  /// asks next.
+  void Reserve(const ModelConfig& config, int bits);
 
   /// Begins to write the block's shard, on a thread of its own, and enters it in the journal when it is on disk.
   /// Nothing may be in work.

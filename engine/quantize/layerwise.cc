@@ -15,8 +15,9 @@
 #include "engine/ops/part_seconds.h"
 #include "engine/plan/work.h"
 #include "engine/quantize/block_writer.h"
+#include "engine/quantize/damaged_shards.h"
+#include "engine/quantize/scheme_parts.h"
 #include "engine/quantize/solve_group.h"
-#include "proto/files/sha256.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -48,7 +49,7 @@ class LayerwiseStage {
 
   absl::StatusOr<LayerwiseResult> Run() {
     if (hooks_.stage_started) hooks_.stage_started(kStage, total_);
-    PIVOT_RETURN_IF_ERROR(DropBadEntries());
+    PIVOT_RETURN_IF_ERROR(DropDamagedShards(input_.shard_folder, *input_.journal, hooks_.warning));
     PIVOT_RETURN_IF_ERROR(BeginStreams());
     const int num_finished = static_cast<int>(input_.journal->entries().size());
     for (int block = 0; block < total_; ++block)
@@ -65,24 +66,10 @@ class LayerwiseStage {
   bool calibrates() const { return input_.spec->quantize.method == Method::kGptq; }
   const OutputShard& Shard(int block) const { return (*input_.shards)[static_cast<size_t>(block)]; }
 
-  /// A journal may speak of shards that are no longer good; from the first such on everything is done again.
-  absl::Status DropBadEntries() const {
-    const std::vector<JournalEntry>& entries = input_.journal->entries();
-    for (size_t i = 0; i < entries.size(); ++i) {
-      const auto found = Sha256OfFile(input_.shard_folder + "/" + entries[i].file);
-      if (found.ok() && *found == entries[i].sha256) continue;
-      if (hooks_.warning)
-        hooks_.warning("SHARD_DAMAGED",
-                       absl::StrCat(entries[i].file, " is missing or damaged; block ", i, " is done again"));
-      return input_.journal->Truncate(i);
-    }
-    return absl::OkStatus();
-  }
-
   absl::Status BeginStreams() {
     if (!calibrates()) return absl::OkStatus();
     reader_.Begin(0);
-    if (input_.source->device().is_cuda()) writer_.Reserve(config_, input_.spec->scheme);
+    if (input_.source->device().is_cuda()) writer_.Reserve(config_, input_.schemes->WidestBits());
     const int64_t length = input_.windows.size(1);
     options_.is_cancelled = hooks_.is_cancelled;
     options_.gathers_residual = input_.spec->quantize.qep_residual > 0;
@@ -109,11 +96,13 @@ class LayerwiseStage {
     if (calibrates()) {
       PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, reader_.Read(block));
       PIVOT_ASSIGN_OR_RETURN(const auto weights, ReadShardWeights(input_.shard_folder + "/" + entry.file,
-                                                                  StoredLinears(config_, block, input_.spec->scheme)));
+                                                                  StoredLinears(config_, block, *input_.schemes)));
       BlockWeights quantized = original;
       for (const BlockLinear& linear : BlockLinears(config_, block)) {
+        const auto found = weights.find(linear.module);
+        if (found == weights.end()) continue;
         quantized.linear(linear.role, linear.expert).weight =
-            weights.at(linear.module).to(input_.source->device(), input_.source->dtype());
+            found->second.to(input_.source->device(), input_.source->dtype());
       }
       PIVOT_RETURN_IF_ERROR(AdvanceBlock(config_, original, quantized, rotary_, options_, streams_));
     }
@@ -188,12 +177,24 @@ class LayerwiseStage {
     return weights;
   }
 
-  /// Quantizes one group; puts its weights into `block_weights`, which holds the original ones, where that is not null.
+  /// Quantizes one group, those of its layers together that have one scheme; layers without one stay as they are. Puts
+  /// the weights into `block_weights`, which holds the original ones, where that is not null.
   absl::Status SolveInto(int block, const SolverGroup& group, InputMoments moments, BlockWeights* block_weights,
                          BlockResult& result) {
+    const std::vector<SchemePart> parts = SplitByScheme(*input_.schemes, block, group);
+    for (const SchemePart& part : parts) {
+      InputMoments own = &part == &parts.back() ? std::move(moments) : moments;
+      PIVOT_RETURN_IF_ERROR(SolveAlike(block, part, std::move(own), block_weights, result));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SolveAlike(int block, const SchemePart& part, InputMoments moments, BlockWeights* block_weights,
+                          BlockResult& result) {
+    const auto& [scheme, group] = part;
     const auto start = Clock::now();
     PIVOT_ASSIGN_OR_RETURN(const std::vector<at::Tensor> weights, ExactWeights(block, group, block_weights));
-    auto solved = SolveGroup(weights, std::move(moments), input_.spec->scheme, input_.spec->quantize);
+    auto solved = SolveGroup(weights, std::move(moments), scheme, input_.spec->OptionsFor(scheme));
     if (!solved.ok())
       return Located(solved.status(), LinearModule(config_, block, group.members.front(), group.expert));
     // Losses by rounding are in other units.
@@ -205,7 +206,7 @@ class LayerwiseStage {
       if (calibrates() && group.expert != kNoExpert) report.use = group.use;
       result.loss += counts ? report.loss : 0;
       result.energy += counts ? report.energy : 0;
-      result.reports.push_back(ToJson(module, input_.spec->scheme, report));
+      result.reports.push_back(ToJson(module, scheme, report));
       if (block_weights != nullptr)
         block_weights->linear(role, group.expert).weight = (*solved)[i].dequantized.to(input_.source->dtype());
       result.linears[module] = std::move((*solved)[i].quantized);

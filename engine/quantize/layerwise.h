@@ -22,6 +22,7 @@ namespace pivot {
 struct LayerwiseInput {
   const WeightReader* source = nullptr;
   const CompressSpec* spec = nullptr;
+  const ModelSchemes* schemes = nullptr;
   const std::vector<OutputShard>* shards = nullptr;  // one for each block, in order, and the rest
   std::string shard_folder;
   at::Tensor windows;             // [count, length] int64; undefined for Method::kRtn

@@ -2,7 +2,6 @@
 #include "server/handlers/check_spec.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -111,9 +110,13 @@ absl::Status CheckComputeDtype(v1::ComputeDtype dtype, const Fields& fields) {
 
 absl::Status CheckCompress(const v1::CompressTask& task, const Fields& fields, const AllowedPaths& paths) {
   PIVOT_RETURN_IF_ERROR(CheckSource(task.source(), fields.Below("source"), paths));
-  const bool bits =
-      task.bits() == 0 || (task.bits() >= 2 && task.bits() <= 8 && std::floor(task.bits()) == task.bits());
-  PIVOT_RETURN_IF_ERROR(fields.Require(bits, "bits", "a whole number from 2 to 8"));
+  const bool bits = task.bits() == 0 || (task.bits() >= 2 && task.bits() <= 8);
+  PIVOT_RETURN_IF_ERROR(fields.Require(bits, "bits", "from 2 to 8"));
+  PIVOT_RETURN_IF_ERROR(fields.NotNegative(task.max_bytes(), "max_bytes"));
+  PIVOT_RETURN_IF_ERROR(fields.NotNegative(task.vram_bytes(), "vram_bytes"));
+  PIVOT_RETURN_IF_ERROR(fields.NotNegative(task.context_tokens(), "context_tokens"));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(v1::PlanKind_IsValid(task.plan_kind()), "plan_kind", "one that this server knows"));
   PIVOT_RETURN_IF_ERROR(
       fields.Require(task.group_size() >= -1, "group_size", "-1 (the whole row), 0 (automatic) or more"));
   PIVOT_RETURN_IF_ERROR(CheckQuantize(task.quantize(), fields.Below("quantize")));

@@ -9,8 +9,12 @@
 #include <ATen/Parallel.h>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 #include "engine/compress.h"
 #include "engine/model/model_shapes.h"
@@ -35,7 +39,9 @@ struct Settings {
   int samples = 64;
   int sequence_length = 512;
   int64_t evaluation_tokens = 32768;
-  int bits = 4;
+  double bits = 4;
+  int64_t max_bytes = 0;
+  std::string plan = "unspecified";
   int seed = 0;
   std::string dtype = "auto";
   int group_size = 0;
@@ -76,7 +82,9 @@ Rates MeasureRates(const ModelConfig& config, const ComputeDevice& device) {
 nlohmann::json TaskOf(const Settings& settings) {
   return {{"source", {{"path", settings.model}}},
           {"format", settings.format},
-          {"bits", settings.bits},
+          {"bits", settings.max_bytes == 0 ? settings.bits : 0},
+          {"max_bytes", settings.max_bytes},
+          {"plan_kind", settings.plan},
           {"group_size", settings.group_size},
           {"asymmetric", settings.asymmetric},
           {"quantize", nlohmann::json::parse(settings.quantize)},
@@ -90,6 +98,29 @@ nlohmann::json TaskOf(const Settings& settings) {
 }
 
 void Print(const char* name, double value, const char* unit) { std::printf("%-28s %12.3f %s\n", name, value, unit); }
+
+/// Of the files that are not below pivot/.
+int64_t OutputBytesIn(const std::string& folder) {
+  int64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
+  return bytes;
+}
+
+void PrintAllocation(const std::string& report_path) {
+  const nlohmann::json report = nlohmann::json::parse(std::ifstream(report_path));
+  if (!report.contains("allocation")) return;
+  const nlohmann::json& allocation = report["allocation"];
+  for (const nlohmann::json& probe : allocation["probes"])
+    std::printf("probe %-46s %d bits: estimated %.5f measured %.5f\n", probe["name"].get<std::string>().c_str(),
+                probe["bits"].get<int>(), probe["estimated"].get<double>(), probe["measured"].get<double>());
+  for (const nlohmann::json& point : allocation["curve"])
+    std::printf("curve %s %s bits, %s bytes: %.4f\n", point["kind"].get<std::string>().c_str(),
+                point["bits"].dump().c_str(), point["bytes"].dump().c_str(), point["estimated_kl"].get<double>());
+  Print("rank correlation", allocation["rank_correlation"].get<double>(), "");
+  Print("estimated KL", allocation["estimated_kl"].get<double>(), "nats");
+  Print("budget", allocation["max_bytes"].get<double>(), "B");
+}
 
 absl::Status Run(const Settings& settings) {
   auto folder = ModelFolder::Open(settings.model);
@@ -115,6 +146,13 @@ absl::Status Run(const Settings& settings) {
     if (!quality.kl_mean.has_value()) return;
     Print("KL", *quality.kl_mean, "nats");
     Print("top-1 agreement", *quality.top1_agreement, "");
+  };
+  hooks.publish = [&](const StagedPivot& staged) {
+    const std::string output = absl::StrCat(staging.path(), "/", staged.directory);
+    Print("bits a weight", staged.bits_per_weight, "");
+    Print("size of weights and texts", static_cast<double>(OutputBytesIn(output)), "B");
+    PrintAllocation(output + "/pivot/report.json");
+    return absl::OkStatus();
   };
   const auto start = Clock::now();
   if (absl::Status status = Compress(job, *device, hooks); !status.ok()) return status;
@@ -162,6 +200,8 @@ int Main(int argc, char** argv) {
   app.add_option("--seq-len", settings.sequence_length);
   app.add_option("--eval-tokens", settings.evaluation_tokens);
   app.add_option("--bits", settings.bits);
+  app.add_option("--max-size", settings.max_bytes, "bytes");
+  app.add_option("--plan", settings.plan, "uniform or auto");
   app.add_option("--dtype", settings.dtype);
   return RunBenchmark(app, argc, argv, [&] { return Run(settings); });
 }

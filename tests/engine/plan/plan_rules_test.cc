@@ -154,7 +154,7 @@ TEST_P(PlanFileFaultTest, NamesTheRuleAndTheValue) {
   const auto schemes = SchemesOf(Tiny(), kBase, Method::kGptq, json::parse(GetParam().file));
   EXPECT_THAT(schemes, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(GetParam().problem)));
   EXPECT_EQ(ReasonOf(schemes.status()), "INVALID_SPEC");
-  EXPECT_EQ(FieldOf(schemes.status()), "job.spec.compress.plan");
+  EXPECT_EQ(FieldOf(schemes.status()), "job.spec.compress.plan_rules");
 }
 
 INSTANTIATE_TEST_SUITE_P(

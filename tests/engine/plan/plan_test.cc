@@ -82,7 +82,7 @@ TEST_F(PlanTest, ListsEveryLinearInOrder) {
   for (const ModulePlan& module : plan.modules) {
     EXPECT_EQ(module.scheme, (WeightScheme{.bits = 3, .group_size = 64}));
     int64_t bytes = 0;
-    for (const OutputShard& shard : OutputShards(source_, ModelSchemes::Uniform(source_.config(), module.scheme))) {
+    for (const OutputShard& shard : OutputShards(source_, ModelSchemes::Uniform(source_.config(), *module.scheme))) {
       for (const TensorInfo& tensor : LayOutSafetensors(shard.tensors).tensors) {
         if (tensor.name.starts_with(module.name + ".weight_")) bytes += tensor.bytes();
       }

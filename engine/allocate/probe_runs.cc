@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/allocate/probe_runs.h"
+
+#include <ATen/ATen.h>
+#include <algorithm>
+
+#include "engine/forward/block.h"
+#include "engine/forward/ends.h"
+#include "proto/status/status_macros.h"
+
+namespace pivot {
+namespace {
+
+// Positions whose logits are in memory at once.
+constexpr int64_t kLogitRows = 512;
+
+}  // namespace
+
+ProbeRuns::ProbeRuns(const WeightReader& reader, const RotaryTable& rotary, const std::vector<at::Tensor>& streams,
+                     int64_t windows)
+    : reader_(reader), rotary_(rotary), streams_(streams), windows_(windows) {}
+
+void ProbeRuns::Advance(const BlockWeights& original) {
+  for (at::Tensor& run : runs_) run = ForwardBlock(reader_.config(), original, run, rotary_, nullptr);
+}
+
+size_t ProbeRuns::Start(int block, const BlockWeights& changed) {
+  const at::Tensor input = streams_[static_cast<size_t>(block)].narrow(0, 0, windows_).to(reader_.device());
+  runs_.push_back(ForwardBlock(reader_.config(), changed, input, rotary_, nullptr));
+  return runs_.size() - 1;
+}
+
+absl::StatusOr<std::vector<double>> ProbeRuns::Finish() {
+  std::vector<double> sums(runs_.size(), 0);
+  if (runs_.empty()) return sums;
+  const ModelConfig& config = reader_.config();
+  PIVOT_ASSIGN_OR_RETURN(const HeadWeights head, reader_.ReadHead());
+  const auto flat_input = [&](const at::Tensor& stream) { return HeadInput(config, head, stream).flatten(0, 1); };
+  const at::Tensor original = flat_input(streams_.back().narrow(0, 0, windows_).to(reader_.device()));
+  for (at::Tensor& run : runs_) run = flat_input(run);
+  const auto log_probabilities = [&](const at::Tensor& input, int64_t first, int64_t count) {
+    return at::log_softmax(ComputeHead(config, head, input.narrow(0, first, count)), -1, at::kFloat);
+  };
+  for (int64_t first = 0; first < original.size(0); first += kLogitRows) {
+    const int64_t count = std::min(kLogitRows, original.size(0) - first);
+    const at::Tensor expected = log_probabilities(original, first, count);
+    const at::Tensor probabilities = expected.exp();
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      const at::Tensor difference = log_probabilities(runs_[i], first, count).sub_(expected);
+      sums[i] -= difference.mul_(probabilities).sum(at::kDouble).item<double>();
+    }
+  }
+  for (double& sum : sums) sum /= static_cast<double>(original.size(0));
+  return sums;
+}
+
+}  // namespace pivot
