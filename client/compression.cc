@@ -114,6 +114,10 @@ class Compression {
       if (job.state() == v1::STATE_CANCELLING) {
         PIVOT_ASSIGN_OR_RETURN(job, Follow(job, OnStop::kLeave));
       }
+      if (job.state() == v1::STATE_SUSPENDED) {
+        reporter_->Note(absl::StrCat(job.name(), " was suspended: it is resumed"));
+        return ResumeJob(session_->connection(), job.name(), options.limits);
+      }
       if (job.state() != v1::STATE_CANCELLED && job.state() != v1::STATE_FAILED) return job;
       reporter_->NoteDetail(absl::StrCat(job.name(), " was ", StateName(job.state()), ": going on from it"));
       options.request_id = RequestIdOf(request_.spec, job.uid());

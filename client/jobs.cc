@@ -37,6 +37,20 @@ absl::StatusOr<v1::Job> SendCreate(const Connection& connection, const v1::Creat
   return job;
 }
 
+/// A call that names a job and gives the job as it is then.
+template <typename Request>
+absl::StatusOr<v1::Job> Steer(const Connection& connection, const std::string& name, const CallLimits& limits,
+                              grpc::Status (v1::Jobs::Stub::*method)(grpc::ClientContext*, const Request&, v1::Job*)) {
+  Request request;
+  request.set_name(name);
+  v1::Job job;
+  PIVOT_RETURN_IF_ERROR(MakeCall(connection, limits, [&](grpc::ClientContext* context) {
+    const auto stub = v1::Jobs::NewStub(connection.control);
+    return (stub.get()->*method)(context, request, &job);
+  }));
+  return job;
+}
+
 bool IsId(absl::string_view text) {
   const bool begins = !text.empty() && absl::ascii_islower(static_cast<unsigned char>(text.front()));
   return begins && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -89,13 +103,19 @@ absl::StatusOr<std::vector<v1::Job>> ListJobs(const Connection& connection, cons
 }
 
 absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name, const CallLimits& limits) {
-  v1::CancelJobRequest request;
-  request.set_name(name);
-  v1::Job job;
-  PIVOT_RETURN_IF_ERROR(MakeCall(connection, limits, [&](grpc::ClientContext* context) {
-    return v1::Jobs::NewStub(connection.control)->CancelJob(context, request, &job);
-  }));
-  return job;
+  return Steer<v1::CancelJobRequest>(connection, name, limits, &v1::Jobs::Stub::CancelJob);
+}
+
+absl::StatusOr<v1::Job> SuspendJob(const Connection& connection, const std::string& name, const CallLimits& limits) {
+  return Steer<v1::SuspendJobRequest>(connection, name, limits, &v1::Jobs::Stub::SuspendJob);
+}
+
+absl::StatusOr<v1::Job> ResumeJob(const Connection& connection, const std::string& name, const CallLimits& limits) {
+  return Steer<v1::ResumeJobRequest>(connection, name, limits, &v1::Jobs::Stub::ResumeJob);
+}
+
+absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name, const CallLimits& limits) {
+  return Steer<v1::RetryJobRequest>(connection, name, limits, &v1::Jobs::Stub::RetryJob);
 }
 
 absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const Connection& connection, const CallLimits& limits) {

@@ -40,6 +40,10 @@ absl::StatusOr<std::vector<v1::Job>> ListJobs(const Connection& connection, cons
                                               const CallLimits& limits = {});
 
 absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
+absl::StatusOr<v1::Job> SuspendJob(const Connection& connection, const std::string& name,
+                                   const CallLimits& limits = {});
+absl::StatusOr<v1::Job> ResumeJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
+absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
 
 absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const Connection& connection, const CallLimits& limits = {});
 

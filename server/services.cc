@@ -84,6 +84,21 @@ class JobsService final : public v1::Jobs::CallbackService {
     return Run<v1::CancelJobRequest, v1::Job>(Control(context, "CancelJob"), pivot::CancelJob, request, response);
   }
 
+  ServerUnaryReactor* SuspendJob(CallbackServerContext* context, const v1::SuspendJobRequest* request,
+                                 v1::Job* response) override {
+    return Run<v1::SuspendJobRequest, v1::Job>(Control(context, "SuspendJob"), pivot::SuspendJob, request, response);
+  }
+
+  ServerUnaryReactor* ResumeJob(CallbackServerContext* context, const v1::ResumeJobRequest* request,
+                                v1::Job* response) override {
+    return Run<v1::ResumeJobRequest, v1::Job>(Control(context, "ResumeJob"), pivot::ResumeJob, request, response);
+  }
+
+  ServerUnaryReactor* RetryJob(CallbackServerContext* context, const v1::RetryJobRequest* request,
+                               v1::Job* response) override {
+    return Run<v1::RetryJobRequest, v1::Job>(Control(context, "RetryJob"), pivot::RetryJob, request, response);
+  }
+
   grpc::ServerWriteReactor<v1::JobEvent>* WatchJob(CallbackServerContext* /*context*/,
                                                    const v1::WatchJobRequest* request) override {
     return pivot::WatchJob(*request, *backend_);

@@ -6,7 +6,7 @@
 namespace pivot::client {
 namespace {
 
-constexpr std::array<Command, 17> kCommands = {{
+constexpr std::array<Command, 20> kCommands = {{
     {"compress", "plan, compress, evaluate and download, on a server of its own if need be", DeclareCompress,
      OnInterrupt::kAsk},
     {"plan", "what compress would write, and its price; runs nothing", DeclarePlan, OnInterrupt::kAsk},
@@ -14,7 +14,10 @@ constexpr std::array<Command, 17> kCommands = {{
     {"ls", "list a server's jobs", DeclareLs, OnInterrupt::kEnd},
     {"get", "show one job", DeclareGet, OnInterrupt::kEnd},
     {"watch", "follow a job until it ends", DeclareWatch, OnInterrupt::kAsk},
-    {"cancel", "end a job; what it published stays", DeclareCancel, OnInterrupt::kEnd},
+    {"cancel", "end jobs; what they published stays", DeclareCancel, OnInterrupt::kEnd},
+    {"suspend", "take jobs off their devices; finished blocks are kept", DeclareSuspend, OnInterrupt::kEnd},
+    {"resume", "let suspended jobs go on", DeclareResume, OnInterrupt::kEnd},
+    {"retry", "queue failed or cancelled jobs again; finished blocks are kept", DeclareRetry, OnInterrupt::kEnd},
     {"pull", "fetch a published checkpoint, verified", DeclarePull, OnInterrupt::kAsk},
     {"eval", "perplexity of a model; with a reference also KL divergence", DeclareEval, OnInterrupt::kAsk},
     {"convert", "the same weights in another format", DeclareConvert, OnInterrupt::kAsk},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands that look at a server's jobs and steer them: ls, get, watch, cancel.
+// The commands that look at a server's jobs: ls, get, watch.
 #include <memory>
 #include <string>
 #include <vector>
@@ -85,18 +85,6 @@ absl::Status RunWatch(const Flags& flags, const Console& console) {
   return JobOutcome(*ended);
 }
 
-absl::Status RunCancel(const Flags& flags, const Console& console) {
-  PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, "cancel"));
-  PIVOT_ASSIGN_OR_RETURN(const std::string name, JobName(flags.job));
-  PIVOT_ASSIGN_OR_RETURN(const v1::Job job, CancelJob(session->connection(), name));
-  if (flags.shown.json) {
-    PrintJson(ToJson(job), console.out);
-  } else {
-    *console.out << job.name() << " " << StateName(job.state()) << "\n";
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 CommandAction DeclareLs(CLI::App& app) {
@@ -111,10 +99,6 @@ CommandAction DeclareGet(CLI::App& app) {
 
 CommandAction DeclareWatch(CLI::App& app) {
   return [flags = DeclareJobFlags(app)](const Console& console) { return RunWatch(*flags, console); };
-}
-
-CommandAction DeclareCancel(CLI::App& app) {
-  return [flags = DeclareJobFlags(app)](const Console& console) { return RunCancel(*flags, console); };
 }
 
 }  // namespace pivot::client

@@ -24,6 +24,9 @@ absl::StatusOr<v1::Job> CreateJob(const v1::CreateJobRequest& request, const std
 absl::StatusOr<v1::Job> GetJob(const v1::GetJobRequest& request, Backend& backend);
 absl::StatusOr<v1::ListJobsResponse> ListJobs(const v1::ListJobsRequest& request, Backend& backend);
 absl::StatusOr<v1::Job> CancelJob(const v1::CancelJobRequest& request, Backend& backend);
+absl::StatusOr<v1::Job> SuspendJob(const v1::SuspendJobRequest& request, Backend& backend);
+absl::StatusOr<v1::Job> ResumeJob(const v1::ResumeJobRequest& request, Backend& backend);
+absl::StatusOr<v1::Job> RetryJob(const v1::RetryJobRequest& request, Backend& backend);
 absl::StatusOr<v1::Manifest> GetManifest(const v1::GetManifestRequest& request, Backend& backend);
 absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const v1::GetCapabilitiesRequest& request, Backend& backend);
 

@@ -63,7 +63,6 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
       PIVOT_RETURN_IF_ERROR(Open());
       if (request_.snapshot_first()) return Snapshot(message);
     }
-    if (terminal_sent_) return Step::kFinish;
     // The head first: an event that comes after it wakes us again.
     PIVOT_ASSIGN_OR_RETURN(const JobHead head, backend_.store->ReadJobHead(uid_));
     if (cursor_ >= head.last_seq) return IsTerminal(head.state) ? Step::kFinish : Idle(message);
@@ -71,7 +70,6 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
     if (!event.has_value()) return absl::DataLossError("the job's events have a gap");
     *message = *std::move(event);
     cursor_ = message->seq();
-    terminal_sent_ = message->has_state_changed() && IsTerminal(message->state_changed().to());
     return Step::kWrite;
   }
 
@@ -138,7 +136,6 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
   // Used by Next() alone.
   std::string uid_;
   uint64_t cursor_;
-  bool terminal_sent_ = false;
   Clock::time_point last_write_ = Clock::now();
   Clock::time_point last_progress_ = Clock::time_point::min() + std::chrono::hours(1);
   uint64_t progress_version_ = 0;

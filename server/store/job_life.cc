@@ -21,21 +21,6 @@ constexpr int kDefaultPriority = 50;
 // Ids of 50 random bits: a second try is all but never needed.
 constexpr int kIdTries = 4;
 
-absl::Status CheckRoom(WriteBatch& batch, int64_t max_queued) {
-  Statement row = batch.database.Query("SELECT count(*) FROM job WHERE state = ?", v1::STATE_QUEUED);
-  PIVOT_RETURN_IF_ERROR(row.Step().status());
-  return row.Integer(0) < max_queued ? absl::OkStatus() : QueueFull(max_queued);
-}
-
-absl::Status CheckStagingIsFree(WriteBatch& batch, absl::string_view staging_uid) {
-  Statement row = batch.database.Query("SELECT project, id FROM job WHERE staging_uid = ? AND state IN (?, ?, ?)",
-                                       staging_uid, v1::STATE_QUEUED, v1::STATE_RUNNING, v1::STATE_CANCELLING);
-  PIVOT_ASSIGN_OR_RETURN(const bool used, row.Step());
-  if (!used) return absl::OkStatus();
-  return ResumeNotPossible(absl::StrCat(FormatJobName(row.Bytes(0), row.Bytes(1)),
-                                        " goes on from these blocks already; watch that job instead"));
-}
-
 absl::StatusOr<bool> IdIsTaken(WriteBatch& batch, absl::string_view project, absl::string_view id) {
   const auto uid = FindJobUid(batch.database, project, id);
   if (!uid.ok() && !absl::IsNotFound(uid.status())) return uid.status();
@@ -103,8 +88,8 @@ absl::StatusOr<std::vector<LostAttempt>> FindLostAttempts(Database& database) {
   std::vector<LostAttempt> lost;
   Statement rows = database.Query(
       "SELECT job.uid, job.attempt, attempt.token, job.state FROM job JOIN attempt "
-      "ON attempt.job_uid = job.uid AND attempt.number = job.attempt WHERE job.state IN (?, ?)",
-      v1::STATE_RUNNING, v1::STATE_CANCELLING);
+      "ON attempt.job_uid = job.uid AND attempt.number = job.attempt WHERE job.state IN (?, ?, ?)",
+      v1::STATE_RUNNING, v1::STATE_CANCELLING, v1::STATE_SUSPENDING);
   while (true) {
     PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) return lost;
@@ -116,7 +101,9 @@ absl::StatusOr<std::vector<LostAttempt>> FindLostAttempts(Database& database) {
 absl::Status CloseLostAttempt(WriteBatch& batch, const LostAttempt& lost) {
   PIVOT_ASSIGN_OR_RETURN(v1::Attempt attempt, LoadAttempt(batch.database, lost.key.job_uid, lost.key.number));
   attempt.set_cause("SERVER_DIED");
-  const v1::State next = lost.state == v1::STATE_CANCELLING ? v1::STATE_CANCELLED : v1::STATE_QUEUED;
+  v1::State next = v1::STATE_QUEUED;
+  if (lost.state == v1::STATE_CANCELLING) next = v1::STATE_CANCELLED;
+  if (lost.state == v1::STATE_SUSPENDING) next = v1::STATE_SUSPENDED;
   return CloseAttempt(batch, lost.key, lost.state, std::move(attempt), {.to = next, .reason = "SERVER_DIED"});
 }
 
@@ -127,8 +114,13 @@ absl::StatusOr<std::string> Store::CreateJob(NewJob job) {
   const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(uid, pivot::FindRequest(batch.database, job));
     if (!uid.empty()) return absl::OkStatus();
-    PIVOT_RETURN_IF_ERROR(CheckRoom(batch, job.max_queued));
-    if (!job.staging_uid.empty()) PIVOT_RETURN_IF_ERROR(CheckStagingIsFree(batch, job.staging_uid));
+    PIVOT_RETURN_IF_ERROR(CheckRoom(batch.database, job.max_queued));
+    if (!job.staging_uid.empty()) {
+      PIVOT_ASSIGN_OR_RETURN(const std::string user, FindStagingUser(batch.database, job.staging_uid, ""));
+      if (!user.empty()) {
+        return ResumeNotPossible(absl::StrCat(user, " goes on from these blocks already; watch that job instead"));
+      }
+    }
     PIVOT_RETURN_IF_ERROR(ChooseId(batch, job));
     uid = NewUid();
     PIVOT_RETURN_IF_ERROR(InsertJob(batch, job, uid));
@@ -157,21 +149,6 @@ absl::StatusOr<AttemptKey> Store::Claim(const QueuedJob& job, const std::string&
   });
   if (!written.ok()) return written;
   return key;
-}
-
-absl::StatusOr<v1::State> Store::CancelJob(absl::string_view uid) {
-  v1::State state = v1::STATE_UNSPECIFIED;
-  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
-    PIVOT_ASSIGN_OR_RETURN(const JobHead head, LoadJobHead(batch.database, uid));
-    state = head.state;
-    if (head.state == v1::STATE_QUEUED) state = v1::STATE_CANCELLED;
-    if (head.state == v1::STATE_RUNNING) state = v1::STATE_CANCELLING;
-    if (state == head.state) return absl::OkStatus();
-    return ChangeState(batch, {std::string(uid), head.state, head.attempt},
-                       {.to = state, .reason = "CANCEL_REQUESTED"});
-  });
-  if (!written.ok()) return written;
-  return state;
 }
 
 absl::Status Store::EndAttempt(const AttemptKey& key, v1::State from, v1::Attempt ended, const StateChange& change) {

@@ -47,6 +47,7 @@ struct JobRecord {
   v1::Job job;  // as the API shows it, but for progress
   std::string project;
   std::string staging_uid;
+  int retried_after = 0;  // the newest attempt when RetryJob was last called: crashes count from the next one on
 };
 
 /// How much of a job a list shows: kShort leaves out plan.modules and attempts.log_tail, which may be long.

@@ -89,11 +89,12 @@ std::optional<Blob> AsBlob(const std::optional<std::string>& bytes) {
 absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, JobDetail detail) {
   Statement row = database.Query(
       "SELECT spec_pb, plan_pb, result_pb, error_pb, create_us, start_us, end_us, update_us, "
-      "project, id, state, state_reason, attempt, last_seq, staging_uid FROM job WHERE uid = ?",
+      "project, id, state, state_reason, attempt, last_seq, staging_uid, retried_after FROM job WHERE uid = ?",
       uid);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return absl::NotFoundError("no such job");
-  JobRecord record{.project = row.Bytes(8), .staging_uid = row.Bytes(14)};
+  JobRecord record{
+      .project = row.Bytes(8), .staging_uid = row.Bytes(14), .retried_after = static_cast<int>(row.Integer(15))};
   v1::Job& job = record.job;
   PIVOT_RETURN_IF_ERROR(LoadMessages(row, &job));
   if (detail == JobDetail::kShort && job.has_plan()) job.mutable_plan()->clear_modules();
@@ -141,6 +142,21 @@ absl::StatusOr<std::string> FindRequest(Database& database, const NewJob& job) {
   if (!found) return std::string();
   if (row.Bytes(0) != job.content_sha256) return RequestIdReused(job.request_id);
   return row.Bytes(1);
+}
+
+absl::StatusOr<std::string> FindStagingUser(Database& database, absl::string_view staging_uid,
+                                            absl::string_view except_uid) {
+  Statement row =
+      database.Query("SELECT project, id FROM job WHERE staging_uid = ? AND uid != ? AND state NOT IN (?, ?, ?)",
+                     staging_uid, except_uid, v1::STATE_SUCCEEDED, v1::STATE_FAILED, v1::STATE_CANCELLED);
+  PIVOT_ASSIGN_OR_RETURN(const bool used, row.Step());
+  return used ? FormatJobName(row.Bytes(0), row.Bytes(1)) : std::string();
+}
+
+absl::Status CheckRoom(Database& database, int64_t max_queued) {
+  Statement row = database.Query("SELECT count(*) FROM job WHERE state = ?", v1::STATE_QUEUED);
+  PIVOT_RETURN_IF_ERROR(row.Step().status());
+  return row.Integer(0) < max_queued ? absl::OkStatus() : QueueFull(max_queued);
 }
 
 absl::Status AppendEvent(WriteBatch& batch, absl::string_view job_uid, v1::JobEvent event, const AttemptKey* fence) {

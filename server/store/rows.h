@@ -40,6 +40,11 @@ absl::StatusOr<JobHead> LoadJobHead(Database& database, absl::string_view uid);
 absl::StatusOr<v1::Attempt> LoadAttempt(Database& database, absl::string_view job_uid, int number);
 /// The uid of the job that a request made; empty when the request is new. kFailedPrecondition REQUEST_ID_REUSED.
 absl::StatusOr<std::string> FindRequest(Database& database, const NewJob& job);
+/// Name of a job besides `except_uid` that works in this staging folder or is going to; empty when there is none.
+absl::StatusOr<std::string> FindStagingUser(Database& database, absl::string_view staging_uid,
+                                            absl::string_view except_uid);
+/// kResourceExhausted QUEUE_FULL.
+absl::Status CheckRoom(Database& database, int64_t max_queued);
 
 // Writing.
 /// Numbers the event and stores it. With `fence`, only while that attempt holds its lease, else IsStateMovedOn.

@@ -90,7 +90,12 @@ CREATE TABLE checkpoint (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array<absl::string_view, 1> kMigrations = {kVersion1};
+// Jobs that are tried once more.
+constexpr absl::string_view kVersion2 = R"sql(
+ALTER TABLE job ADD COLUMN retried_after INTEGER NOT NULL DEFAULT 0;  -- attempts up to this one do not count as crashes
+)sql";
+
+constexpr std::array<absl::string_view, 2> kMigrations = {kVersion1, kVersion2};
 
 }  // namespace
 

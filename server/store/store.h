@@ -11,6 +11,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,6 +26,7 @@
 
 #include "server/store/records.h"
 #include "server/store/sqlite.h"
+#include "server/store/transition.h"
 
 namespace pivot {
 
@@ -60,8 +62,10 @@ class Store {
   absl::StatusOr<std::vector<LeasedDevice>> ReadLeases();
   /// QUEUED becomes RUNNING with a lease of `device`, a name that stays the device's own; people call it `device_name`.
   absl::StatusOr<AttemptKey> Claim(const QueuedJob& job, const std::string& device, const std::string& device_name);
-  /// QUEUED becomes CANCELLED, RUNNING becomes CANCELLING, the others stay. Returns what it is now.
-  absl::StatusOr<v1::State> CancelJob(absl::string_view uid);
+  /// Does what a client asks, as StateAfter() has it, and returns what the job is now. When that means to wait in the
+  /// queue: kResourceExhausted QUEUE_FULL, and ILLEGAL_STATE while another job works in its staging folder.
+  absl::StatusOr<v1::State> SteerJob(absl::string_view uid, Steer steer,
+                                     int64_t max_queued = std::numeric_limits<int64_t>::max());
   /// Ends the attempt and moves the job from `from` on.
   absl::Status EndAttempt(const AttemptKey& key, v1::State from, v1::Attempt ended, const StateChange& change);
   /// For the start: ends every attempt that no end was written for, with the cause SERVER_DIED. Returns their number.

@@ -4,6 +4,8 @@
 
 // Which state of a job may follow which.
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "pivot/v1/job.pb.h"
 
 namespace pivot {
@@ -11,8 +13,15 @@ namespace pivot {
 /// The whole table. UNSPECIFIED is the state before creation.
 bool MayFollow(v1::State from, v1::State to);
 
-/// SUCCEEDED, FAILED and CANCELLED: nothing follows them.
+/// SUCCEEDED, FAILED and CANCELLED: a job comes out of the last two only by kRetry, out of the first never.
 bool IsTerminal(v1::State state);
+
+/// What a client may ask of a job that exists.
+enum class Steer { kCancel, kSuspend, kResume, kRetry };
+
+/// The state that a job which is `from` comes to; `from` itself when there is nothing to change. kFailedPrecondition
+/// ILLEGAL_STATE, naming the job and what to do instead.
+absl::StatusOr<v1::State> StateAfter(Steer steer, v1::State from, absl::string_view job_name);
 
 }  // namespace pivot
 

@@ -86,6 +86,7 @@ Outcome Judge(const AttemptFacts& facts) {
   if (facts.refused.has_value()) return {"PUBLISH_REFUSED", Next::kFail, *facts.refused};
   if (facts.stopped) return {"SERVER_STOPPED", Next::kRequeue, absl::OkStatus()};
   if (facts.cancel_asked) return {"CANCELLED", Next::kCancel, absl::OkStatus()};
+  if (facts.suspend_asked) return {"SUSPENDED", Next::kRequeue, absl::OkStatus()};
   if (facts.store_fault.has_value()) return {"STORE_FAILED", Next::kRetry, *facts.store_fault};
   if (!facts.protocol_fault.empty())
     return Crash(absl::StrCat("the worker broke the protocol: ", facts.protocol_fault));
@@ -101,6 +102,9 @@ Outcome Judge(const AttemptFacts& facts) {
 StateChange NextState(const Outcome& outcome, v1::State state, int earlier_crashes) {
   if (outcome.next == Next::kSucceed) return {.to = v1::STATE_SUCCEEDED};
   if (state == v1::STATE_CANCELLING) return {.to = v1::STATE_CANCELLED, .reason = "CANCEL_REQUESTED"};
+  if (state == v1::STATE_SUSPENDING && outcome.next != Next::kFail) {
+    return {.to = v1::STATE_SUSPENDED, .reason = "SUSPEND_REQUESTED"};
+  }
   const bool crashed = outcome.next == Next::kRetry;
   const bool again =
       outcome.next == Next::kRequeue || outcome.next == Next::kCancel || (crashed && earlier_crashes + 1 < kMaxCrashes);

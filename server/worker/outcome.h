@@ -35,6 +35,7 @@ struct AttemptFacts {
   std::optional<absl::Status> store_fault;  // its events could not be stored
   std::string protocol_fault;               // what was wrong with a frame; empty: nothing
   bool cancel_asked = false;
+  bool suspend_asked = false;
   bool stopped = false;  // the server shuts down
   Watchdog::Verdict verdict = Watchdog::Verdict::kNone;
 };

@@ -205,6 +205,16 @@ void WorkerSession::ProcessEnded(Clock::time_point now) {
 void WorkerSession::Cancel(Clock::time_point now) {
   if (facts_.cancel_asked || finished_) return;
   facts_.cancel_asked = true;
+  AskToEnd(now);
+}
+
+void WorkerSession::Suspend(Clock::time_point now) {
+  if (facts_.suspend_asked || finished_) return;
+  facts_.suspend_asked = true;
+  AskToEnd(now);
+}
+
+void WorkerSession::AskToEnd(Clock::time_point now) {
   watchdog_.CancelSent(now);
   if (socket_.has_value()) socket_->Send(FrameType::kCancel, nlohmann::json::object()).IgnoreError();
 }

@@ -47,6 +47,7 @@ class WorkerSession {
   void ReadFrames(Clock::time_point now);
   void ProcessEnded(Clock::time_point now);
   void Cancel(Clock::time_point now);
+  void Suspend(Clock::time_point now);
   void Stop();
   void Published(const absl::StatusOr<v1::CheckpointRef>& result, Clock::time_point now);
   void CheckClock(Clock::time_point now);
@@ -76,6 +77,8 @@ class WorkerSession {
   absl::Status HandleDone(const Frame& frame, Clock::time_point now);
   absl::Status SendStart();
   void Append(v1::JobEvent event);
+  /// To end at the next block boundary.
+  void AskToEnd(Clock::time_point now);
   /// The worker is of no more use.
   void Abandon();
 

@@ -25,9 +25,11 @@ int Milliseconds(WorkerSession::Clock::time_point until, WorkerSession::Clock::t
   return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(until - now).count());
 }
 
-int CountCrashes(const v1::Job& job) {
-  return static_cast<int>(std::count_if(job.attempts().begin(), job.attempts().end(),
-                                        [](const v1::Attempt& attempt) { return IsCrash(attempt.cause()); }));
+int CountCrashes(const JobRecord& record) {
+  const auto& attempts = record.job.attempts();
+  return static_cast<int>(std::count_if(attempts.begin(), attempts.end(), [&](const v1::Attempt& attempt) {
+    return attempt.number() > record.retried_after && IsCrash(attempt.cause());
+  }));
 }
 
 }  // namespace
@@ -57,10 +59,23 @@ void Supervisor::Start(const Assignment& assignment) {
   Post([this, assignment] { StartSession(assignment); });
 }
 
-void Supervisor::Cancel(const std::string& job_uid) {
-  Post([this, job_uid] {
-    if (const auto found = sessions_.find(job_uid); found != sessions_.end()) found->second->Cancel(Clock::now());
-  });
+void Supervisor::Heed(const std::string& job_uid) {
+  Post([this, job_uid] { HeedNow(job_uid); });
+}
+
+void Supervisor::HeedNow(const std::string& job_uid) {
+  const auto found = sessions_.find(job_uid);
+  if (found == sessions_.end()) return;
+  WorkerSession& session = *found->second;
+  // The record as it is now: what was asked may have been meant for an attempt that has ended since.
+  const auto head = parts_.store->ReadJobHead(job_uid);
+  if (!head.ok()) {
+    Log(Severity::kError, "job_unreadable", {{"uid", job_uid}, {"message", head.status()}});
+    return;
+  }
+  if (head->attempt != session.key().number) return;
+  if (head->state == v1::STATE_CANCELLING) session.Cancel(Clock::now());
+  if (head->state == v1::STATE_SUSPENDING) session.Suspend(Clock::now());
 }
 
 void Supervisor::StopWorkers() {
@@ -125,6 +140,7 @@ void Supervisor::StartSession(const Assignment& assignment) {
     return;
   }
   const bool cancelling = record->job.state() == v1::STATE_CANCELLING;
+  const bool suspending = record->job.state() == v1::STATE_SUSPENDING;
   const WorkerSession::Parts parts{.store = parts_.store,
                                    .hub = parts_.hub,
                                    .data = parts_.data,
@@ -132,8 +148,9 @@ void Supervisor::StartSession(const Assignment& assignment) {
                                    .publish = [this](PublishRequest request) { Publish(std::move(request)); }};
   auto session = std::make_unique<WorkerSession>(parts, *std::move(record), assignment);
   if (cancelling) session->Cancel(Clock::now());
+  if (suspending) session->Suspend(Clock::now());
   if (stopping_) session->Stop();
-  if (cancelling || stopping_) {
+  if (cancelling || suspending || stopping_) {
     session->Skip();
   } else {
     session->Launch(*parts_.launcher, Clock::now());
@@ -175,7 +192,7 @@ bool Supervisor::RecordEnd(const WorkerSession& session) {
     const auto head = parts_.store->ReadJobHead(key.job_uid);
     if (!head.ok()) return false;
     if (head->attempt != key.number || IsTerminal(head->state)) return true;
-    StateChange change = NextState(outcome, head->state, CountCrashes(session.record().job));
+    StateChange change = NextState(outcome, head->state, CountCrashes(session.record()));
     if (change.to == v1::STATE_SUCCEEDED) change.result = session.result();
     const absl::Status status = parts_.store->EndAttempt(key, head->state, session.Report(), change);
     if (status.ok()) {
@@ -183,7 +200,7 @@ bool Supervisor::RecordEnd(const WorkerSession& session) {
       TidyAfter(session, change.to);
       return true;
     }
-    // A cancel came between the look and the write: look again.
+    // A cancel or suspend came between the look and the write: look again.
     if (IsStateMovedOn(status) && parts_.store->ReadJobHead(key.job_uid).value_or(JobHead{}).state != head->state)
       continue;
     Log(Severity::kError, "end_not_stored",

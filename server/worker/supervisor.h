@@ -52,8 +52,8 @@ class Supervisor {
   /// Starts the worker of a job that was claimed. Any thread.
   void Start(const Assignment& assignment);
 
-  /// A cancel of this job is on record. Any thread.
-  void Cancel(const std::string& job_uid);
+  /// A cancel or suspend of this job is on record: its worker is told. Any thread.
+  void Heed(const std::string& job_uid);
 
   /// Ends all workers and queues their jobs again; what is started later goes the same way. Returns when all have
   /// ended, or after the time that SIGTERM and SIGKILL need.
@@ -68,6 +68,7 @@ class Supervisor {
   void Wait();
   void RunTasks();
   void StartSession(const Assignment& assignment);
+  void HeedNow(const std::string& job_uid);
   void Publish(PublishRequest request);
   void EndSessions();
   /// False: the store could not take it; to be tried again.

@@ -221,5 +221,15 @@ TEST_F(ServerCommandsTest, OneCommandAtATimeWorksOnAnOutput) {
               HasSubstr("works in " + std::filesystem::canonical(folder_.path()).string() + "/.out.pivot already"));
 }
 
+TEST_F(ServerCommandsTest, CompressResumesItsSuspendedJob) {
+  EXPECT_EQ(Compress(), ExitCode::kDone) << err_;
+  jobs_[kFirstJob].set_state(v1::STATE_SUSPENDED);
+  jobs_[kFirstJob].clear_checkpoints();
+  std::filesystem::remove_all(output_);
+  EXPECT_EQ(Compress(), ExitCode::kDone) << err_;
+  EXPECT_THAT(err_, HasSubstr("was suspended: it is resumed"));
+  EXPECT_EQ(jobs_.size(), 1U);
+}
+
 }  // namespace
 }  // namespace pivot::client

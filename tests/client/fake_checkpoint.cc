@@ -63,4 +63,17 @@ v1::Manifest ManifestMessage(const std::string& json) {
   return manifest;
 }
 
+void ShowSuccess(v1::Job* job) {
+  if (job->spec().has_generate()) {
+    job->mutable_result()->mutable_generation()->set_text("and so on");
+  } else if (job->spec().has_evaluate()) {
+    job->mutable_result()->mutable_quality()->set_perplexity(24.5);
+  }
+  v1::CheckpointRef* checkpoint = job->add_checkpoints();
+  checkpoint->set_name(job->name() + "/checkpoints/0");
+  checkpoint->set_bytes(2502);
+  checkpoint->set_bits_per_weight(4.25);
+  checkpoint->mutable_quality()->set_perplexity(24.25);
+}
+
 }  // namespace pivot::client

@@ -34,6 +34,9 @@ std::string SomeBytes(size_t count, unsigned seed);
 /// The answer to GetManifest for a manifest as it is.
 v1::Manifest ManifestMessage(const std::string& json);
 
+/// What a job that has succeeded shows of its task: a result, and checkpoint 0.
+void ShowSuccess(v1::Job* job);
+
 }  // namespace pivot::client
 
 #endif  // PIVOT_TESTS_CLIENT_FAKE_CHECKPOINT_H_

@@ -32,6 +32,9 @@ struct FakeMethods {
   Answer<v1::GetJobRequest, v1::Job> get_job;
   Answer<v1::ListJobsRequest, v1::ListJobsResponse> list_jobs;
   Answer<v1::CancelJobRequest, v1::Job> cancel_job;
+  Answer<v1::SuspendJobRequest, v1::Job> suspend_job;
+  Answer<v1::ResumeJobRequest, v1::Job> resume_job;
+  Answer<v1::RetryJobRequest, v1::Job> retry_job;
   Stream<v1::WatchJobRequest, v1::JobEvent> watch_job;
   Answer<v1::GetManifestRequest, v1::Manifest> get_manifest;
   Stream<v1::ReadFileRequest, v1::ReadFileResponse> read_file;
@@ -87,6 +90,15 @@ class FakeService {
     }
     grpc::Status CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request, v1::Job* job) override {
       return Call(methods->cancel_job, *request, job);
+    }
+    grpc::Status SuspendJob(grpc::ServerContext*, const v1::SuspendJobRequest* request, v1::Job* job) override {
+      return Call(methods->suspend_job, *request, job);
+    }
+    grpc::Status ResumeJob(grpc::ServerContext*, const v1::ResumeJobRequest* request, v1::Job* job) override {
+      return Call(methods->resume_job, *request, job);
+    }
+    grpc::Status RetryJob(grpc::ServerContext*, const v1::RetryJobRequest* request, v1::Job* job) override {
+      return Call(methods->retry_job, *request, job);
     }
     grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
                           grpc::ServerWriter<v1::JobEvent>* writer) override {

@@ -38,6 +38,9 @@ class ServerCommandsTest : public CliTest {
       job->set_state(v1::STATE_CANCELLING);
       return grpc::Status::OK;
     };
+    methods.suspend_job = MoveTo<v1::SuspendJobRequest>(v1::STATE_SUSPENDING);
+    methods.resume_job = MoveTo<v1::ResumeJobRequest>(v1::STATE_QUEUED);
+    methods.retry_job = MoveTo<v1::RetryJobRequest>(v1::STATE_QUEUED);
     methods.list_jobs = [this](const v1::ListJobsRequest&, v1::ListJobsResponse* page) {
       const std::lock_guard lock(mutex_);
       for (const auto& [name, job] : jobs_) *page->add_jobs() = job;
@@ -83,6 +86,17 @@ class ServerCommandsTest : public CliTest {
     return grpc::Status::OK;
   }
 
+  template <typename Request>
+  Answer<Request, v1::Job> MoveTo(v1::State state) {
+    return [this, state](const Request& request, v1::Job* job) {
+      const grpc::Status found = Find(request.name(), job);
+      const std::lock_guard lock(mutex_);
+      if (found.ok()) jobs_[request.name()].set_state(state);
+      job->set_state(state);
+      return found;
+    };
+  }
+
   template <typename Send>
   grpc::Status Watch(const v1::WatchJobRequest& request, const Send& send) {
     v1::JobEvent event;
@@ -106,22 +120,9 @@ class ServerCommandsTest : public CliTest {
       job.mutable_error()->set_code(13);
       job.mutable_error()->set_message("the worker crashed");
     }
-    if (job.state() == v1::STATE_SUCCEEDED) Publish(&job);
+    if (job.state() == v1::STATE_SUCCEEDED) ShowSuccess(&job);
     send(event);
     return grpc::Status::OK;
-  }
-
-  static void Publish(v1::Job* job) {
-    if (job->spec().has_generate()) {
-      job->mutable_result()->mutable_generation()->set_text("and so on");
-    } else if (job->spec().has_evaluate()) {
-      job->mutable_result()->mutable_quality()->set_perplexity(24.5);
-    }
-    v1::CheckpointRef* checkpoint = job->add_checkpoints();
-    checkpoint->set_name(job->name() + "/checkpoints/0");
-    checkpoint->set_bytes(2502);
-    checkpoint->set_bits_per_weight(4.25);
-    checkpoint->mutable_quality()->set_perplexity(24.25);
   }
 
   bool Exists(const std::string& name) const { return std::filesystem::exists(folder_ / name); }

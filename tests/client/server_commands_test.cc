@@ -51,6 +51,27 @@ TEST_F(ServerCommandsTest, LooksAtJobs) {
   EXPECT_THAT(err_, HasSubstr("there is no job projects/default/jobs/other"));
 }
 
+TEST_F(ServerCommandsTest, SteersJobs) {
+  EXPECT_EQ(RunThere({"submit", model_}), ExitCode::kDone);
+  EXPECT_EQ(RunThere({"suspend", "job-1"}), ExitCode::kDone);
+  EXPECT_EQ(out_, std::string(kFirstJob) + " suspending\n");
+  EXPECT_EQ(RunThere({"resume", "job-1"}), ExitCode::kDone);
+  EXPECT_EQ(out_, std::string(kFirstJob) + " queued\n");
+  EXPECT_EQ(RunThere({"retry", "job-1", "--json"}), ExitCode::kDone);
+  EXPECT_EQ(Lines()[0]["state"], "queued");
+}
+
+TEST_F(ServerCommandsTest, SteersTheOtherJobsWhenOneCannotBe) {
+  EXPECT_EQ(RunThere({"submit", model_}), ExitCode::kDone);
+  EXPECT_EQ(RunThere({"suspend", "one", "job-1", "two"}), ExitCode::kFailed);
+  EXPECT_EQ(out_, std::string(kFirstJob) + " suspending\n");
+  EXPECT_EQ(err_,
+            "pivot: there is no job projects/default/jobs/one\npivot: there is no job projects/default/jobs/two\n");
+  EXPECT_EQ(RunThere({"resume", "job-1", "No/Job"}), ExitCode::kUsage);
+  EXPECT_EQ(jobs_[kFirstJob].state(), v1::STATE_SUSPENDING) << "a name that cannot be one stops all of them";
+  EXPECT_EQ(RunThere({"retry"}), ExitCode::kUsage);
+}
+
 TEST_F(ServerCommandsTest, PullsTheNewestOrANumberedPivot) {
   EXPECT_EQ(RunThere({"submit", model_}), ExitCode::kDone);
   EXPECT_EQ(RunThere({"pull", "job-1", output_}), ExitCode::kFailed);

@@ -10,6 +10,7 @@
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "server/store/schema.h"
+#include "server/store/store.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -43,6 +44,25 @@ TEST_F(OpenDatabaseTest, SyncsEveryCommit) {
 TEST_F(OpenDatabaseTest, OpensItsOwnFileAgain) {
   ASSERT_OK(OpenDatabase(path_));
   EXPECT_OK(OpenDatabase(path_));
+}
+
+TEST_F(OpenDatabaseTest, TakesTheFirstVersionsJobsAlong) {
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_, Database::Mode::kReadWrite));
+    ASSERT_OK(database->Execute(StoreMigrations()[0]));
+    ASSERT_OK(database->Execute(absl::StrCat("PRAGMA application_id = ", kStoreApplicationId,
+                                             "; PRAGMA user_version = 1; INSERT INTO project VALUES ('p', 1, 1)")));
+    ASSERT_OK(database->Run(
+        "INSERT INTO job (uid, project, id, state, priority, device, spec_pb, spec_sha256, staging_uid, attempt, "
+        "create_us, update_us) VALUES ('u', 'p', 'old', ?, 50, 'auto', x'', '', 'u', 2, 1, 1)",
+        v1::STATE_FAILED));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(path_));
+  ASSERT_OK_AND_ASSIGN(const JobRecord record, store->ReadJob("u"));
+  EXPECT_EQ(record.job.name(), "projects/p/jobs/old");
+  EXPECT_EQ(record.retried_after, 0);
+  EXPECT_OK(store->SteerJob("u", Steer::kRetry));
+  EXPECT_EQ(store->ReadJob("u")->retried_after, 2);
 }
 
 TEST_F(OpenDatabaseTest, RefusesANewerVersion) {

@@ -105,6 +105,34 @@ TEST(OutcomeTest, EndsACancelledJobCancelledUnlessItSucceeded) {
   EXPECT_EQ(NextState(Judge({.done = true}), v1::STATE_CANCELLING, 0).to, v1::STATE_SUCCEEDED);
 }
 
+TEST(OutcomeTest, SuspendsAJobHoweverItsWorkerStopped) {
+  AttemptFacts facts = Exited(10);
+  facts.suspend_asked = true;
+  EXPECT_EQ(Judge(facts).cause, "SUSPENDED");
+  EXPECT_FALSE(IsCrash("SUSPENDED"));
+  const StateChange change = NextState(Judge(facts), v1::STATE_SUSPENDING, 0);
+  EXPECT_EQ(change.to, v1::STATE_SUSPENDED);
+  EXPECT_EQ(change.reason, "SUSPEND_REQUESTED");
+  EXPECT_FALSE(change.error.has_value());
+  EXPECT_EQ(NextState(Judge({.end = {.signal = SIGKILL}}), v1::STATE_SUSPENDING, kMaxCrashes).to, v1::STATE_SUSPENDED)
+      << "it crashed before it could be told";
+  EXPECT_EQ(NextState(Judge({.stopped = true}), v1::STATE_SUSPENDING, 0).to, v1::STATE_SUSPENDED)
+      << "the server ended first";
+}
+
+TEST(OutcomeTest, DoesNotSuspendWhatHasItsEnd) {
+  EXPECT_EQ(NextState(Judge({.done = true}), v1::STATE_SUSPENDING, 0).to, v1::STATE_SUCCEEDED);
+  EXPECT_EQ(NextState(Judge(Exited(20)), v1::STATE_SUSPENDING, 0).to, v1::STATE_FAILED);
+}
+
+TEST(OutcomeTest, CancelsWhatWasSuspendedBefore) {
+  AttemptFacts facts = Exited(10);
+  facts.suspend_asked = true;
+  facts.cancel_asked = true;
+  EXPECT_EQ(Judge(facts).cause, "CANCELLED");
+  EXPECT_EQ(NextState(Judge(facts), v1::STATE_CANCELLING, 0).to, v1::STATE_CANCELLED);
+}
+
 TEST(OutcomeTest, TellsStuckFromSilent) {
   AttemptFacts facts{.end = {.signal = SIGTERM}};
   facts.verdict = Watchdog::Verdict::kStuck;

@@ -3,8 +3,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <grpcpp/grpcpp.h>
-#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -12,14 +10,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "pivot/v1/jobs.grpc.pb.h"
 
 #include "server/store/open_database.h"
 #include "server/store/transition.h"
-#include "tests/server/pivotd_process.h"
+#include "tests/server/pivotd_fixture.h"
 #include "tests/support/eventually.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temporary_folder.h"
 
 namespace pivot {
 namespace {
@@ -28,57 +24,6 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-class PivotdTest : public ::testing::Test {
- protected:
-  PivotdTest() { folder_.Write("model/config.json", "{}"); }
-
-  std::string data() const { return folder_ / "data"; }
-  PivotdProcess::Options Options(const std::vector<std::string>& more = {}) const {
-    PivotdProcess::Options options{.arguments = {"--data", data(), "--allow-path", folder_.path()},
-                                   .environment = {absl::StrCat("PIVOT_FAKE_SCRIPT=", folder_ / "script.json")}};
-    options.arguments.insert(options.arguments.end(), more.begin(), more.end());
-    return options;
-  }
-  void SetScript(const json& script) { folder_.Write("script.json", script.dump()); }
-
-  static std::unique_ptr<v1::Jobs::Stub> Connect(const std::string& address) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return v1::Jobs::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
-  }
-
-  v1::Job Create(v1::Jobs::Stub& stub) const {
-    grpc::ClientContext context;
-    v1::CreateJobRequest request;
-    request.set_parent("projects/test");
-    request.mutable_job()->mutable_spec()->mutable_compress()->mutable_source()->set_path(folder_ / "model");
-    v1::Job job;
-    const grpc::Status status = stub.CreateJob(&context, request, &job);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return job;
-  }
-
-  static v1::Job Get(v1::Jobs::Stub& stub, const std::string& name) {
-    grpc::ClientContext context;
-    v1::GetJobRequest request;
-    request.set_name(name);
-    v1::Job job;
-    const grpc::Status status = stub.GetJob(&context, request, &job);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return job;
-  }
-
-  /// Exit code and words of a pivotd that must not start.
-  void ExpectRefusal(const PivotdProcess::Options& options, int exit_code, const std::string& words) {
-    PivotdProcess pivotd(options);
-    EXPECT_THAT(pivotd.AwaitReady(), IsEmpty());
-    EXPECT_EQ(pivotd.AwaitEnd().exit_code, exit_code);
-    EXPECT_THAT(pivotd.output(), HasSubstr(words));
-  }
-
-  TemporaryFolder folder_;
-};
 
 TEST_F(PivotdTest, SaysWhereItIsReady) {
   PivotdProcess pivotd(Options({"--listen", "localhost:0", "--listen", absl::StrCat("unix:", folder_ / "s")}));

@@ -34,7 +34,7 @@ class RecoveryTest : public ::testing::Test {
       if (queued.uid != uid) continue;
       const AttemptKey key = store_->Claim(queued, "device-of-" + uid, "cpu").value();
       if (state == v1::STATE_CANCELLED) {
-        EXPECT_OK(store_->CancelJob(uid));
+        EXPECT_OK(store_->SteerJob(uid, Steer::kCancel));
       }
       const v1::State from = state == v1::STATE_CANCELLED ? v1::STATE_CANCELLING : v1::STATE_RUNNING;
       if (state != v1::STATE_RUNNING) {
@@ -76,7 +76,7 @@ TEST_F(RecoveryTest, RemovesTheStagingOfAFailedJobOnceAnotherFinishedIt) {
   EXPECT_TRUE(HasStaging(failed));
   JobIn(v1::STATE_QUEUED);
   ASSERT_OK(store_->EndLostAttempts());
-  ASSERT_OK(store_->CancelJob(resumed));
+  ASSERT_OK(store_->SteerJob(resumed, Steer::kCancel));
   JobIn(v1::STATE_SUCCEEDED, true, failed);
   ASSERT_OK(TidyStaging(*store_, *data_, failed));
   EXPECT_FALSE(HasStaging(failed));

@@ -11,7 +11,6 @@
 #include "proto/status/reason.h"
 #include "server/errors.h"
 #include "server/store/store.h"
-#include "server/store/transition.h"
 #include "tests/server/store_fixture.h"
 #include "tests/support/status_matchers.h"
 
@@ -76,7 +75,7 @@ TEST_F(StoreTest, RefusesTransitionsThatAreNotInTheTable) {
 TEST_F(StoreTest, RefusesToEndWhatMovedOn) {
   const std::string uid = Create(SomeJob());
   const AttemptKey key = Claim(uid);
-  ASSERT_OK(store_->CancelJob(uid));
+  ASSERT_OK(store_->SteerJob(uid, Steer::kCancel));
   EXPECT_TRUE(
       IsStateMovedOn(store_->EndAttempt(key, v1::STATE_RUNNING, EndedWith("DONE"), {.to = v1::STATE_SUCCEEDED})));
   EXPECT_OK(store_->EndAttempt(key, v1::STATE_CANCELLING, EndedWith("DONE"), {.to = v1::STATE_SUCCEEDED}));
@@ -86,14 +85,14 @@ TEST_F(StoreTest, RefusesToEndWhatMovedOn) {
 
 TEST_F(StoreTest, CancelsAccordingToTheState) {
   const std::string queued = Create(SomeJob());
-  EXPECT_EQ(store_->CancelJob(queued).value(), v1::STATE_CANCELLED);
-  EXPECT_EQ(store_->CancelJob(queued).value(), v1::STATE_CANCELLED);
+  EXPECT_EQ(store_->SteerJob(queued, Steer::kCancel).value(), v1::STATE_CANCELLED);
+  EXPECT_EQ(store_->SteerJob(queued, Steer::kCancel).value(), v1::STATE_CANCELLED);
   EXPECT_THAT(Events(queued), SizeIs(2)) << "the second cancel left no trace";
   const std::string running = Create(SomeJob());
   const AttemptKey key = Claim(running);
-  EXPECT_EQ(store_->CancelJob(running).value(), v1::STATE_CANCELLING);
+  EXPECT_EQ(store_->SteerJob(running, Steer::kCancel).value(), v1::STATE_CANCELLING);
   ASSERT_OK(store_->EndAttempt(key, v1::STATE_CANCELLING, EndedWith("CANCELLED"), {.to = v1::STATE_CANCELLED}));
-  EXPECT_EQ(store_->CancelJob(running).value(), v1::STATE_CANCELLED);
+  EXPECT_EQ(store_->SteerJob(running, Steer::kCancel).value(), v1::STATE_CANCELLED);
 }
 
 TEST_F(StoreTest, ShowsErrorResultAndAttempts) {
@@ -134,7 +133,7 @@ TEST_F(StoreTest, EndsTheAttemptsOfADeadServer) {
   const std::string queued = Create(SomeJob());
   Claim(running, "gpu0");
   Claim(cancelling, "gpu1");
-  ASSERT_OK(store_->CancelJob(cancelling));
+  ASSERT_OK(store_->SteerJob(cancelling, Steer::kCancel));
   Reopen();
   EXPECT_EQ(store_->EndLostAttempts().value(), 2);
   EXPECT_EQ(StateOf(running), v1::STATE_QUEUED);
@@ -148,7 +147,7 @@ TEST_F(StoreTest, EndsTheAttemptsOfADeadServer) {
 
 TEST_F(StoreTest, RefusesASecondJobInOneStagingFolder) {
   const std::string first = Create(SomeJob());
-  ASSERT_OK(store_->CancelJob(first));
+  ASSERT_OK(store_->SteerJob(first, Steer::kCancel));
   NewJob resumed = SomeJob("resumed");
   resumed.staging_uid = first;
   const std::string second = Create(resumed);
@@ -156,19 +155,8 @@ TEST_F(StoreTest, RefusesASecondJobInOneStagingFolder) {
   resumed.id = "again";
   const auto third = store_->CreateJob(resumed);
   EXPECT_THAT(third, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("projects/p/jobs/resumed")));
-  ASSERT_OK(store_->CancelJob(second));
+  ASSERT_OK(store_->SteerJob(second, Steer::kCancel));
   EXPECT_OK(store_->CreateJob(resumed));
-}
-
-TEST(TransitionTest, LeavesTerminalStatesAsTheyAre) {
-  for (int from = v1::State_MIN; from <= v1::State_MAX; ++from) {
-    int successors = 0;
-    for (int to = v1::State_MIN; to <= v1::State_MAX; ++to) {
-      successors += MayFollow(static_cast<v1::State>(from), static_cast<v1::State>(to)) ? 1 : 0;
-    }
-    EXPECT_EQ(successors == 0, IsTerminal(static_cast<v1::State>(from)))
-        << v1::State_Name(static_cast<v1::State>(from));
-  }
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ TEST_F(StoreTest, RefusesMoreThanTheQueueHolds) {
   const auto third = store_->CreateJob(job);
   EXPECT_EQ(ReasonOf(third.status()), "QUEUE_FULL");
   EXPECT_GT(RetryDelayOf(third.status()), absl::ZeroDuration());
-  EXPECT_OK(store_->CancelJob(second));
+  EXPECT_OK(store_->SteerJob(second, Steer::kCancel));
   EXPECT_OK(store_->CreateJob(job));
 }
 
@@ -203,7 +203,7 @@ TEST_F(StoreTest, LeavesLongPartsOutOfLists) {
 
 TEST_F(StoreTest, CountsJobsByState) {
   Create(SomeJob());
-  ASSERT_OK(store_->CancelJob(Create(SomeJob())));
+  ASSERT_OK(store_->SteerJob(Create(SomeJob()), Steer::kCancel));
   const QueueFigures figures = store_->ReadQueueFigures().value();
   EXPECT_EQ(figures.jobs.at(v1::STATE_QUEUED), 1);
   EXPECT_EQ(figures.jobs.at(v1::STATE_CANCELLED), 1);

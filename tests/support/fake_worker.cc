@@ -10,6 +10,7 @@
 //   answer
 //   {"stage_pivot": {}}                                   only sends PivotStaged for pivot-0
 //   {"wait": "Cancel"} for a frame                        {"heartbeat": "working", "steady" or "off"}
+//   {"write": "path", "own_pid": true} its process id
 //   {"record": "/path"} Start's payload, the environment and the open descriptors, as JSON
 //   {"sleep": seconds}  {"hang": true}  {"ignore_sigterm": true}  {"exit": code}  {"signal": number}
 
@@ -134,7 +135,9 @@ class FakeWorker {
     if (step.contains("send")) Send(TypeOf(step["send"]), step.value("payload", json::object()));
     if (step.contains("raw")) SendRaw(step["raw"]);
     if (step.contains("print")) std::cerr << step["print"].get<std::string>() << '\n' << std::flush;
-    if (step.contains("write")) Write(step["write"], step.value("text", ""));
+    if (step.contains("write")) {
+      Write(step["write"], step.contains("own_pid") ? std::to_string(getpid()) : step.value("text", ""));
+    }
     if (step.contains("link"))
       std::filesystem::create_symlink(step["to"].get<std::string>(), step["link"].get<std::string>());
     if (step.contains("pivot")) MakePivot(step["pivot"]);
