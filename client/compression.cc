@@ -105,12 +105,17 @@ class Compression {
   }
 
   /// The newest job of the chain that equal requests made, or a new one at its end. Each job of it but the last was
-  /// cancelled or has failed, and left its finished blocks to the next.
+  /// cancelled or has failed, and left its finished blocks to the next, or was deleted.
   absl::StatusOr<v1::Job> FindOrCreateJob() {
     CreateOptions options{.request_id = RequestIdOf(request_.spec, ""), .limits = {.timeout = absl::Minutes(3)}};
     options.limits.stop = console_.interrupted;
     for (int i = 0; i < kMaxChain; ++i) {
-      PIVOT_ASSIGN_OR_RETURN(v1::Job job, CreateJob(session_->connection(), request_.spec, options));
+      auto made = CreateJob(session_->connection(), request_.spec, options);
+      if (ReasonOf(made.status()) == "JOB_DELETED") {
+        options.request_id = RequestIdOf(request_.spec, options.request_id);
+        continue;
+      }
+      PIVOT_ASSIGN_OR_RETURN(v1::Job job, std::move(made));
       if (job.state() == v1::STATE_CANCELLING) {
         PIVOT_ASSIGN_OR_RETURN(job, Follow(job, OnStop::kLeave));
       }
@@ -128,7 +133,7 @@ class Compression {
 
   /// What another command began for the same output would otherwise run first.
   absl::Status CancelOthers(const std::string& ours) {
-    PIVOT_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs, ListJobs(session_->connection(), kDefaultProject, 0));
+    PIVOT_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs, ListJobs(session_->connection(), kDefaultProject));
     for (const v1::Job& job : jobs) {
       if (job.name() == ours || IsTerminal(job.state())) continue;
       PIVOT_RETURN_IF_ERROR(CancelJob(session_->connection(), job.name()).status());

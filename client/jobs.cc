@@ -18,11 +18,14 @@ namespace pivot::client {
 namespace {
 
 constexpr size_t kPageSize = 200;
+// Of one that others change at the same time.
+constexpr int kMaxUpdates = 10;
 
 v1::CreateJobRequest RequestOf(const v1::JobSpec& spec, const CreateOptions& options) {
   v1::CreateJobRequest request;
   request.set_parent(options.parent);
   *request.mutable_job()->mutable_spec() = spec;
+  request.mutable_job()->mutable_labels()->insert(options.labels.begin(), options.labels.end());
   request.set_request_id(options.request_id);
   request.set_resume_from(options.resume_from);
   return request;
@@ -82,23 +85,25 @@ absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& 
   return job;
 }
 
-absl::StatusOr<std::vector<v1::Job>> ListJobs(const Connection& connection, const std::string& parent, size_t limit,
-                                              const CallLimits& limits) {
+absl::StatusOr<std::vector<v1::Job>> ListJobs(const Connection& connection, const std::string& parent,
+                                              const ListOptions& options) {
   std::vector<v1::Job> jobs;
   v1::ListJobsRequest request;
   request.set_parent(parent);
+  request.set_filter(options.filter);
+  request.set_order_by(options.order_by);
   v1::ListJobsResponse page;
   do {
-    const size_t wanted = limit == 0 ? kPageSize : std::min(kPageSize, limit - jobs.size());
+    const size_t wanted = options.limit == 0 ? kPageSize : std::min(kPageSize, options.limit - jobs.size());
     request.set_page_size(static_cast<int32_t>(wanted));
     page.Clear();
-    PIVOT_RETURN_IF_ERROR(MakeCall(connection, limits, [&](grpc::ClientContext* context) {
+    PIVOT_RETURN_IF_ERROR(MakeCall(connection, options.limits, [&](grpc::ClientContext* context) {
       return v1::Jobs::NewStub(connection.control)->ListJobs(context, request, &page);
     }));
     for (v1::Job& job : *page.mutable_jobs()) jobs.push_back(std::move(job));
     request.set_page_token(page.next_page_token());
-  } while (!page.next_page_token().empty() && (limit == 0 || jobs.size() < limit));
-  if (limit > 0 && jobs.size() > limit) jobs.resize(limit);
+  } while (!page.next_page_token().empty() && (options.limit == 0 || jobs.size() < options.limit));
+  if (options.limit > 0 && jobs.size() > options.limit) jobs.resize(options.limit);
   return jobs;
 }
 
@@ -116,6 +121,43 @@ absl::StatusOr<v1::Job> ResumeJob(const Connection& connection, const std::strin
 
 absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name, const CallLimits& limits) {
   return Steer<v1::RetryJobRequest>(connection, name, limits, &v1::Jobs::Stub::RetryJob);
+}
+
+absl::StatusOr<v1::Job> UpdateJob(const Connection& connection, const std::string& name, const JobUpdate& update,
+                                  const CallLimits& limits) {
+  const bool changes_labels = !update.labels.empty() || !update.removed_labels.empty();
+  for (int i = 1;; ++i) {
+    v1::UpdateJobRequest request;
+    request.mutable_job()->set_name(name);
+    if (update.priority.has_value()) {
+      request.mutable_job()->set_priority(*update.priority);
+      request.mutable_update_mask()->add_paths("priority");
+    }
+    if (changes_labels) {
+      PIVOT_ASSIGN_OR_RETURN(v1::Job before, GetJob(connection, name, limits));
+      auto& labels = *request.mutable_job()->mutable_labels();
+      labels.swap(*before.mutable_labels());
+      for (const std::string& key : update.removed_labels) labels.erase(key);
+      for (const auto& [key, value] : update.labels) labels[key] = value;
+      request.mutable_job()->set_etag(before.etag());
+      request.mutable_update_mask()->add_paths("labels");
+    }
+    v1::Job job;
+    const absl::Status status = MakeCall(connection, limits, [&](grpc::ClientContext* context) {
+      return v1::Jobs::NewStub(connection.control)->UpdateJob(context, request, &job);
+    });
+    if (status.ok()) return job;
+    if (ReasonOf(status) != "ETAG_MISMATCH" || i == kMaxUpdates) return status;
+  }
+}
+
+absl::Status DeleteJob(const Connection& connection, const std::string& name, const CallLimits& limits) {
+  v1::DeleteJobRequest request;
+  request.set_name(name);
+  google::protobuf::Empty nothing;
+  return MakeCall(connection, limits, [&](grpc::ClientContext* context) {
+    return v1::Jobs::NewStub(connection.control)->DeleteJob(context, request, &nothing);
+  });
 }
 
 absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const Connection& connection, const CallLimits& limits) {

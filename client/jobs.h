@@ -2,8 +2,11 @@
 #ifndef PIVOT_CLIENT_JOBS_H_
 #define PIVOT_CLIENT_JOBS_H_
 
-// Jobs on a server: made, looked at, ended.
+// Jobs on a server: made, looked at, steered, deleted.
 
+#include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +26,7 @@ struct CreateOptions {
   std::string parent = kDefaultProject;
   /// See client/request_id.h. Empty: the call must not be repeated.
   std::string request_id;
+  std::map<std::string, std::string> labels;
   /// Name of an ended job whose finished blocks the new one takes over.
   std::string resume_from;
   CallLimits limits = {.timeout = absl::Minutes(3)};
@@ -35,15 +39,34 @@ absl::StatusOr<v1::Plan> PlanJob(const Connection& connection, const v1::JobSpec
 
 absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
 
-/// The newest `limit` jobs of a project, newest first; 0: all of them.
-absl::StatusOr<std::vector<v1::Job>> ListJobs(const Connection& connection, const std::string& parent, size_t limit,
-                                              const CallLimits& limits = {});
+struct ListOptions {
+  size_t limit = 0;      // 0: all
+  std::string filter;    // as ListJobsRequest has it
+  std::string order_by;  // empty: newest first
+  CallLimits limits;
+};
+
+/// The first jobs of a project.
+absl::StatusOr<std::vector<v1::Job>> ListJobs(const Connection& connection, const std::string& parent,
+                                              const ListOptions& options = {});
 
 absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
 absl::StatusOr<v1::Job> SuspendJob(const Connection& connection, const std::string& name,
                                    const CallLimits& limits = {});
 absl::StatusOr<v1::Job> ResumeJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
 absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
+
+struct JobUpdate {
+  std::optional<int32_t> priority;
+  std::map<std::string, std::string> labels;  // set, whatever they were
+  std::vector<std::string> removed_labels;
+};
+
+/// Labels that the update does not name stay, also when somebody else changes them at the same time.
+absl::StatusOr<v1::Job> UpdateJob(const Connection& connection, const std::string& name, const JobUpdate& update,
+                                  const CallLimits& limits = {});
+
+absl::Status DeleteJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
 
 absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const Connection& connection, const CallLimits& limits = {});
 

@@ -27,6 +27,7 @@ class DataFolder {
   std::string object(absl::string_view id) const;
   std::string staging() const { return path_ + "/staging"; }
   std::string staging(absl::string_view staging_uid) const;
+  std::string logs() const { return path_ + "/logs"; }
   std::string log(absl::string_view job_uid) const;
 
   /// The folder did not exist before Open().

@@ -29,9 +29,12 @@ absl::Status InvalidRequest(absl::string_view field, absl::string_view message) 
   return WithReason(absl::InvalidArgumentError(message), "INVALID_REQUEST", field);
 }
 
-absl::Status InvalidPageToken() {
-  return WithReason(absl::InvalidArgumentError("page_token is not one that this server gave"), "INVALID_PAGE_TOKEN",
-                    "page_token");
+absl::Status InvalidPageToken(absl::string_view message) {
+  return WithReason(absl::InvalidArgumentError(message), "INVALID_PAGE_TOKEN", "page_token");
+}
+
+absl::Status InvalidFilter(absl::string_view message) {
+  return WithReason(absl::InvalidArgumentError(message), "INVALID_FILTER", "filter");
 }
 
 absl::Status PathNotAllowed(absl::string_view field, absl::string_view message) {
@@ -66,6 +69,18 @@ absl::Status RequestIdReused(absl::string_view request_id) {
   return WithReason(absl::FailedPreconditionError(absl::StrCat(
                         "request_id ", request_id, " was used before with another content; take a new one")),
                     "REQUEST_ID_REUSED", "request_id");
+}
+
+absl::Status JobDeleted(absl::string_view request_id) {
+  return WithReason(absl::FailedPreconditionError(absl::StrCat("the job that request_id ", request_id,
+                                                               " made was deleted; take a new one to make it again")),
+                    "JOB_DELETED", "request_id");
+}
+
+absl::Status EtagMismatch(absl::string_view name, absl::string_view etag) {
+  return WithReason(
+      absl::AbortedError(absl::StrCat(name, " has changed: its etag is ", etag, " now; look at it again")),
+      "ETAG_MISMATCH", "etag");
 }
 
 absl::Status IllegalState(absl::string_view message) {

@@ -17,7 +17,8 @@ namespace pivot {
 absl::Status InvalidSpec(absl::string_view field, absl::string_view message);
 absl::Status InvalidName(absl::string_view field, absl::string_view message);
 absl::Status InvalidRequest(absl::string_view field, absl::string_view message);
-absl::Status InvalidPageToken();
+absl::Status InvalidPageToken(absl::string_view message = "page_token is not one that this server gave");
+absl::Status InvalidFilter(absl::string_view message);
 absl::Status PathNotAllowed(absl::string_view field, absl::string_view message);
 absl::Status SourceNotAvailable(absl::string_view field, absl::string_view path);
 
@@ -27,6 +28,9 @@ absl::Status JobExists(absl::string_view name);
 absl::Status CheckpointNotFound(absl::string_view name);
 absl::Status FileNotFound(absl::string_view path, absl::string_view checkpoint);
 absl::Status RequestIdReused(absl::string_view request_id);
+/// Of the job that this request made before.
+absl::Status JobDeleted(absl::string_view request_id);
+absl::Status EtagMismatch(absl::string_view name, absl::string_view etag);
 absl::Status IllegalState(absl::string_view message);
 absl::Status ResumeNotPossible(absl::string_view message);
 absl::Status DeviceNotFound(absl::string_view message);

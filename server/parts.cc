@@ -138,6 +138,7 @@ void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
                             .control = control.get(),
                             .probing = probing.get(),
                             .transfer = transfer.get(),
+                            .publishing = publishing.get(),
                             .paths = &*paths,
                             .devices = devices,
                             .capabilities = std::move(capabilities),

@@ -99,6 +99,17 @@ class JobsService final : public v1::Jobs::CallbackService {
     return Run<v1::RetryJobRequest, v1::Job>(Control(context, "RetryJob"), pivot::RetryJob, request, response);
   }
 
+  ServerUnaryReactor* UpdateJob(CallbackServerContext* context, const v1::UpdateJobRequest* request,
+                                v1::Job* response) override {
+    return Run<v1::UpdateJobRequest, v1::Job>(Control(context, "UpdateJob"), pivot::UpdateJob, request, response);
+  }
+
+  ServerUnaryReactor* DeleteJob(CallbackServerContext* context, const v1::DeleteJobRequest* request,
+                                google::protobuf::Empty* response) override {
+    return Run<v1::DeleteJobRequest, google::protobuf::Empty>(Control(context, "DeleteJob"), pivot::DeleteJob, request,
+                                                              response);
+  }
+
   grpc::ServerWriteReactor<v1::JobEvent>* WatchJob(CallbackServerContext* /*context*/,
                                                    const v1::WatchJobRequest* request) override {
     return pivot::WatchJob(*request, *backend_);

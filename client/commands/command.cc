@@ -6,7 +6,7 @@
 namespace pivot::client {
 namespace {
 
-constexpr std::array<Command, 20> kCommands = {{
+constexpr std::array<Command, 22> kCommands = {{
     {"compress", "plan, compress, evaluate and download, on a server of its own if need be", DeclareCompress,
      OnInterrupt::kAsk},
     {"plan", "what compress would write, and its price; runs nothing", DeclarePlan, OnInterrupt::kAsk},
@@ -18,6 +18,8 @@ constexpr std::array<Command, 20> kCommands = {{
     {"suspend", "take jobs off their devices; finished blocks are kept", DeclareSuspend, OnInterrupt::kEnd},
     {"resume", "let suspended jobs go on", DeclareResume, OnInterrupt::kEnd},
     {"retry", "queue failed or cancelled jobs again; finished blocks are kept", DeclareRetry, OnInterrupt::kEnd},
+    {"update", "change jobs' priority and labels", DeclareUpdate, OnInterrupt::kEnd},
+    {"rm", "delete jobs that have ended or are suspended, with what they published", DeclareRm, OnInterrupt::kEnd},
     {"pull", "fetch a published checkpoint, verified", DeclarePull, OnInterrupt::kAsk},
     {"eval", "perplexity of a model; with a reference also KL divergence", DeclareEval, OnInterrupt::kAsk},
     {"convert", "the same weights in another format", DeclareConvert, OnInterrupt::kAsk},

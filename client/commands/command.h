@@ -45,6 +45,8 @@ CommandAction DeclareCancel(CLI::App& app);
 CommandAction DeclareSuspend(CLI::App& app);
 CommandAction DeclareResume(CLI::App& app);
 CommandAction DeclareRetry(CLI::App& app);
+CommandAction DeclareUpdate(CLI::App& app);
+CommandAction DeclareRm(CLI::App& app);
 CommandAction DeclarePull(CLI::App& app);
 CommandAction DeclareConvert(CLI::App& app);
 CommandAction DeclareEval(CLI::App& app);

@@ -12,6 +12,7 @@
 #include "client/backoff.h"
 #include "client/commands/command.h"
 #include "client/commands/flags.h"
+#include "client/commands/labels.h"
 #include "client/exit_code.h"
 #include "client/follow.h"
 #include "client/jobs.h"
@@ -25,6 +26,8 @@ namespace {
 struct Flags {
   std::string job;
   int64_t limit = 100;
+  ListChoice choice;
+  std::string order;
   std::string server;
   OutputFlags shown;
 };
@@ -46,8 +49,9 @@ absl::Status RunLs(const Flags& flags, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, "ls"));
   if (flags.limit < 0)
     return UsageError(absl::StrCat("--limit is ", flags.limit, "; allowed: 0 (all) and more"), "--limit");
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs,
-                         ListJobs(session->connection(), kDefaultProject, static_cast<size_t>(flags.limit)));
+  ListOptions options{.limit = static_cast<size_t>(flags.limit), .order_by = flags.order};
+  PIVOT_ASSIGN_OR_RETURN(options.filter, FilterOf(flags.choice));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs, ListJobs(session->connection(), kDefaultProject, options));
   if (flags.shown.json) {
     for (const v1::Job& job : jobs) PrintJson(ToJson(job), console.out);
   } else {
@@ -89,7 +93,17 @@ absl::Status RunWatch(const Flags& flags, const Console& console) {
 
 CommandAction DeclareLs(CLI::App& app) {
   auto flags = DeclareFlags(app);
-  app.add_option("--limit", flags->limit, "how many of the newest, 0 for all (100)");
+  app.add_option("--limit", flags->limit, "how many at most, 0 for all (100)");
+  app.add_option("--state", flags->choice.states, "only jobs that are queued, running...; may be given several times")
+      ->allow_extra_args(false);
+  app.add_option("--label", flags->choice.labels,
+                 "only jobs with this label, KEY or KEY=VALUE; may be given several times")
+      ->allow_extra_args(false);
+  app.add_option("--filter", flags->choice.filter,
+                 "comparisons joined by AND and OR (which binds closer), as 'priority >= 50 AND create_time > "
+                 "\"2026-01-31T00:00:00Z\"'; of state, priority, create_time, update_time, labels.KEY, labels:KEY");
+  app.add_option("--order", flags->order,
+                 "create_time, update_time or priority, with ' desc' for the largest first ('create_time desc')");
   return [flags](const Console& console) { return RunLs(*flags, console); };
 }
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands that steer a server's jobs: cancel, suspend, resume, retry.
+// The commands that steer a server's jobs: cancel, suspend, resume, retry, update, rm.
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "CLI/App.hpp"
@@ -9,6 +13,8 @@
 
 #include "client/commands/command.h"
 #include "client/commands/flags.h"
+#include "client/commands/labels.h"
+#include "client/exit_code.h"
 #include "client/jobs.h"
 #include "proto/json.h"
 #include "proto/status/status_macros.h"
@@ -16,17 +22,18 @@
 namespace pivot::client {
 namespace {
 
-using SteerCall = absl::StatusOr<v1::Job> (*)(const Connection&, const std::string&, const CallLimits&);
-
 struct Flags {
   std::vector<std::string> jobs;
   std::string server;
   OutputFlags shown;
 };
 
-/// One after the other. A job that cannot be steered does not keep the others from it: the first fault is the
-/// command's, the later ones are told here.
-absl::Status RunSteer(const Flags& flags, const char* command, SteerCall call, const Console& console) {
+/// What is done to one job, and what is printed of it.
+using Action = std::function<absl::Status(const Connection&, const std::string& name, const Console&)>;
+
+/// One after the other. A job to which it cannot be done does not keep the others from it: the last fault is the
+/// command's, the earlier ones are told here.
+absl::Status DoToEach(const Flags& flags, absl::string_view command, const Action& action, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, command));
   std::vector<std::string> names;
   for (const std::string& text : flags.jobs) {
@@ -34,26 +41,88 @@ absl::Status RunSteer(const Flags& flags, const char* command, SteerCall call, c
   }
   absl::Status fault;
   for (const std::string& name : names) {
-    const auto job = call(session->connection(), name, {});
-    if (!job.ok()) {
-      if (!fault.ok()) *console.err << "pivot: " << fault.message() << "\n" << std::flush;
-      fault = job.status();
-      if (absl::IsUnavailable(fault)) break;
-    } else if (flags.shown.json) {
-      PrintJson(ToJson(*job), console.out);
-    } else {
-      *console.out << job->name() << " " << StateName(job->state()) << "\n" << std::flush;
-    }
+    absl::Status status = action(session->connection(), name, console);
+    if (status.ok()) continue;
+    if (!fault.ok()) *console.err << "pivot: " << fault.message() << "\n" << std::flush;
+    fault = std::move(status);
+    if (absl::IsUnavailable(fault)) break;
   }
   return fault;
 }
 
-CommandAction DeclareSteer(CLI::App& app, const char* command, SteerCall call) {
-  auto flags = std::make_shared<Flags>();
+absl::Status PrintJob(const absl::StatusOr<v1::Job>& job, const Flags& flags, const Console& console) {
+  PIVOT_RETURN_IF_ERROR(job.status());
+  if (flags.shown.json) {
+    PrintJson(ToJson(*job), console.out);
+  } else {
+    *console.out << job->name() << " " << StateName(job->state()) << "\n" << std::flush;
+  }
+  return absl::OkStatus();
+}
+
+void AddFlags(CLI::App& app, Flags* flags) {
   AddServerFlag(app, &flags->server);
   AddOutputFlags(app, &flags->shown);
   app.add_option("JOB", flags->jobs, "ids of jobs, or their full names")->required();
-  return [flags, command, call](const Console& console) { return RunSteer(*flags, command, call, console); };
+}
+
+using SteerCall = absl::StatusOr<v1::Job> (*)(const Connection&, const std::string&, const CallLimits&);
+
+CommandAction DeclareSteer(CLI::App& app, const char* command, SteerCall call) {
+  auto flags = std::make_shared<Flags>();
+  AddFlags(app, flags.get());
+  return [flags, command, call](const Console& to) {
+    return DoToEach(
+        *flags, command,
+        [&](const Connection& connection, const std::string& name, const Console& console) {
+          return PrintJob(call(connection, name, {}), *flags, console);
+        },
+        to);
+  };
+}
+
+absl::Status RunRm(const Flags& flags, const Console& to) {
+  return DoToEach(
+      flags, "rm",
+      [&](const Connection& connection, const std::string& name, const Console& console) -> absl::Status {
+        PIVOT_RETURN_IF_ERROR(DeleteJob(connection, name));
+        if (flags.shown.json) {
+          PrintJson({{"name", name}, {"deleted", true}}, console.out);
+        } else {
+          *console.out << name << " deleted\n" << std::flush;
+        }
+        return absl::OkStatus();
+      },
+      to);
+}
+
+struct UpdateFlags {
+  Flags common;
+  std::optional<int64_t> priority;
+  std::vector<std::string> labels;
+  std::vector<std::string> removed_labels;
+};
+
+absl::StatusOr<JobUpdate> UpdateOf(const UpdateFlags& flags) {
+  JobUpdate update{.removed_labels = flags.removed_labels};
+  if (flags.priority.has_value()) {
+    PIVOT_RETURN_IF_ERROR(CheckRange("--priority", static_cast<double>(*flags.priority), 1, 100));
+    update.priority = static_cast<int32_t>(*flags.priority);
+  }
+  PIVOT_ASSIGN_OR_RETURN(update.labels, ParseLabels(flags.labels));
+  for (const std::string& key : flags.removed_labels) PIVOT_RETURN_IF_ERROR(CheckLabelKey("--remove-label", key));
+  if (update.priority.has_value() || !update.labels.empty() || !update.removed_labels.empty()) return update;
+  return UsageError("nothing to update: give --priority, --label or --remove-label");
+}
+
+absl::Status RunUpdate(const UpdateFlags& flags, const Console& to) {
+  PIVOT_ASSIGN_OR_RETURN(const JobUpdate update, UpdateOf(flags));
+  return DoToEach(
+      flags.common, "update",
+      [&](const Connection& connection, const std::string& name, const Console& console) {
+        return PrintJob(UpdateJob(connection, name, update), flags.common, console);
+      },
+      to);
 }
 
 }  // namespace
@@ -65,5 +134,21 @@ CommandAction DeclareSuspend(CLI::App& app) { return DeclareSteer(app, "suspend"
 CommandAction DeclareResume(CLI::App& app) { return DeclareSteer(app, "resume", &ResumeJob); }
 
 CommandAction DeclareRetry(CLI::App& app) { return DeclareSteer(app, "retry", &RetryJob); }
+
+CommandAction DeclareRm(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  AddFlags(app, flags.get());
+  return [flags](const Console& console) { return RunRm(*flags, console); };
+}
+
+CommandAction DeclareUpdate(CLI::App& app) {
+  auto flags = std::make_shared<UpdateFlags>();
+  AddFlags(app, &flags->common);
+  app.add_option("--priority", flags->priority, "place in the queue, 1 to 100, higher first");
+  app.add_option("--label", flags->labels, "KEY=VALUE, added or changed; may be given several times")
+      ->allow_extra_args(false);
+  app.add_option("--remove-label", flags->removed_labels, "a KEY; may be given several times")->allow_extra_args(false);
+  return [flags](const Console& console) { return RunUpdate(*flags, console); };
+}
 
 }  // namespace pivot::client

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
@@ -10,6 +13,7 @@
 #include "client/commands/command.h"
 #include "client/commands/compress_flags.h"
 #include "client/commands/flags.h"
+#include "client/commands/labels.h"
 #include "client/exit_code.h"
 #include "client/follow.h"
 #include "client/jobs.h"
@@ -22,15 +26,22 @@ namespace {
 
 struct Flags {
   CompressFlags compress;
+  std::vector<std::string> labels;
+  std::optional<int64_t> priority;
   bool wait = false;
   OutputFlags shown;
 };
 
 absl::Status Run(const Flags& flags, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.compress.server, "submit"));
-  ModelFinder finder(console, flags.shown);
-  PIVOT_ASSIGN_OR_RETURN(const v1::JobSpec spec, SpecOf(flags.compress, &finder));
   CreateOptions options{.request_id = RandomRequestId()};
+  PIVOT_ASSIGN_OR_RETURN(options.labels, ParseLabels(flags.labels));
+  if (flags.priority.has_value()) {
+    PIVOT_RETURN_IF_ERROR(CheckRange("--priority", static_cast<double>(*flags.priority), 1, 100));
+  }
+  ModelFinder finder(console, flags.shown);
+  PIVOT_ASSIGN_OR_RETURN(v1::JobSpec spec, SpecOf(flags.compress, &finder));
+  spec.set_priority(static_cast<int32_t>(flags.priority.value_or(0)));
   options.limits.stop = console.interrupted;
   PIVOT_ASSIGN_OR_RETURN(v1::Job job, CreateJob(session->connection(), spec, options));
   if (flags.shown.json) {
@@ -55,6 +66,9 @@ absl::Status Run(const Flags& flags, const Console& console) {
 CommandAction DeclareSubmit(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   AddCompressFlags(app, &flags->compress);
+  app.add_option("--priority", flags->priority, "place in the queue, 1 to 100, higher first (50)");
+  app.add_option("--label", flags->labels, "KEY=VALUE, to find the job by; may be given several times")
+      ->allow_extra_args(false);
   app.add_flag("--wait", flags->wait, "follow the job until it ends; exit code 0 only if it succeeded");
   AddOutputFlags(app, &flags->shown);
   return [flags](const Console& console) { return Run(*flags, console); };

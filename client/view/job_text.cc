@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/view/job_text.h"
 
+#include <map>
+
 #include "absl/strings/str_cat.h"
 
 #include "client/jobs.h"
@@ -56,6 +58,13 @@ std::string Clock(const google::protobuf::Timestamp& stamp) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", TimeOf(stamp), absl::UTCTimeZone());
 }
 
+void AddLabels(const v1::Job& job, Table* table) {
+  const std::map<std::string, std::string> sorted(job.labels().begin(), job.labels().end());
+  for (const auto& [key, value] : sorted) {
+    table->AddRow({absl::StrCat("label ", Printable(key)), Printable(value)});
+  }
+}
+
 void AddAttempts(const v1::Job& job, Table* table) {
   for (const v1::Attempt& attempt : job.attempts()) {
     std::string text = absl::StrCat(Printable(attempt.device()),
@@ -96,6 +105,8 @@ std::string RenderJob(const v1::Job& job) {
   table.AddRow({"task", TaskName(job.spec())});
   table.AddRow({"source", SourceOf(job.spec())});
   if (const std::string progress = ProgressOf(job); !progress.empty()) table.AddRow({"progress", progress});
+  if (job.priority() > 0) table.AddRow({"priority", absl::StrCat(job.priority())});
+  AddLabels(job, &table);
   table.AddRow({"created", Clock(job.create_time())});
   if (job.has_start_time()) table.AddRow({"started", Clock(job.start_time())});
   if (job.has_end_time()) table.AddRow({"ended", Clock(job.end_time())});

@@ -2,15 +2,19 @@
 #include "server/artifact/recovery.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/strip.h"
 
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 #include "server/log.h"
+#include "server/names.h"
 #include "server/store/transition.h"
 
 namespace pivot {
@@ -39,6 +43,17 @@ absl::Status RemoveOrphans(Store& store, const DataFolder& data) {
   return absl::OkStatus();
 }
 
+/// Of a job that was deleted just before the server ended.
+absl::Status RemoveOrphanLogs(Store& store, const DataFolder& data) {
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> found, NamesIn(data.logs()));
+  for (const std::string& name : found) {
+    const absl::string_view uid = absl::StripSuffix(name, ".log");
+    if (!absl::IsNotFound(store.ReadJobHead(uid).status())) continue;
+    PIVOT_RETURN_IF_ERROR(RemoveAll(data.log(uid)));
+  }
+  return absl::OkStatus();
+}
+
 /// A job that succeeded took what it needed, and after it nobody can go on from there.
 bool IsNeeded(const std::vector<StagingUse>& uses) {
   const bool succeeded =
@@ -51,14 +66,32 @@ bool IsNeeded(const std::vector<StagingUse>& uses) {
 }  // namespace
 
 absl::Status TidyStaging(Store& store, const DataFolder& data, const std::string& staging_uid) {
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<StagingUse> uses, store.ReadStagingUses(staging_uid));
-  return IsNeeded(uses) ? absl::OkStatus() : RemoveAll(data.staging(staging_uid));
+  std::string aside;
+  PIVOT_RETURN_IF_ERROR(store.WithStagingUses(staging_uid, [&](const std::vector<StagingUse>& uses) -> absl::Status {
+    if (IsNeeded(uses)) return absl::OkStatus();
+    // Removing takes time, in which a job may be retried: its worker then finds a folder of its own.
+    aside = data.staging(NewUid());
+    const std::string folder = data.staging(staging_uid);
+    if (rename(folder.c_str(), aside.c_str()) == 0) return absl::OkStatus();
+    aside.clear();
+    return errno == ENOENT ? absl::OkStatus() : StatusFromErrno(errno, "cannot move aside", folder);
+  }));
+  return aside.empty() ? absl::OkStatus() : RemoveAll(aside);
+}
+
+absl::Status RemoveFilesOf(const DeletedJob& deleted, absl::string_view uid, Store& store, const DataFolder& data) {
+  absl::Status status;
+  for (const std::string& object : deleted.objects) status.Update(RemoveAll(data.object(object)));
+  status.Update(RemoveAll(data.log(uid)));
+  status.Update(TidyStaging(store, data, deleted.staging_uid));
+  return status;
 }
 
 absl::Status Recover(Store& store, const DataFolder& data) {
   PIVOT_ASSIGN_OR_RETURN(const int lost, store.EndLostAttempts());
   if (lost > 0) Log(Severity::kWarning, "lost_attempts_ended", {{"count", lost}});
   PIVOT_RETURN_IF_ERROR(RemoveOrphans(store, data));
+  PIVOT_RETURN_IF_ERROR(RemoveOrphanLogs(store, data));
   PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> staging, NamesIn(data.staging()));
   for (const std::string& uid : staging) PIVOT_RETURN_IF_ERROR(TidyStaging(store, data, uid));
   return absl::OkStatus();

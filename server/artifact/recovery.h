@@ -13,9 +13,12 @@
 
 namespace pivot {
 
-/// Before the first job: ends the attempts of a server that died, removes objects that were never published and staging
-/// folders that nobody can go on from.
+/// Before the first job: ends the attempts of a server that died, removes objects that were never published, staging
+/// folders that nobody can go on from, and logs of deleted jobs.
 absl::Status Recover(Store& store, const DataFolder& data);
+
+/// After DeleteJob(): objects, log, and the staging folder unless another job needs it.
+absl::Status RemoveFilesOf(const DeletedJob& deleted, absl::string_view uid, Store& store, const DataFolder& data);
 
 /// Removes a staging folder unless some job works in it or could be resumed from it.
 absl::Status TidyStaging(Store& store, const DataFolder& data, const std::string& staging_uid);

@@ -39,9 +39,10 @@ struct Backend {
   Metrics* metrics;
   TimerQueue* timers;
   StreamRegistry* streams;
-  Executor* control;   // short tasks: the store
-  Executor* probing;   // tasks that wait for a probe
-  Executor* transfer;  // reading files
+  Executor* control;     // short tasks: the store
+  Executor* probing;     // tasks that wait for a probe
+  Executor* transfer;    // reading files
+  Executor* publishing;  // and removing files
   const AllowedPaths* paths;
   std::vector<Device> devices;
   v1::ServerCapabilities capabilities;  // but for the devices

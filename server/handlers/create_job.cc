@@ -13,6 +13,7 @@
 #include "server/handlers/check_spec.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/job_view.h"
+#include "server/handlers/labels.h"
 #include "server/names.h"
 #include "server/scheduler/choice.h"
 
@@ -25,6 +26,7 @@ std::string ContentSha256Of(const v1::CreateJobRequest& request) {
   content.set_parent(request.parent());
   content.set_job_id(request.job_id());
   *content.mutable_job()->mutable_spec() = request.job().spec();
+  *content.mutable_job()->mutable_labels() = request.job().labels();
   content.set_resume_from(request.resume_from());
   std::string bytes;
   {
@@ -47,6 +49,7 @@ absl::StatusOr<NewJob> ParseRequest(const v1::CreateJobRequest& request) {
   if (!job.request_id.empty() && !IsUuid(job.request_id)) {
     return InvalidRequest("request_id", "request_id must be a UUID like 6f1c2a58-7d1e-4b0a-9b9e-2f6f6d0c3a11");
   }
+  PIVOT_ASSIGN_OR_RETURN(job.labels, ReadLabels(request.job()));
   job.content_sha256 = ContentSha256Of(request);
   return job;
 }
@@ -83,6 +86,8 @@ absl::Status CheckDisk(const std::optional<v1::Plan>& plan, const Backend& backe
 
 v1::Job Draft(NewJob job) {
   v1::Job draft;
+  draft.set_priority(job.spec.priority() == 0 ? kDefaultPriority : job.spec.priority());
+  draft.mutable_labels()->insert(job.labels.begin(), job.labels.end());
   *draft.mutable_spec() = std::move(job.spec);
   if (job.plan.has_value()) *draft.mutable_plan() = *std::move(job.plan);
   return draft;

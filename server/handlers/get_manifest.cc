@@ -8,7 +8,9 @@ namespace pivot {
 absl::StatusOr<v1::Manifest> GetManifest(const v1::GetManifestRequest& request, Backend& backend) {
   PIVOT_ASSIGN_OR_RETURN(const CheckpointRecord checkpoint, FindCheckpoint(*backend.store, request.name(), "name"));
   v1::Manifest manifest;
-  PIVOT_ASSIGN_OR_RETURN(*manifest.mutable_json(), backend.checkpoints->ReadManifest(checkpoint));
+  auto json = backend.checkpoints->ReadManifest(checkpoint);
+  if (!json.ok()) return ExplainDamage(json.status(), *backend.store, checkpoint);
+  manifest.set_json(*std::move(json));
   manifest.set_sha256(checkpoint.ref.manifest_sha256());
   return manifest;
 }

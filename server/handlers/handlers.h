@@ -8,6 +8,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "absl/status/statusor.h"
+#include "google/protobuf/empty.pb.h"
 #include "pivot/v1/capabilities.pb.h"
 #include "pivot/v1/checkpoints.pb.h"
 #include "pivot/v1/jobs.pb.h"
@@ -27,6 +28,8 @@ absl::StatusOr<v1::Job> CancelJob(const v1::CancelJobRequest& request, Backend& 
 absl::StatusOr<v1::Job> SuspendJob(const v1::SuspendJobRequest& request, Backend& backend);
 absl::StatusOr<v1::Job> ResumeJob(const v1::ResumeJobRequest& request, Backend& backend);
 absl::StatusOr<v1::Job> RetryJob(const v1::RetryJobRequest& request, Backend& backend);
+absl::StatusOr<v1::Job> UpdateJob(const v1::UpdateJobRequest& request, Backend& backend);
+absl::StatusOr<google::protobuf::Empty> DeleteJob(const v1::DeleteJobRequest& request, Backend& backend);
 absl::StatusOr<v1::Manifest> GetManifest(const v1::GetManifestRequest& request, Backend& backend);
 absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const v1::GetCapabilitiesRequest& request, Backend& backend);
 

@@ -39,4 +39,12 @@ absl::StatusOr<CheckpointRecord> FindCheckpoint(Store& store, absl::string_view 
   return checkpoint;
 }
 
+absl::Status ExplainDamage(const absl::Status& damage, Store& store, const CheckpointRecord& checkpoint) {
+  if (!absl::IsDataLoss(damage)) return damage;
+  // Another job may have the name by now, so the number alone says nothing.
+  const auto now = FindCheckpoint(store, checkpoint.ref.name(), "name");
+  if (now.ok() && now->object == checkpoint.object) return damage;
+  return now.ok() || absl::IsNotFound(now.status()) ? CheckpointNotFound(checkpoint.ref.name()) : now.status();
+}
+
 }  // namespace pivot

@@ -27,6 +27,9 @@ void AddProgress(const Hub& hub, v1::Job* job);
 /// Of "projects/{project}/jobs/{job}/checkpoints/{number}". INVALID_NAME or CHECKPOINT_NOT_FOUND.
 absl::StatusOr<CheckpointRecord> FindCheckpoint(Store& store, absl::string_view name, absl::string_view field);
 
+/// `damage` of a checkpoint's file, or CHECKPOINT_NOT_FOUND when its job was deleted after the checkpoint was found.
+absl::Status ExplainDamage(const absl::Status& damage, Store& store, const CheckpointRecord& checkpoint);
+
 }  // namespace pivot
 
 #endif  // PIVOT_SERVER_HANDLERS_JOB_VIEW_H_

@@ -20,7 +20,11 @@ absl::StatusOr<v1::ListJobsResponse> ListJobs(const v1::ListJobsRequest& request
   PIVOT_ASSIGN_OR_RETURN(const std::string project, ParseProjectName(request.parent(), "parent"));
   if (request.page_size() < 0) return InvalidRequest("page_size", "page_size must be 0 (for 50) or more");
   const int page_size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
-  PIVOT_ASSIGN_OR_RETURN(JobPage page, backend.store->ListJobs(project, page_size, request.page_token()));
+  PIVOT_ASSIGN_OR_RETURN(JobPage page, backend.store->ListJobs({.project = project,
+                                                                .filter = request.filter(),
+                                                                .order_by = request.order_by(),
+                                                                .page_size = page_size,
+                                                                .page_token = request.page_token()}));
   v1::ListJobsResponse response;
   for (v1::Job& job : page.jobs) {
     AddProgress(*backend.hub, &job);

@@ -44,7 +44,9 @@ class ReadFileStream final : public StreamReactor<v1::ReadFileResponse> {
   absl::Status Open() {
     PIVOT_ASSIGN_OR_RETURN(const CheckpointRecord checkpoint,
                            FindCheckpoint(*backend_.store, request_.checkpoint(), "checkpoint"));
-    PIVOT_ASSIGN_OR_RETURN(file_, backend_.checkpoints->Open(checkpoint, request_.path()));
+    auto file = backend_.checkpoints->Open(checkpoint, request_.path());
+    if (!file.ok()) return ExplainDamage(file.status(), *backend_.store, checkpoint);
+    file_ = *std::move(file);
     if (request_.offset() < 0) return InvalidRequest("offset", "offset must be 0 or more");
     if (request_.limit() < 0) return InvalidRequest("limit", "limit must be 0 (to the end) or more");
     if (request_.offset() > file_.size) return OffsetBeyondEnd(request_.offset(), file_.size);

@@ -64,10 +64,16 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
       if (request_.snapshot_first()) return Snapshot(message);
     }
     // The head first: an event that comes after it wakes us again.
-    PIVOT_ASSIGN_OR_RETURN(const JobHead head, backend_.store->ReadJobHead(uid_));
+    const auto found = backend_.store->ReadJobHead(uid_);
+    if (absl::IsNotFound(found.status())) return JobNotFound(request_.name());
+    PIVOT_ASSIGN_OR_RETURN(const JobHead head, found);
     if (cursor_ >= head.last_seq) return IsTerminal(head.state) ? Step::kFinish : Idle(message);
     PIVOT_ASSIGN_OR_RETURN(std::optional<v1::JobEvent> event, backend_.store->ReadEvent(uid_, cursor_ + 1));
-    if (!event.has_value()) return absl::DataLossError("the job's events have a gap");
+    if (!event.has_value()) {
+      // Deleted since the look at its head, or damaged.
+      const bool deleted = absl::IsNotFound(backend_.store->ReadJobHead(uid_).status());
+      return deleted ? JobNotFound(request_.name()) : absl::DataLossError("the job's events have a gap");
+    }
     *message = *std::move(event);
     cursor_ = message->seq();
     return Step::kWrite;

@@ -79,18 +79,20 @@ absl::StatusOr<std::vector<std::string>> Store::ReadObjects() {
   }
 }
 
-absl::StatusOr<std::vector<StagingUse>> Store::ReadStagingUses(absl::string_view staging_uid) {
-  PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
-  std::vector<StagingUse> uses;
-  Statement rows = reader->Query("SELECT state, spec_pb FROM job WHERE staging_uid = ?", staging_uid);
-  while (true) {
-    PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return uses;
-    v1::JobSpec spec;
-    // A spec that cannot be read counts as resumable: rather keep a folder too many than one too few.
-    const bool read = spec.ParseFromString(rows.Bytes(1));
-    uses.push_back({static_cast<v1::State>(rows.Integer(0)), !read || spec.has_compress()});
-  }
+absl::Status Store::WithStagingUses(absl::string_view staging_uid,
+                                    absl::FunctionRef<absl::Status(const std::vector<StagingUse>&)> body) {
+  return Write([&](WriteBatch& batch) -> absl::Status {
+    std::vector<StagingUse> uses;
+    Statement rows = batch.database.Query("SELECT state, spec_pb FROM job WHERE staging_uid = ?", staging_uid);
+    while (true) {
+      PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
+      if (!row) return body(uses);
+      v1::JobSpec spec;
+      // A spec that cannot be read counts as resumable: rather keep a folder too many than one too few.
+      const bool read = spec.ParseFromString(rows.Bytes(1));
+      uses.push_back({static_cast<v1::State>(rows.Integer(0)), !read || spec.has_compress()});
+    }
+  });
 }
 
 }  // namespace pivot

@@ -17,7 +17,6 @@
 namespace pivot {
 namespace {
 
-constexpr int kDefaultPriority = 50;
 // Ids of 50 random bits: a second try is all but never needed.
 constexpr int kIdTries = 4;
 
@@ -53,6 +52,7 @@ absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const std::string& 
       uid, job.project, job.id, v1::STATE_QUEUED, std::string("WAITING_FOR_DEVICE"), priority, device, Blob{spec},
       Sha256Of(spec), job.plan.has_value() ? std::optional(Blob{plan}) : std::nullopt,
       job.staging_uid.empty() ? uid : job.staging_uid, batch.now_us));
+  PIVOT_RETURN_IF_ERROR(InsertLabels(batch, uid, job.labels));
   if (job.request_id.empty()) return absl::OkStatus();
   return batch.database.Run(
       "INSERT INTO request (project, id, content_sha256, job_uid, create_us) VALUES (?, ?, ?, ?, ?)", job.project,

@@ -18,6 +18,9 @@
 
 namespace pivot {
 
+/// Of a JobSpec that names none.
+inline constexpr int kDefaultPriority = 50;
+
 /// Called in the thread that wrote, after the commit, without any lock.
 struct StoreHooks {
   std::function<void(const std::string& job_uid, const v1::JobEvent& event)> committed;
@@ -36,6 +39,7 @@ struct NewJob {
   std::string project;
   std::string id;  // empty: chosen by the store
   v1::JobSpec spec;
+  std::map<std::string, std::string> labels;
   std::optional<v1::Plan> plan;
   std::string request_id;      // empty: none
   std::string content_sha256;  // of the request
@@ -52,6 +56,15 @@ struct JobRecord {
 
 /// How much of a job a list shows: kShort leaves out plan.modules and attempts.log_tail, which may be long.
 enum class JobDetail { kFull, kShort };
+
+/// Which jobs, in which order, which part of them: ListJobsRequest's fields as they came.
+struct JobListing {
+  std::string project;
+  std::string filter;
+  std::string order_by;
+  int page_size = 50;
+  std::string page_token;
+};
 
 struct JobPage {
   std::vector<v1::Job> jobs;
@@ -83,6 +96,18 @@ struct StateChange {
   std::string reason;
   std::optional<google::rpc::Status> error;  // with FAILED
   std::optional<v1::Result> result;          // with SUCCEEDED
+};
+
+/// What UpdateJob changes; absent: as it is.
+struct JobChange {
+  std::optional<int> priority;
+  std::optional<std::map<std::string, std::string>> labels;
+};
+
+/// What a deleted job leaves on disk.
+struct DeletedJob {
+  std::string staging_uid;
+  std::vector<std::string> objects;  // folders below objects/
 };
 
 struct CheckpointRecord {

@@ -41,6 +41,15 @@ absl::Status LoadCheckpoints(Database& database, absl::string_view uid, v1::Job*
   }
 }
 
+absl::Status LoadLabels(Database& database, absl::string_view uid, v1::Job* job) {
+  Statement rows = database.Query("SELECT key, value FROM label WHERE job_uid = ?", uid);
+  while (true) {
+    PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    (*job->mutable_labels())[rows.Bytes(0)] = rows.Bytes(1);
+  }
+}
+
 /// Messages that are there only when their column is.
 absl::Status LoadMessages(const Statement& row, v1::Job* job) {
   PIVOT_RETURN_IF_ERROR(Parse(row, 0, job->mutable_spec()));
@@ -89,10 +98,11 @@ std::optional<Blob> AsBlob(const std::optional<std::string>& bytes) {
 absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, JobDetail detail) {
   Statement row = database.Query(
       "SELECT spec_pb, plan_pb, result_pb, error_pb, create_us, start_us, end_us, update_us, "
-      "project, id, state, state_reason, attempt, last_seq, staging_uid, retried_after FROM job WHERE uid = ?",
+      "project, id, state, state_reason, attempt, last_seq, staging_uid, retried_after, priority, revision FROM job "
+      "WHERE uid = ?",
       uid);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
-  if (!found) return absl::NotFoundError("no such job");
+  if (!found) return JobNotFound(uid);
   JobRecord record{
       .project = row.Bytes(8), .staging_uid = row.Bytes(14), .retried_after = static_cast<int>(row.Integer(15))};
   v1::Job& job = record.job;
@@ -105,6 +115,9 @@ absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, Job
   job.set_state_reason(row.Bytes(11));
   job.set_attempt(static_cast<int>(row.Integer(12)));
   job.set_last_seq(static_cast<uint64_t>(row.Integer(13)));
+  job.set_priority(static_cast<int>(row.Integer(16)));
+  job.set_etag(FormatEtag(uid, row.Integer(17)));
+  PIVOT_RETURN_IF_ERROR(LoadLabels(database, uid, &job));
   PIVOT_RETURN_IF_ERROR(LoadAttempts(database, uid, detail, &job));
   PIVOT_RETURN_IF_ERROR(LoadCheckpoints(database, uid, &job));
   return record;
@@ -120,7 +133,7 @@ absl::StatusOr<std::string> FindJobUid(Database& database, absl::string_view pro
 absl::StatusOr<JobHead> LoadJobHead(Database& database, absl::string_view uid) {
   Statement row = database.Query("SELECT state, attempt, last_seq FROM job WHERE uid = ?", uid);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
-  if (!found) return absl::NotFoundError("no such job");
+  if (!found) return JobNotFound(uid);
   return JobHead{static_cast<v1::State>(row.Integer(0)), static_cast<int>(row.Integer(1)),
                  static_cast<uint64_t>(row.Integer(2))};
 }
@@ -141,6 +154,7 @@ absl::StatusOr<std::string> FindRequest(Database& database, const NewJob& job) {
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return std::string();
   if (row.Bytes(0) != job.content_sha256) return RequestIdReused(job.request_id);
+  if (row.IsNull(1)) return JobDeleted(job.request_id);
   return row.Bytes(1);
 }
 
@@ -157,6 +171,16 @@ absl::Status CheckRoom(Database& database, int64_t max_queued) {
   Statement row = database.Query("SELECT count(*) FROM job WHERE state = ?", v1::STATE_QUEUED);
   PIVOT_RETURN_IF_ERROR(row.Step().status());
   return row.Integer(0) < max_queued ? absl::OkStatus() : QueueFull(max_queued);
+}
+
+std::string FormatEtag(absl::string_view uid, int64_t revision) { return absl::StrCat(uid, ".", revision); }
+
+absl::Status InsertLabels(WriteBatch& batch, absl::string_view uid, const std::map<std::string, std::string>& labels) {
+  for (const auto& [key, value] : labels) {
+    PIVOT_RETURN_IF_ERROR(
+        batch.database.Run("INSERT INTO label (job_uid, key, value) VALUES (?, ?, ?)", uid, key, value));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status AppendEvent(WriteBatch& batch, absl::string_view job_uid, v1::JobEvent event, const AttemptKey* fence) {
@@ -189,7 +213,7 @@ absl::Status ChangeState(WriteBatch& batch, const StateGuard& guard, const State
   const std::optional<std::string> error = Serialized(change.error);
   const std::optional<std::string> result = Serialized(change.result);
   PIVOT_RETURN_IF_ERROR(batch.database.Run(
-      "UPDATE job SET state = ?4, state_reason = ?5, attempt = attempt + ?6, "
+      "UPDATE job SET state = ?4, state_reason = ?5, attempt = attempt + ?6, revision = revision + 1, "
       "start_us = coalesce(start_us, nullif(?7, 0)), end_us = nullif(?8, 0), error_pb = ?9, result_pb = ?10 "
       "WHERE uid = ?1 AND state = ?2 AND attempt = ?3",
       guard.job_uid, guard.from, guard.attempt, change.to, change.reason, starts ? 1 : 0, start_us, end_us,

@@ -5,6 +5,7 @@
 // The store's statements, one function each; the caller holds the connection and its transaction.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,7 +39,8 @@ absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, Job
 absl::StatusOr<std::string> FindJobUid(Database& database, absl::string_view project, absl::string_view id);
 absl::StatusOr<JobHead> LoadJobHead(Database& database, absl::string_view uid);
 absl::StatusOr<v1::Attempt> LoadAttempt(Database& database, absl::string_view job_uid, int number);
-/// The uid of the job that a request made; empty when the request is new. kFailedPrecondition REQUEST_ID_REUSED.
+/// The uid of the job that a request made; empty when the request is new. kFailedPrecondition REQUEST_ID_REUSED and
+/// JOB_DELETED.
 absl::StatusOr<std::string> FindRequest(Database& database, const NewJob& job);
 /// Name of a job besides `except_uid` that works in this staging folder or is going to; empty when there is none.
 absl::StatusOr<std::string> FindStagingUser(Database& database, absl::string_view staging_uid,
@@ -46,7 +48,12 @@ absl::StatusOr<std::string> FindStagingUser(Database& database, absl::string_vie
 /// kResourceExhausted QUEUE_FULL.
 absl::Status CheckRoom(Database& database, int64_t max_queued);
 
+/// Job.etag of this revision.
+std::string FormatEtag(absl::string_view uid, int64_t revision);
+
 // Writing.
+/// Adds labels to a job that has none of these keys.
+absl::Status InsertLabels(WriteBatch& batch, absl::string_view uid, const std::map<std::string, std::string>& labels);
 /// Numbers the event and stores it. With `fence`, only while that attempt holds its lease, else IsStateMovedOn.
 absl::Status AppendEvent(WriteBatch& batch, absl::string_view job_uid, v1::JobEvent event,
                          const AttemptKey* fence = nullptr);

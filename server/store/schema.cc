@@ -95,7 +95,35 @@ constexpr absl::string_view kVersion2 = R"sql(
 ALTER TABLE job ADD COLUMN retried_after INTEGER NOT NULL DEFAULT 0;  -- attempts up to this one do not count as crashes
 )sql";
 
-constexpr std::array<absl::string_view, 2> kMigrations = {kVersion1, kVersion2};
+// Labels, etags, and requests that outlive their jobs.
+constexpr absl::string_view kVersion3 = R"sql(
+ALTER TABLE job ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;  -- grows with state, priority and labels
+
+CREATE TABLE label (
+  job_uid  TEXT NOT NULL REFERENCES job(uid),
+  key      TEXT NOT NULL,
+  value    TEXT NOT NULL,
+  PRIMARY KEY (job_uid, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX label_by_value ON label (key, value);
+CREATE INDEX job_by_state ON job (project, state, create_us DESC, uid DESC);
+
+CREATE TABLE kept_request (
+  project         TEXT NOT NULL REFERENCES project(id),
+  id              TEXT NOT NULL,
+  content_sha256  TEXT NOT NULL,
+  job_uid         TEXT REFERENCES job(uid),       -- NULL: deleted
+  create_us       INTEGER NOT NULL,
+  delete_us       INTEGER,
+  PRIMARY KEY (project, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO kept_request SELECT project, id, content_sha256, job_uid, create_us, NULL FROM request;
+DROP TABLE request;
+ALTER TABLE kept_request RENAME TO request;
+CREATE INDEX request_by_job ON request (job_uid);
+)sql";
+
+constexpr std::array<absl::string_view, 3> kMigrations = {kVersion1, kVersion2, kVersion3};
 
 }  // namespace
 

@@ -31,10 +31,15 @@ Statement::Statement(Statement&& other) noexcept
     : database_(other.database_),
       sql_(std::move(other.sql_)),
       handle_(std::exchange(other.handle_, nullptr)),
-      error_(other.error_) {}
+      error_(other.error_),
+      kept_(other.kept_) {}
 
 Statement::~Statement() {
   if (handle_ == nullptr) return;
+  if (!kept_) {
+    sqlite3_finalize(handle_);
+    return;
+  }
   sqlite3_reset(handle_);
   sqlite3_clear_bindings(handle_);
   if (!database_->idle_statements_.emplace(sql_, handle_).second) sqlite3_finalize(handle_);
@@ -97,17 +102,26 @@ Database::~Database() {
   sqlite3_close_v2(handle_);
 }
 
-Statement Database::Prepare(absl::string_view sql) {
+Statement Database::Prepare(absl::string_view sql, Use use) {
   std::string text(sql);
   if (const auto idle = idle_statements_.find(text); idle != idle_statements_.end()) {
     sqlite3_stmt* statement = idle->second;
     idle_statements_.erase(idle);
     return Statement(this, std::move(text), statement, SQLITE_OK);
   }
-  sqlite3_stmt* statement = nullptr;
-  const int result = sqlite3_prepare_v3(handle_, text.data(), static_cast<int>(text.size()), SQLITE_PREPARE_PERSISTENT,
-                                        &statement, nullptr);
-  return Statement(this, std::move(text), statement, result);
+  sqlite3_stmt* handle = nullptr;
+  const unsigned flags = use == Use::kAgain ? SQLITE_PREPARE_PERSISTENT : 0;
+  const int result = sqlite3_prepare_v3(handle_, text.data(), static_cast<int>(text.size()), flags, &handle, nullptr);
+  Statement statement(this, std::move(text), handle, result);
+  statement.kept_ = use == Use::kAgain;
+  return statement;
+}
+
+Statement Database::QueryOnce(absl::string_view sql, const std::vector<std::variant<int64_t, std::string>>& values) {
+  Statement statement = Prepare(sql, Use::kOnce);
+  int index = 0;
+  for (const auto& value : values) std::visit([&](const auto& one) { statement.BindOne(++index, one); }, value);
+  return statement;
 }
 
 absl::Status Database::Execute(absl::string_view sql) {

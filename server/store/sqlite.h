@@ -9,6 +9,8 @@
 #include <optional>
 #include <sqlite3.h>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -65,6 +67,7 @@ class Statement {
   std::string sql_;
   sqlite3_stmt* handle_;
   int error_;
+  bool kept_ = true;  // in its connection's cache, at the end
 };
 
 class Database {
@@ -83,7 +86,9 @@ class Database {
     (statement.BindOne(++index, values), ...);
     return statement;
   }
-  /// The same, run to its end.
+  /// The same for a statement that was put together: its text is not kept to be used again.
+  Statement QueryOnce(absl::string_view sql, const std::vector<std::variant<int64_t, std::string>>& values);
+  /// As Query(), run to its end.
   template <typename... Values>
   absl::Status Run(absl::string_view sql, const Values&... values) {
     return Query(sql, values...).Run();
@@ -100,7 +105,8 @@ class Database {
  private:
   friend class Statement;
   explicit Database(sqlite3* handle) : handle_(handle) {}
-  Statement Prepare(absl::string_view sql);
+  enum class Use { kAgain, kOnce };
+  Statement Prepare(absl::string_view sql, Use use = Use::kAgain);
 
   sqlite3* handle_;
   absl::flat_hash_map<std::string, sqlite3_stmt*> idle_statements_;

@@ -37,7 +37,7 @@ struct Steered {
 absl::StatusOr<Steered> LoadSteered(Database& database, absl::string_view uid) {
   Statement row = database.Query("SELECT project, id, staging_uid, state, attempt FROM job WHERE uid = ?", uid);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
-  if (!found) return absl::NotFoundError("no such job");
+  if (!found) return JobNotFound(uid);
   return Steered{
       FormatJobName(row.Bytes(0), row.Bytes(1)), row.Bytes(2),
       StateGuard{std::string(uid), static_cast<v1::State>(row.Integer(3)), static_cast<int>(row.Integer(4))}};

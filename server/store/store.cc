@@ -5,58 +5,14 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 
 #include "proto/status/status_macros.h"
-#include "server/errors.h"
-#include "server/names.h"
 #include "server/store/open_database.h"
 #include "server/store/reader.h"
 #include "server/store/rows.h"
 
 namespace pivot {
-namespace {
-
-// A client takes messages of 4 MiB.
-constexpr size_t kMaxPageBytes = size_t{3} << 20;
-
-struct PagePosition {
-  int64_t create_us = 0;
-  std::string uid;
-};
-
-absl::StatusOr<std::optional<PagePosition>> ParsePageToken(absl::string_view token) {
-  if (token.empty()) return std::nullopt;
-  std::string text;
-  PagePosition position;
-  if (!absl::WebSafeBase64Unescape(token, &text)) return InvalidPageToken();
-  const std::vector<std::string> parts = absl::StrSplit(text, ':');
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &position.create_us) || !IsUuid(parts[1]))
-    return InvalidPageToken();
-  position.uid = parts[1];
-  return position;
-}
-
-absl::StatusOr<std::vector<PagePosition>> ReadPositions(Database& database, absl::string_view project,
-                                                        const std::optional<PagePosition>& after, int limit) {
-  std::vector<PagePosition> positions;
-  const std::optional<int64_t> create_us = after.has_value() ? std::optional(after->create_us) : std::nullopt;
-  Statement rows = database.Query(
-      "SELECT create_us, uid FROM job WHERE project = ?1 AND (?2 IS NULL OR (create_us, uid) < (?2, ?3)) "
-      "ORDER BY create_us DESC, uid DESC LIMIT ?4",
-      project, create_us, after.value_or(PagePosition{}).uid, limit);
-  while (true) {
-    PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return positions;
-    positions.push_back({rows.Integer(0), rows.Bytes(1)});
-  }
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, StoreHooks hooks) {
   PIVOT_ASSIGN_OR_RETURN(std::unique_ptr<Database> writer, OpenDatabase(path));
@@ -109,29 +65,6 @@ absl::StatusOr<JobRecord> Store::ReadJob(absl::string_view uid, JobDetail detail
 absl::StatusOr<JobHead> Store::ReadJobHead(absl::string_view uid) {
   PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
   return LoadJobHead(*reader, uid);
-}
-
-absl::StatusOr<JobPage> Store::ListJobs(absl::string_view project, int page_size, absl::string_view page_token) {
-  PIVOT_ASSIGN_OR_RETURN(const std::optional<PagePosition> after, ParsePageToken(page_token));
-  PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
-  PIVOT_ASSIGN_OR_RETURN(const Transaction transaction, Transaction::Begin(*reader, Transaction::Kind::kRead));
-  // One more than asked for tells whether there is a next page.
-  PIVOT_ASSIGN_OR_RETURN(const std::vector<PagePosition> positions,
-                         ReadPositions(*reader, project, after, page_size + 1));
-  JobPage page;
-  size_t bytes = 0;
-  for (const PagePosition& position : positions) {
-    const bool full = page.jobs.size() == static_cast<size_t>(page_size) || bytes > kMaxPageBytes;
-    if (full) {
-      const PagePosition& last = positions[page.jobs.size() - 1];
-      page.next_page_token = absl::WebSafeBase64Escape(absl::StrCat(last.create_us, ":", last.uid));
-      break;
-    }
-    PIVOT_ASSIGN_OR_RETURN(JobRecord record, LoadJob(*reader, position.uid, JobDetail::kShort));
-    bytes += record.job.ByteSizeLong();
-    page.jobs.push_back(std::move(record.job));
-  }
-  return page;
 }
 
 absl::StatusOr<std::optional<v1::JobEvent>> Store::ReadEvent(absl::string_view job_uid, uint64_t seq) {

@@ -46,8 +46,13 @@ class Store {
   absl::StatusOr<std::string> FindJob(absl::string_view project, absl::string_view id);
   absl::StatusOr<JobRecord> ReadJob(absl::string_view uid, JobDetail detail = JobDetail::kFull);
   absl::StatusOr<JobHead> ReadJobHead(absl::string_view uid);
-  /// Newest first; a page of large jobs holds fewer. kInvalidArgument INVALID_PAGE_TOKEN.
-  absl::StatusOr<JobPage> ListJobs(absl::string_view project, int page_size, absl::string_view page_token);
+  /// A page of large jobs holds fewer. kInvalidArgument INVALID_PAGE_TOKEN, INVALID_FILTER, INVALID_REQUEST.
+  absl::StatusOr<JobPage> ListJobs(const JobListing& listing);
+  /// Of a job that is not terminal. kAborted ETAG_MISMATCH unless `etag` is empty or the job's own, kFailedPrecondition
+  /// ILLEGAL_STATE.
+  absl::Status UpdateJob(absl::string_view uid, absl::string_view etag, const JobChange& change);
+  /// Removes all rows of a terminal or suspended job; of its request a tombstone stays. Errors as UpdateJob().
+  absl::StatusOr<DeletedJob> DeleteJob(absl::string_view uid, absl::string_view etag);
   absl::StatusOr<QueueFigures> ReadQueueFigures();
 
   // Events.
@@ -76,8 +81,9 @@ class Store {
   absl::Status AddCheckpoint(const AttemptKey& key, const CheckpointRecord& checkpoint);
   absl::StatusOr<CheckpointRecord> ReadCheckpoint(absl::string_view job_uid, int number);
   absl::StatusOr<std::vector<std::string>> ReadObjects();
-  /// Jobs that work or worked in this staging folder.
-  absl::StatusOr<std::vector<StagingUse>> ReadStagingUses(absl::string_view staging_uid);
+  /// Calls `body` with the jobs that work or worked in this staging folder; until it returns none of them changes.
+  absl::Status WithStagingUses(absl::string_view staging_uid,
+                               absl::FunctionRef<absl::Status(const std::vector<StagingUse>&)> body);
 
  private:
   class Reader;

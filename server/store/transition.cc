@@ -111,4 +111,16 @@ absl::StatusOr<v1::State> StateAfter(Steer steer, v1::State from, absl::string_v
   return IllegalState(absl::StrCat(job_name, " is ", StateText(from), ": ", RuleOf(steer), AdviceFor(steer, from)));
 }
 
+absl::Status CheckMayDelete(v1::State state, absl::string_view job_name) {
+  if (IsTerminal(state) || state == v1::STATE_SUSPENDED) return absl::OkStatus();
+  return IllegalState(absl::StrCat(job_name, " is ", StateText(state),
+                                   ": only a job that has ended or is suspended can be deleted; cancel it first"));
+}
+
+absl::Status CheckMayUpdate(v1::State state, absl::string_view job_name) {
+  if (!IsTerminal(state)) return absl::OkStatus();
+  return IllegalState(
+      absl::StrCat(job_name, " is ", StateText(state), ": only a job that has not ended can be updated"));
+}
+
 }  // namespace pivot

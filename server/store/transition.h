@@ -4,6 +4,7 @@
 
 // Which state of a job may follow which.
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "pivot/v1/job.pb.h"
@@ -22,6 +23,12 @@ enum class Steer { kCancel, kSuspend, kResume, kRetry };
 /// The state that a job which is `from` comes to; `from` itself when there is nothing to change. kFailedPrecondition
 /// ILLEGAL_STATE, naming the job and what to do instead.
 absl::StatusOr<v1::State> StateAfter(Steer steer, v1::State from, absl::string_view job_name);
+
+/// OK for what may be deleted, terminal and SUSPENDED; else ILLEGAL_STATE.
+absl::Status CheckMayDelete(v1::State state, absl::string_view job_name);
+
+/// OK for what may be updated, all that is not terminal; else ILLEGAL_STATE.
+absl::Status CheckMayUpdate(v1::State state, absl::string_view job_name);
 
 }  // namespace pivot
 

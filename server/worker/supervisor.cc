@@ -190,6 +190,8 @@ bool Supervisor::RecordEnd(const WorkerSession& session) {
   parts_.hub->ClearProgress(key.job_uid);
   while (true) {
     const auto head = parts_.store->ReadJobHead(key.job_uid);
+    // Its end was stored after all, and the job deleted since.
+    if (absl::IsNotFound(head.status())) return true;
     if (!head.ok()) return false;
     if (head->attempt != key.number || IsTerminal(head->state)) return true;
     StateChange change = NextState(outcome, head->state, CountCrashes(session.record()));

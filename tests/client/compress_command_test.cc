@@ -221,6 +221,16 @@ TEST_F(ServerCommandsTest, OneCommandAtATimeWorksOnAnOutput) {
               HasSubstr("works in " + std::filesystem::canonical(folder_.path()).string() + "/.out.pivot already"));
 }
 
+TEST_F(ServerCommandsTest, CompressMakesANewJobWhenItsOwnWasDeleted) {
+  EXPECT_EQ(Compress(), ExitCode::kDone) << err_;
+  deleted_request_ = requests_.at(0).request_id();
+  std::filesystem::remove_all(output_);
+  EXPECT_EQ(Compress(), ExitCode::kDone) << err_;
+  ASSERT_EQ(requests_.size(), 3U);
+  EXPECT_EQ(requests_[1].request_id(), deleted_request_);
+  EXPECT_NE(requests_[2].request_id(), deleted_request_);
+}
+
 TEST_F(ServerCommandsTest, CompressResumesItsSuspendedJob) {
   EXPECT_EQ(Compress(), ExitCode::kDone) << err_;
   jobs_[kFirstJob].set_state(v1::STATE_SUSPENDED);

@@ -131,11 +131,11 @@ TEST(ListJobsTest, ReadsPageAfterPageUpToTheLimit) {
     return grpc::Status::OK;
   }});
   const auto connection = Connect(service.address());
-  const auto all = ListJobs(*connection, kDefaultProject, 0);
+  const auto all = ListJobs(*connection, kDefaultProject);
   ASSERT_OK(all);
   EXPECT_EQ(all->size(), 8U);
   EXPECT_EQ(all->back().name(), "7");
-  const auto five = ListJobs(*connection, kDefaultProject, 5);
+  const auto five = ListJobs(*connection, kDefaultProject, {.limit = 5});
   ASSERT_OK(five);
   EXPECT_EQ(five->size(), 5U);
 }

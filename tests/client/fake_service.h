@@ -4,42 +4,16 @@
 
 // A server in this process whose answers the test writes.
 
-#include <functional>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "pivot/v1/capabilities.grpc.pb.h"
-#include "pivot/v1/checkpoints.grpc.pb.h"
-#include "pivot/v1/jobs.grpc.pb.h"
-
+#include "tests/client/fake_methods.h"
 #include "tests/support/temporary_folder.h"
 
 namespace pivot::client {
-
-template <typename Request, typename Response>
-using Answer = std::function<grpc::Status(const Request&, Response*)>;
-
-/// `send` is false when the client is gone.
-template <typename Request, typename Response>
-using Stream = std::function<grpc::Status(const Request&, const std::function<bool(const Response&)>& send)>;
-
-/// An unset method answers UNIMPLEMENTED. Methods are called from gRPC's threads.
-struct FakeMethods {
-  Answer<v1::CreateJobRequest, v1::Job> create_job;
-  Answer<v1::GetJobRequest, v1::Job> get_job;
-  Answer<v1::ListJobsRequest, v1::ListJobsResponse> list_jobs;
-  Answer<v1::CancelJobRequest, v1::Job> cancel_job;
-  Answer<v1::SuspendJobRequest, v1::Job> suspend_job;
-  Answer<v1::ResumeJobRequest, v1::Job> resume_job;
-  Answer<v1::RetryJobRequest, v1::Job> retry_job;
-  Stream<v1::WatchJobRequest, v1::JobEvent> watch_job;
-  Answer<v1::GetManifestRequest, v1::Manifest> get_manifest;
-  Stream<v1::ReadFileRequest, v1::ReadFileResponse> read_file;
-  Answer<v1::GetCapabilitiesRequest, v1::ServerCapabilities> get_capabilities;
-};
 
 class FakeService {
  public:
@@ -99,6 +73,13 @@ class FakeService {
     }
     grpc::Status RetryJob(grpc::ServerContext*, const v1::RetryJobRequest* request, v1::Job* job) override {
       return Call(methods->retry_job, *request, job);
+    }
+    grpc::Status UpdateJob(grpc::ServerContext*, const v1::UpdateJobRequest* request, v1::Job* job) override {
+      return Call(methods->update_job, *request, job);
+    }
+    grpc::Status DeleteJob(grpc::ServerContext*, const v1::DeleteJobRequest* request,
+                           google::protobuf::Empty* nothing) override {
+      return Call(methods->delete_job, *request, nothing);
     }
     grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
                           grpc::ServerWriter<v1::JobEvent>* writer) override {

@@ -41,17 +41,18 @@ class ServerCommandsTest : public CliTest {
     methods.suspend_job = MoveTo<v1::SuspendJobRequest>(v1::STATE_SUSPENDING);
     methods.resume_job = MoveTo<v1::ResumeJobRequest>(v1::STATE_QUEUED);
     methods.retry_job = MoveTo<v1::RetryJobRequest>(v1::STATE_QUEUED);
-    methods.list_jobs = [this](const v1::ListJobsRequest&, v1::ListJobsResponse* page) {
+    methods.update_job = [this](const v1::UpdateJobRequest& request, v1::Job* job) { return on_update_(request, job); };
+    methods.delete_job = [this](const v1::DeleteJobRequest& request, google::protobuf::Empty*) {
+      return Find(request.name(), std::make_unique<v1::Job>().get());
+    };
+    methods.list_jobs = [this](const v1::ListJobsRequest& request, v1::ListJobsResponse* page) {
       const std::lock_guard lock(mutex_);
+      listings_.push_back(request);
       for (const auto& [name, job] : jobs_) *page->add_jobs() = job;
       return grpc::Status::OK;
     };
     methods.watch_job = [this](const v1::WatchJobRequest& request, const auto& send) { return Watch(request, send); };
-    methods.get_capabilities = [](const v1::GetCapabilitiesRequest&, v1::ServerCapabilities* capabilities) {
-      capabilities->set_version("9.9");
-      capabilities->add_devices()->set_name("cpu");
-      return grpc::Status::OK;
-    };
+    methods.get_capabilities = DescribeServer;
     service_ = std::make_unique<FakeService>(std::move(methods));
   }
 
@@ -65,13 +66,15 @@ class ServerCommandsTest : public CliTest {
   grpc::Status Create(const v1::CreateJobRequest& request, v1::Job* job) {
     const std::lock_guard lock(mutex_);
     requests_.push_back(request);
+    if (!deleted_request_.empty() && request.request_id() == deleted_request_) {
+      return StatusWithReason(grpc::StatusCode::FAILED_PRECONDITION, "JOB_DELETED");
+    }
     std::string& name = names_by_request_[request.request_id()];
     if (name.empty()) {
       name = "projects/default/jobs/job-" + std::to_string(names_by_request_.size());
-      v1::Job& created = jobs_[name];
+      v1::Job& created = jobs_[name] = request.job();
       created.set_name(name);
       created.set_uid("uid-" + std::to_string(names_by_request_.size()));
-      *created.mutable_spec() = request.job().spec();
       created.set_state(v1::STATE_QUEUED);
       created.mutable_plan()->set_source_bytes(10'000);
     }
@@ -133,6 +136,9 @@ class ServerCommandsTest : public CliTest {
   std::map<std::string, std::string> names_by_request_;
   std::map<std::string, v1::Job> jobs_;
   std::vector<std::string> cancelled_;
+  std::vector<v1::ListJobsRequest> listings_;
+  std::string deleted_request_;
+  Answer<v1::UpdateJobRequest, v1::Job> on_update_;
   v1::State ends_as_ = v1::STATE_SUCCEEDED;
   std::function<grpc::Status()> while_running_;
   std::unique_ptr<FakeService> service_;

@@ -56,13 +56,38 @@ TEST_F(OpenDatabaseTest, TakesTheFirstVersionsJobsAlong) {
         "INSERT INTO job (uid, project, id, state, priority, device, spec_pb, spec_sha256, staging_uid, attempt, "
         "create_us, update_us) VALUES ('u', 'p', 'old', ?, 50, 'auto', x'', '', 'u', 2, 1, 1)",
         v1::STATE_FAILED));
+    ASSERT_OK(database->Run("INSERT INTO request VALUES ('p', 'r', 'hash', 'u', 1)"));
   }
   ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(path_));
   ASSERT_OK_AND_ASSIGN(const JobRecord record, store->ReadJob("u"));
   EXPECT_EQ(record.job.name(), "projects/p/jobs/old");
   EXPECT_EQ(record.retried_after, 0);
+  EXPECT_EQ(record.job.priority(), 50);
+  EXPECT_NE(record.job.etag(), "");
+  NewJob asked{.project = "p", .request_id = "r", .content_sha256 = "hash"};
+  EXPECT_EQ(store->FindRequest(asked).value(), "u");
   EXPECT_OK(store->SteerJob("u", Steer::kRetry));
   EXPECT_EQ(store->ReadJob("u")->retried_after, 2);
+}
+
+TEST_F(OpenDatabaseTest, TakesTheSecondVersionsJobsAlong) {
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_, Database::Mode::kReadWrite));
+    for (int i = 0; i < 2; ++i) ASSERT_OK(database->Execute(StoreMigrations()[i]));
+    ASSERT_OK(database->Execute(absl::StrCat("PRAGMA application_id = ", kStoreApplicationId,
+                                             "; PRAGMA user_version = 2; INSERT INTO project VALUES ('p', 1, 1)")));
+    ASSERT_OK(database->Run(
+        "INSERT INTO job (uid, project, id, state, priority, device, spec_pb, spec_sha256, staging_uid, retried_after, "
+        "create_us, update_us) VALUES ('u', 'p', 'old', ?, 60, 'auto', x'', '', 'u', 3, 1, 1)",
+        v1::STATE_CANCELLED));
+    ASSERT_OK(database->Run("INSERT INTO request VALUES ('p', 'r', 'hash', 'u', 1)"));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(path_));
+  EXPECT_EQ(store->ReadJob("u")->retried_after, 3);
+  EXPECT_EQ(store->ReadJob("u")->job.priority(), 60);
+  EXPECT_OK(store->DeleteJob("u", store->ReadJob("u")->job.etag()));
+  NewJob asked{.project = "p", .request_id = "r", .content_sha256 = "hash"};
+  EXPECT_EQ(ReasonOf(store->FindRequest(asked).status()), "JOB_DELETED");
 }
 
 TEST_F(OpenDatabaseTest, RefusesANewerVersion) {

@@ -156,7 +156,7 @@ TEST_F(StoreTest, PagesNewestFirstWithoutLossOrRepetition) {
   std::string token;
   int pages = 0;
   do {
-    ASSERT_OK_AND_ASSIGN(const JobPage page, store_->ListJobs("p", 3, token));
+    ASSERT_OK_AND_ASSIGN(const JobPage page, store_->ListJobs({.project = "p", .page_size = 3, .page_token = token}));
     for (const v1::Job& job : page.jobs) names.push_back(job.name());
     token = page.next_page_token;
     ++pages;
@@ -169,13 +169,14 @@ TEST_F(StoreTest, PagesNewestFirstWithoutLossOrRepetition) {
 TEST_F(StoreTest, EndsWithAnEmptyTokenWhenThePageIsExactlyFull) {
   Create(SomeJob());
   Create(SomeJob());
-  EXPECT_EQ(store_->ListJobs("p", 2, "")->next_page_token, "");
-  EXPECT_THAT(store_->ListJobs("nobody", 2, "")->jobs, IsEmpty());
+  EXPECT_EQ(store_->ListJobs({.project = "p", .page_size = 2})->next_page_token, "");
+  EXPECT_THAT(store_->ListJobs({.project = "nobody"})->jobs, IsEmpty());
 }
 
 TEST_F(StoreTest, RefusesAForeignPageToken) {
   for (const char* token : {"x", "!!!", "MTIzOmFiYw", "OmE"}) {
-    EXPECT_EQ(ReasonOf(store_->ListJobs("p", 2, token).status()), "INVALID_PAGE_TOKEN") << token;
+    EXPECT_EQ(ReasonOf(store_->ListJobs({.project = "p", .page_token = token}).status()), "INVALID_PAGE_TOKEN")
+        << token;
   }
 }
 
@@ -183,10 +184,11 @@ TEST_F(StoreTest, CutsAPageOfLargeJobs) {
   NewJob job = SomeJob();
   job.spec.mutable_generate()->set_prompt(std::string(30000, 'x'));
   for (int i = 0; i < 120; ++i) Create(job);
-  ASSERT_OK_AND_ASSIGN(const JobPage page, store_->ListJobs("p", 1000, ""));
+  ASSERT_OK_AND_ASSIGN(const JobPage page, store_->ListJobs({.project = "p", .page_size = 1000}));
   EXPECT_LT(page.jobs.size(), 120U);
   EXPECT_FALSE(page.next_page_token.empty());
-  ASSERT_OK_AND_ASSIGN(const JobPage rest, store_->ListJobs("p", 1000, page.next_page_token));
+  ASSERT_OK_AND_ASSIGN(const JobPage rest,
+                       store_->ListJobs({.project = "p", .page_size = 1000, .page_token = page.next_page_token}));
   EXPECT_EQ(page.jobs.size() + rest.jobs.size(), 120U);
 }
 
@@ -195,7 +197,7 @@ TEST_F(StoreTest, LeavesLongPartsOutOfLists) {
   job.plan.emplace().add_modules()->set_name("m");
   job.plan->set_total_bytes(5);
   const std::string uid = Create(job);
-  ASSERT_OK_AND_ASSIGN(const JobPage page, store_->ListJobs("p", 1, ""));
+  ASSERT_OK_AND_ASSIGN(const JobPage page, store_->ListJobs({.project = "p"}));
   EXPECT_THAT(page.jobs[0].plan().modules(), IsEmpty());
   EXPECT_EQ(page.jobs[0].plan().total_bytes(), 5);
   EXPECT_THAT(store_->ReadJob(uid)->job.plan().modules(), SizeIs(1));

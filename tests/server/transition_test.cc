@@ -109,6 +109,17 @@ TEST(TransitionTest, TellsWhatToDoInstead) {
               HasSubstr("when its worker has stopped"));
 }
 
+TEST(TransitionTest, LetsOnlyWhatHasEndedOrIsSuspendedBeDeleted) {
+  for (int number = v1::State_MIN + 1; number <= v1::State_MAX; ++number) {
+    const auto state = static_cast<v1::State>(number);
+    const bool may = IsTerminal(state) || state == v1::STATE_SUSPENDED;
+    EXPECT_EQ(CheckMayDelete(state, kJob).ok(), may) << StateText(state);
+    EXPECT_THAT(CheckMayDelete(state, kJob).message(), HasSubstr(may ? "" : StateText(state)));
+    EXPECT_EQ(CheckMayUpdate(state, kJob).ok(), !IsTerminal(state)) << StateText(state);
+    EXPECT_EQ(ReasonOf(CheckMayDelete(state, kJob)), may ? "OK" : "ILLEGAL_STATE");
+  }
+}
+
 /// All pairs, so that a new one must be written here, too.
 TEST(TransitionTest, HasTheseTransitionsAndNoOthers) {
   const std::map<v1::State, std::string> wanted = {

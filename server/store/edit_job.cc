@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of Store that changes jobs besides their state, and deletes them.
+#include <string>
+#include <utility>
+
+#include "absl/time/time.h"
+
+#include "proto/status/status_macros.h"
+#include "server/errors.h"
+#include "server/names.h"
+#include "server/store/rows.h"
+#include "server/store/store.h"
+#include "server/store/transition.h"
+
+namespace pivot {
+namespace {
+
+constexpr absl::Duration kTombstoneLife = absl::Hours(7 * 24);
+
+struct EditedJob {
+  std::string name;
+  std::string staging_uid;
+  v1::State state = v1::STATE_UNSPECIFIED;
+};
+
+/// The job, if the etag is its own.
+absl::StatusOr<EditedJob> LoadEdited(Database& database, absl::string_view uid, absl::string_view etag) {
+  Statement row = database.Query("SELECT project, id, staging_uid, state, revision FROM job WHERE uid = ?", uid);
+  PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return JobNotFound(uid);
+  EditedJob job{FormatJobName(row.Bytes(0), row.Bytes(1)), row.Bytes(2), static_cast<v1::State>(row.Integer(3))};
+  const std::string now = FormatEtag(uid, row.Integer(4));
+  if (!etag.empty() && etag != now) return EtagMismatch(job.name, now);
+  return job;
+}
+
+absl::StatusOr<std::vector<std::string>> ReadObjectsOf(Database& database, absl::string_view uid) {
+  std::vector<std::string> objects;
+  Statement rows = database.Query("SELECT object FROM checkpoint WHERE job_uid = ?", uid);
+  while (true) {
+    PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return objects;
+    objects.push_back(rows.Bytes(0));
+  }
+}
+
+absl::Status DeleteRows(WriteBatch& batch, absl::string_view uid) {
+  Database& database = batch.database;
+  PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM event WHERE job_uid = ?", uid));
+  PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM attempt WHERE job_uid = ?", uid));
+  PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM checkpoint WHERE job_uid = ?", uid));
+  PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM label WHERE job_uid = ?", uid));
+  PIVOT_RETURN_IF_ERROR(
+      database.Run("UPDATE request SET job_uid = NULL, delete_us = ? WHERE job_uid = ?", batch.now_us, uid));
+  PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM request WHERE job_uid IS NULL AND delete_us < ?",
+                                     batch.now_us - absl::ToInt64Microseconds(kTombstoneLife)));
+  return database.Run("DELETE FROM job WHERE uid = ?", uid);
+}
+
+}  // namespace
+
+absl::Status Store::UpdateJob(absl::string_view uid, absl::string_view etag, const JobChange& change) {
+  return Write([&](WriteBatch& batch) -> absl::Status {
+    PIVOT_ASSIGN_OR_RETURN(const EditedJob job, LoadEdited(batch.database, uid, etag));
+    PIVOT_RETURN_IF_ERROR(CheckMayUpdate(job.state, job.name));
+    if (change.labels.has_value()) {
+      PIVOT_RETURN_IF_ERROR(batch.database.Run("DELETE FROM label WHERE job_uid = ?", uid));
+      PIVOT_RETURN_IF_ERROR(InsertLabels(batch, uid, *change.labels));
+    }
+    return batch.database.Run(
+        "UPDATE job SET priority = coalesce(?, priority), revision = revision + 1, update_us = ? WHERE uid = ?",
+        change.priority, batch.now_us, uid);
+  });
+}
+
+absl::StatusOr<DeletedJob> Store::DeleteJob(absl::string_view uid, absl::string_view etag) {
+  DeletedJob deleted;
+  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+    PIVOT_ASSIGN_OR_RETURN(const EditedJob job, LoadEdited(batch.database, uid, etag));
+    PIVOT_RETURN_IF_ERROR(CheckMayDelete(job.state, job.name));
+    deleted.staging_uid = job.staging_uid;
+    PIVOT_ASSIGN_OR_RETURN(deleted.objects, ReadObjectsOf(batch.database, uid));
+    return DeleteRows(batch, uid);
+  });
+  if (!written.ok()) return written;
+  return deleted;
+}
+
+}  // namespace pivot

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of Store that lists jobs: a filter as SQL, and pages that do not shift when jobs are added.
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+#include "proto/files/sha256.h"
+#include "proto/status/status_macros.h"
+#include "server/errors.h"
+#include "server/names.h"
+#include "server/store/job_filter.h"
+#include "server/store/reader.h"
+#include "server/store/rows.h"
+#include "server/store/store.h"
+
+namespace pivot {
+namespace {
+
+using Field = Comparison::Field;
+using Operator = Comparison::Operator;
+
+// A client takes messages of 4 MiB.
+constexpr size_t kMaxPageBytes = size_t{3} << 20;
+constexpr size_t kListDigits = 16;
+
+struct SqlText {
+  std::string text;
+  std::vector<std::variant<int64_t, std::string>> values;
+
+  /// The parameter that stands for the value.
+  template <typename Value>
+  std::string Bind(const Value& value) {
+    values.emplace_back(std::in_place_type<Value>, value);
+    return absl::StrCat("?", values.size());
+  }
+};
+
+const char* SqlOf(Operator op) {
+  switch (op) {
+    case Operator::kNotEqual:
+      return "!=";
+    case Operator::kLess:
+      return "<";
+    case Operator::kLessOrEqual:
+      return "<=";
+    case Operator::kGreater:
+      return ">";
+    case Operator::kGreaterOrEqual:
+      return ">=";
+    default:
+      return "=";
+  }
+}
+
+const char* ColumnOf(Field field) {
+  switch (field) {
+    case Field::kPriority:
+      return "priority";
+    case Field::kCreateTime:
+      return "create_us";
+    case Field::kUpdateTime:
+      return "update_us";
+    default:
+      return "state";
+  }
+}
+
+std::string ConditionOf(const Comparison& comparison, SqlText& sql) {
+  if (comparison.field != Field::kLabel) {
+    return absl::StrCat(ColumnOf(comparison.field), " ", SqlOf(comparison.op), " ", sql.Bind(comparison.number));
+  }
+  const std::string value =
+      comparison.op == Operator::kHas ? "" : absl::StrCat(" AND value = ", sql.Bind(comparison.text));
+  return absl::StrCat(comparison.op == Operator::kNotEqual ? "uid NOT IN" : "uid IN",
+                      " (SELECT job_uid FROM label WHERE key = ", sql.Bind(comparison.key), value, ")");
+}
+
+void AddFilter(const JobFilter& filter, SqlText& sql) {
+  for (const std::vector<Comparison>& any_of : filter) {
+    const char* joint = " AND (";
+    for (const Comparison& comparison : any_of) {
+      absl::StrAppend(&sql.text, joint, ConditionOf(comparison, sql));
+      joint = " OR ";
+    }
+    sql.text += ")";
+  }
+}
+
+struct Position {
+  int64_t key = 0;
+  std::string uid;
+};
+
+/// Of what must be the same for a page token to have a meaning.
+std::string ListDigest(const JobListing& listing) {
+  return Sha256Of(absl::StrCat(listing.project.size(), ":", listing.project, listing.filter.size(), ":", listing.filter,
+                               listing.order_by))
+      .substr(0, kListDigits);
+}
+
+std::string FormatPageToken(const JobListing& listing, const Position& last) {
+  return absl::WebSafeBase64Escape(absl::StrCat(ListDigest(listing), ":", last.key, ":", last.uid));
+}
+
+absl::StatusOr<std::optional<Position>> ParsePageToken(const JobListing& listing) {
+  if (listing.page_token.empty()) return std::nullopt;
+  std::string text;
+  Position position;
+  if (!absl::WebSafeBase64Unescape(listing.page_token, &text)) return InvalidPageToken();
+  const std::vector<std::string> parts = absl::StrSplit(text, ':');
+  if (parts.size() != 3 || !absl::SimpleAtoi(parts[1], &position.key) || !IsUuid(parts[2])) return InvalidPageToken();
+  if (parts[0] != ListDigest(listing)) {
+    return InvalidPageToken("page_token is of a list with another parent, filter or order_by; begin again without it");
+  }
+  position.uid = parts[2];
+  return position;
+}
+
+absl::StatusOr<std::vector<Position>> ReadPositions(Database& database, const JobListing& listing) {
+  PIVOT_ASSIGN_OR_RETURN(const JobFilter filter, ParseJobFilter(listing.filter));
+  PIVOT_ASSIGN_OR_RETURN(const JobOrder order, ParseJobOrder(listing.order_by));
+  PIVOT_ASSIGN_OR_RETURN(const std::optional<Position> after, ParsePageToken(listing));
+  SqlText sql;
+  sql.text = absl::StrCat("SELECT ", order.column, ", uid FROM job WHERE project = ", sql.Bind(listing.project));
+  if (after.has_value()) {
+    absl::StrAppend(&sql.text, " AND (", order.column, ", uid) ", order.descending ? "<" : ">", " (",
+                    sql.Bind(after->key), ", ");
+    absl::StrAppend(&sql.text, sql.Bind(after->uid), ")");
+  }
+  AddFilter(filter, sql);
+  const char* direction = order.descending ? " DESC" : "";
+  // One more than asked for tells whether there is a next page.
+  absl::StrAppend(&sql.text, " ORDER BY ", order.column, direction, ", uid", direction, " LIMIT ",
+                  sql.Bind(int64_t{listing.page_size} + 1));
+  std::vector<Position> positions;
+  Statement rows = database.QueryOnce(sql.text, sql.values);
+  while (true) {
+    PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return positions;
+    positions.push_back({rows.Integer(0), rows.Bytes(1)});
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<JobPage> Store::ListJobs(const JobListing& listing) {
+  PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
+  PIVOT_ASSIGN_OR_RETURN(const Transaction transaction, Transaction::Begin(*reader, Transaction::Kind::kRead));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<Position> positions, ReadPositions(*reader, listing));
+  JobPage page;
+  size_t bytes = 0;
+  for (const Position& position : positions) {
+    const bool full = page.jobs.size() == static_cast<size_t>(listing.page_size) || bytes > kMaxPageBytes;
+    if (full) {
+      page.next_page_token = FormatPageToken(listing, positions[page.jobs.size() - 1]);
+      break;
+    }
+    PIVOT_ASSIGN_OR_RETURN(JobRecord record, LoadJob(*reader, position.uid, JobDetail::kShort));
+    bytes += record.job.ByteSizeLong();
+    page.jobs.push_back(std::move(record.job));
+  }
+  return page;
+}
+
+}  // namespace pivot
