@@ -33,6 +33,10 @@ google::protobuf::Timestamp ToTimestamp(int64_t microseconds) {
   return stamp;
 }
 
+absl::Duration FromDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
 std::string StateText(v1::State state) {
   const std::string& name = v1::State_Name(state);
   return name.empty() ? "UNSPECIFIED" : std::string(absl::StripPrefix(name, "STATE_"));

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "pivot/v1/job.pb.h"
 
@@ -15,6 +17,9 @@ namespace pivot {
 
 /// Microseconds since 1970 UTC, the store's form of a time.
 google::protobuf::Timestamp ToTimestamp(int64_t microseconds);
+
+/// Of any value that a client may have sent.
+absl::Duration FromDuration(const google::protobuf::Duration& duration);
 
 /// "QUEUED" for STATE_QUEUED; "UNSPECIFIED" for a value that is not known.
 std::string StateText(v1::State state);

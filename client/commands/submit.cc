@@ -7,6 +7,7 @@
 
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "nlohmann/json.hpp"
 
 #include "client/backoff.h"
@@ -24,13 +25,27 @@
 namespace pivot::client {
 namespace {
 
+constexpr absl::Duration kMaxRunTimeout = absl::Hours(365 * 24);
+
 struct Flags {
   CompressFlags compress;
   std::vector<std::string> labels;
   std::optional<int64_t> priority;
+  std::string run_timeout;
   bool wait = false;
   OutputFlags shown;
 };
+
+/// Zero for none.
+absl::StatusOr<absl::Duration> ParseRunTimeout(const std::string& text) {
+  if (text.empty()) return absl::ZeroDuration();
+  absl::Duration time;
+  const bool is_time = absl::ParseDuration(text, &time) && time > absl::ZeroDuration();
+  if (is_time && time <= kMaxRunTimeout) return time;
+  return UsageError(
+      absl::StrCat("--run-timeout is \"", text, "\"; allowed: a time above 0 up to 8760h, as 90m or 1h30m"),
+      "--run-timeout");
+}
 
 absl::Status Run(const Flags& flags, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.compress.server, "submit"));
@@ -39,9 +54,15 @@ absl::Status Run(const Flags& flags, const Console& console) {
   if (flags.priority.has_value()) {
     PIVOT_RETURN_IF_ERROR(CheckRange("--priority", static_cast<double>(*flags.priority), 1, 100));
   }
+  PIVOT_ASSIGN_OR_RETURN(const absl::Duration run_timeout, ParseRunTimeout(flags.run_timeout));
   ModelFinder finder(console, flags.shown);
   PIVOT_ASSIGN_OR_RETURN(v1::JobSpec spec, SpecOf(flags.compress, &finder));
   spec.set_priority(static_cast<int32_t>(flags.priority.value_or(0)));
+  if (run_timeout > absl::ZeroDuration()) {
+    spec.mutable_run_timeout()->set_seconds(absl::ToInt64Seconds(run_timeout));
+    spec.mutable_run_timeout()->set_nanos(
+        static_cast<int32_t>(absl::ToInt64Nanoseconds(run_timeout % absl::Seconds(1))));
+  }
   options.limits.stop = console.interrupted;
   PIVOT_ASSIGN_OR_RETURN(v1::Job job, CreateJob(session->connection(), spec, options));
   if (flags.shown.json) {
@@ -69,6 +90,8 @@ CommandAction DeclareSubmit(CLI::App& app) {
   app.add_option("--priority", flags->priority, "place in the queue, 1 to 100, higher first (50)");
   app.add_option("--label", flags->labels, "KEY=VALUE, to find the job by; may be given several times")
       ->allow_extra_args(false);
+  app.add_option("--run-timeout", flags->run_timeout,
+                 "longest that one attempt may run, as 90m or 1h30m; then the job fails and can be retried (no limit)");
   app.add_flag("--wait", flags->wait, "follow the job until it ends; exit code 0 only if it succeeded");
   AddOutputFlags(app, &flags->shown);
   return [flags](const Console& console) { return Run(*flags, console); };

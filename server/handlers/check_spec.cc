@@ -11,6 +11,7 @@
 
 #include "proto/json.h"
 #include "proto/status/status_macros.h"
+#include "server/convert.h"
 #include "server/errors.h"
 #include "server/handlers/backend.h"
 
@@ -20,6 +21,7 @@ namespace {
 constexpr size_t kMaxPromptBytes = size_t{32} << 10;
 constexpr int kMaxGeneratedTokens = 4096;
 constexpr size_t kMaxDeviceDigits = 3;
+constexpr absl::Duration kMaxRunTimeout = absl::Hours(365 * 24);
 // A Start frame has 65,520 bytes, and the spec shares it with a few names.
 constexpr size_t kMaxJsonBytes = 64000;
 
@@ -181,6 +183,10 @@ absl::Status CheckSpec(const v1::JobSpec& spec, const AllowedPaths& paths) {
   PIVOT_RETURN_IF_ERROR(fields.Require(IsDeviceName(spec.device()), "device", "auto, cpu or cuda:N"));
   PIVOT_RETURN_IF_ERROR(
       fields.Require(spec.priority() >= 0 && spec.priority() <= 100, "priority", "0 (for the default, 50) to 100"));
+  const absl::Duration run_timeout = FromDuration(spec.run_timeout());
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(!spec.has_run_timeout() || (run_timeout > absl::ZeroDuration() && run_timeout <= kMaxRunTimeout),
+                     "run_timeout", "above 0 and at most 365 days, or absent"));
   PIVOT_RETURN_IF_ERROR(CheckTask(spec, fields, paths));
   return Fields("job").Require(ToJson(spec).dump().size() <= kMaxJsonBytes, "spec",
                                absl::StrCat("at most ", kMaxJsonBytes, " bytes long as JSON"));

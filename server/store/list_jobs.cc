@@ -89,7 +89,7 @@ void AddFilter(const JobFilter& filter, SqlText& sql) {
       absl::StrAppend(&sql.text, joint, ConditionOf(comparison, sql));
       joint = " OR ";
     }
-    sql.text += ")";
+    sql.text += ')';
   }
 }
 

@@ -61,6 +61,14 @@ Outcome Crash(absl::string_view message) {
   return {"WORKER_CRASHED", Next::kRetry, WorkerFault(absl::StatusCode::kInternal, message, "WORKER_CRASHED")};
 }
 
+Outcome TimedOut(absl::Duration limit) {
+  return {"RUN_TIMEOUT", Next::kFail,
+          WorkerFault(absl::StatusCode::kDeadlineExceeded,
+                      absl::StrCat("the attempt ran for longer than its run_timeout of ", absl::FormatDuration(limit),
+                                   " and was stopped; finished blocks are kept, and a retry goes on from them"),
+                      "RUN_TIMEOUT")};
+}
+
 Outcome JudgeExit(const AttemptFacts& facts) {
   const ExitMeaning* meaning = FindExit(facts.end);
   if (meaning != nullptr) {
@@ -84,6 +92,7 @@ Outcome Judge(const AttemptFacts& facts) {
   if (facts.done) return {"DONE", Next::kSucceed, absl::OkStatus()};
   if (facts.not_started.has_value()) return {"WORKER_NOT_STARTED", Next::kFail, *facts.not_started};
   if (facts.refused.has_value()) return {"PUBLISH_REFUSED", Next::kFail, *facts.refused};
+  if (facts.timed_out.has_value()) return TimedOut(*facts.timed_out);
   if (facts.stopped) return {"SERVER_STOPPED", Next::kRequeue, absl::OkStatus()};
   if (facts.cancel_asked) return {"CANCELLED", Next::kCancel, absl::OkStatus()};
   if (facts.suspend_asked) return {"SUSPENDED", Next::kRequeue, absl::OkStatus()};

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "pivot/v1/job.pb.h"
 
 #include "server/process/spawn.h"
@@ -37,6 +38,8 @@ struct AttemptFacts {
   bool cancel_asked = false;
   bool suspend_asked = false;
   bool stopped = false;  // the server shuts down
+  std::optional<absl::Duration>
+      timed_out;  // it ran for longer than this, and was asked to end before anything else was
   Watchdog::Verdict verdict = Watchdog::Verdict::kNone;
 };
 

@@ -14,6 +14,7 @@
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
+#include "server/convert.h"
 #include "server/errors.h"
 #include "server/log.h"
 #include "server/worker/frames.h"
@@ -45,6 +46,9 @@ void WorkerSession::Launch(WorkerLauncher& launcher, Clock::time_point now) {
     return;
   }
   watchdog_ = Watchdog(parts_.limits, now);
+  if (record_.job.spec().has_run_timeout()) {
+    watchdog_.MayRunUntil(now + absl::ToChronoNanoseconds(FromDuration(record_.job.spec().run_timeout())));
+  }
   process_ = std::move(worker->process);
   socket_ = std::move(worker->socket);
   log_begin_ = worker->log_begin;
@@ -243,9 +247,20 @@ void WorkerSession::Published(const absl::StatusOr<v1::CheckpointRef>& result, C
   socket_->Send(FrameType::kRefused, payload).IgnoreError();
 }
 
+void WorkerSession::TimeOut(Clock::time_point now) {
+  if (finished_ || facts_.cancel_asked || facts_.suspend_asked || facts_.stopped) return;
+  facts_.timed_out = FromDuration(record_.job.spec().run_timeout());
+  Log(Severity::kInfo, "run_timeout", {{"job", record_.job.name()}, {"attempt", key().number}});
+  AskToEnd(now);
+}
+
 void WorkerSession::CheckClock(Clock::time_point now) {
   const Watchdog::Order order = watchdog_.Check(now);
   if (order == Watchdog::Order::kNone || process_ended_) return;
+  if (order == Watchdog::Order::kAsk) {
+    TimeOut(now);
+    return;
+  }
   const bool kill = order == Watchdog::Order::kKill;
   Log(Severity::kWarning, kill ? "worker_killed" : "worker_terminated",
       {{"job", record_.job.name()}, {"attempt", key().number}});

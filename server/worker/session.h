@@ -77,6 +77,8 @@ class WorkerSession {
   absl::Status HandleDone(const Frame& frame, Clock::time_point now);
   absl::Status SendStart();
   void Append(v1::JobEvent event);
+  /// The attempt has had its run_timeout.
+  void TimeOut(Clock::time_point now);
   /// To end at the next block boundary.
   void AskToEnd(Clock::time_point now);
   /// The worker is of no more use.

@@ -19,6 +19,10 @@ Watchdog::Order Watchdog::Check(Clock::time_point now) {
     return Order::kKill;
   }
   if (terminated_) return Order::kNone;
+  if (ask_at_.has_value() && now >= *ask_at_) {
+    ask_at_.reset();
+    return Order::kAsk;
+  }
   const bool silent = listening_ && now - last_frame_ >= limits_.silence;
   const bool stuck = listening_ && now - last_work_ >= limits_.stuck;
   if (!stop_ && !silent && !stuck) return Order::kNone;
@@ -33,6 +37,7 @@ Watchdog::Clock::time_point Watchdog::next_check() const {
   if (killed_) return next;
   if (stop_ && !terminated_) return Clock::time_point::min();
   if (kill_at_.has_value()) next = *kill_at_;
+  if (ask_at_.has_value() && !terminated_) next = std::min(next, *ask_at_);
   if (listening_ && !terminated_) next = std::min({next, last_frame_ + limits_.silence, last_work_ + limits_.stuck});
   return next;
 }

@@ -20,7 +20,7 @@ struct WatchdogLimits {
 class Watchdog {
  public:
   using Clock = std::chrono::steady_clock;
-  enum class Order { kNone, kTerminate, kKill };
+  enum class Order { kNone, kAsk, kTerminate, kKill };
   enum class Verdict { kNone, kSilent, kStuck };
 
   Watchdog(const WatchdogLimits& limits, Clock::time_point now) : limits_(limits), last_frame_(now), last_work_(now) {}
@@ -28,6 +28,8 @@ class Watchdog {
   void FrameCame(Clock::time_point now) { last_frame_ = now; }
   void WorkDone(Clock::time_point now) { last_work_ = now; }
   void CancelSent(Clock::time_point now) { KillBy(now + limits_.cancel_grace); }
+  /// At that time it is to be asked to end.
+  void MayRunUntil(Clock::time_point time) { ask_at_ = time; }
   /// It has said its last word, or cannot say any more; it should end by itself.
   void EndExpected(Clock::time_point now);
   /// It shall end now.
@@ -52,6 +54,7 @@ class Watchdog {
   bool stop_ = false;
   bool terminated_ = false;
   bool killed_ = false;
+  std::optional<Clock::time_point> ask_at_;
   std::optional<Clock::time_point> kill_at_;
   Verdict verdict_ = Verdict::kNone;
 };

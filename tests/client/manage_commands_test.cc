@@ -38,6 +38,18 @@ TEST_F(ServerCommandsTest, SubmitRefusesLabelsThatAreNone) {
   EXPECT_THAT(requests_, ::testing::IsEmpty());
 }
 
+TEST_F(ServerCommandsTest, SubmitSendsTheRunTimeout) {
+  EXPECT_EQ(RunThere({"submit", model_, "--run-timeout", "1h0.5s"}), ExitCode::kDone) << err_;
+  EXPECT_EQ(requests_.at(0).job().spec().run_timeout().seconds(), 3600);
+  EXPECT_EQ(requests_.at(0).job().spec().run_timeout().nanos(), 500'000'000);
+  EXPECT_EQ(RunThere({"submit", model_}), ExitCode::kDone);
+  EXPECT_FALSE(requests_.at(1).job().spec().has_run_timeout());
+  for (const char* time : {"5", "0s", "-1h", "inf", "8761h", "soon"}) {
+    EXPECT_EQ(RunThere({"submit", model_, "--run-timeout", time}), ExitCode::kUsage) << time;
+    EXPECT_THAT(err_, HasSubstr("allowed: a time above 0 up to 8760h"));
+  }
+}
+
 TEST_F(ServerCommandsTest, LsAsksForWhatTheFlagsSay) {
   EXPECT_EQ(RunThere({"ls", "--filter", "priority > 5", "--state", "queued", "--state", "Running", "--label", "a",
                       "--label", "b=x \"y\" \\", "--order", "priority desc"}),

@@ -85,6 +85,12 @@ TEST_F(CheckSpecTest, NamesTheFieldThatIsOutOfRange) {
   EXPECT_EQ(Fault("generate { $M prompt: 'x' max_tokens: 4097 }"), "job.spec.generate.max_tokens");
   EXPECT_EQ(Fault("compress { $M } priority: 101"), "job.spec.priority");
   EXPECT_EQ(Fault("compress { $M } priority: -1"), "job.spec.priority");
+  EXPECT_EQ(Fault("compress { $M } run_timeout { nanos: 1 }"), "");
+  EXPECT_EQ(Fault("compress { $M } run_timeout { seconds: 31536000 }"), "");
+  for (const char* time :
+       {"", "seconds: -1", "seconds: 31536000 nanos: 1", "seconds: 9223372036854775807", "nanos: -1"}) {
+    EXPECT_EQ(Fault(std::string("compress { $M } run_timeout { ") + time + " }"), "job.spec.run_timeout") << time;
+  }
 }
 
 TEST_F(CheckSpecTest, RefusesEnumValuesItDoesNotKnow) {

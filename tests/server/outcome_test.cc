@@ -133,6 +133,23 @@ TEST(OutcomeTest, CancelsWhatWasSuspendedBefore) {
   EXPECT_EQ(NextState(Judge(facts), v1::STATE_CANCELLING, 0).to, v1::STATE_CANCELLED);
 }
 
+TEST(OutcomeTest, FailsAnAttemptThatTookTooLong) {
+  AttemptFacts facts = Exited(10);
+  facts.timed_out = absl::Seconds(90);
+  const Outcome outcome = Judge(facts);
+  EXPECT_EQ(outcome.cause, "RUN_TIMEOUT");
+  EXPECT_FALSE(IsCrash(outcome.cause));
+  EXPECT_THAT(std::string(outcome.error.message()), HasSubstr("run_timeout of 1m30s"));
+  const StateChange change = NextState(outcome, v1::STATE_RUNNING, 0);
+  EXPECT_EQ(change.to, v1::STATE_FAILED);
+  EXPECT_EQ(change.reason, "RUN_TIMEOUT");
+  EXPECT_EQ(NextState(outcome, v1::STATE_CANCELLING, 0).to, v1::STATE_CANCELLED);
+  facts.stopped = true;
+  EXPECT_EQ(Judge(facts).cause, "RUN_TIMEOUT") << "the server's end is no reason for another attempt";
+  facts.done = true;
+  EXPECT_EQ(Judge(facts).cause, "DONE");
+}
+
 TEST(OutcomeTest, TellsStuckFromSilent) {
   AttemptFacts facts{.end = {.signal = SIGTERM}};
   facts.verdict = Watchdog::Verdict::kStuck;

@@ -213,6 +213,23 @@ TEST_F(SuspendAndRetryTest, KeepsThePublishedCheckpointOfARetriedJob) {
   EXPECT_EQ(job.checkpoints(0).manifest_sha256(), cancelled.checkpoints(0).manifest_sha256());
 }
 
+TEST_F(SuspendAndRetryTest, StopsAnAttemptThatTakesTooLong) {
+  StopThenSucceed({{{"heartbeat", "working"}}, {{"wait", "Cancel"}}, {{"exit", 10}}});
+  server_.Start();
+  v1::CreateJobRequest request = server_.CompressRequest();
+  request.mutable_job()->mutable_spec()->mutable_run_timeout()->set_nanos(300'000'000);
+  const v1::Job failed = server_.AwaitEnd(server_.Create(request).name());
+  EXPECT_EQ(failed.state(), v1::STATE_FAILED);
+  EXPECT_EQ(failed.state_reason(), "RUN_TIMEOUT");
+  EXPECT_EQ(ReasonIn(failed.error()), "RUN_TIMEOUT");
+  EXPECT_THAT(failed.error().message(), HasSubstr("run_timeout of 300ms"));
+  EXPECT_EQ(failed.attempts(0).cause(), "RUN_TIMEOUT");
+  ASSERT_TRUE(Retry(failed.name()).ok());
+  const v1::Job job = server_.AwaitEnd(failed.name());
+  EXPECT_EQ(job.state(), v1::STATE_SUCCEEDED);
+  EXPECT_EQ(job.attempts(1).resumed_blocks(), 1);
+}
+
 TEST_F(SuspendAndRetryTest, SaysWhichJobCannotBeSteered) {
   server_.Start();
   const std::string name = server_.Create(server_.CompressRequest()).name();

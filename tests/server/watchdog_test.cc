@@ -77,6 +77,25 @@ TEST_F(WatchdogTest, GivesAWorkerTimeToEndAfterItsLastWord) {
   EXPECT_EQ(watchdog_.Check(At(60)), Order::kKill);
 }
 
+TEST_F(WatchdogTest, AsksAWorkerToEndOnceItsTimeIsOver) {
+  watchdog_.MayRunUntil(At(70));
+  EXPECT_EQ(watchdog_.next_check(), At(70));
+  EXPECT_EQ(watchdog_.Check(At(69)), Order::kNone);
+  EXPECT_EQ(watchdog_.Check(At(70)), Order::kAsk);
+  EXPECT_EQ(watchdog_.Check(At(71)), Order::kNone) << "each order is given once";
+  EXPECT_EQ(watchdog_.verdict(), Verdict::kNone);
+  watchdog_.FrameCame(At(71));
+  EXPECT_EQ(watchdog_.next_check(), At(171)) << "the rest goes on as before";
+}
+
+TEST_F(WatchdogTest, AsksNothingOfAWorkerThatWasTerminated) {
+  watchdog_.MayRunUntil(At(120));
+  EXPECT_EQ(watchdog_.Check(At(100)), Order::kTerminate);
+  EXPECT_EQ(watchdog_.next_check(), At(150));
+  EXPECT_EQ(watchdog_.Check(At(130)), Order::kNone);
+  EXPECT_EQ(watchdog_.Check(At(150)), Order::kKill);
+}
+
 TEST_F(WatchdogTest, KeepsTheEarlierOfTwoDeadlines) {
   watchdog_.CancelSent(At(0));
   watchdog_.EndExpected(At(10));
