@@ -65,7 +65,8 @@ Outcome TimedOut(absl::Duration limit) {
   return {"RUN_TIMEOUT", Next::kFail,
           WorkerFault(absl::StatusCode::kDeadlineExceeded,
                       absl::StrCat("the attempt ran for longer than its run_timeout of ", absl::FormatDuration(limit),
-                                   " and was stopped; finished blocks are kept, and a retry goes on from them"),
+                                   " and was stopped; retry the job to go on from its finished blocks, or create one "
+                                   "with a longer run_timeout"),
                       "RUN_TIMEOUT")};
 }
 
