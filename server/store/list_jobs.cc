@@ -93,8 +93,10 @@ void AddFilter(const JobFilter& filter, SqlText& sql) {
   }
 }
 
+/// A job's place in the order: by its key, then by age.
 struct Position {
   int64_t key = 0;
+  int64_t create_us = 0;
   std::string uid;
 };
 
@@ -106,7 +108,8 @@ std::string ListDigest(const JobListing& listing) {
 }
 
 std::string FormatPageToken(const JobListing& listing, const Position& last) {
-  return absl::WebSafeBase64Escape(absl::StrCat(ListDigest(listing), ":", last.key, ":", last.uid));
+  return absl::WebSafeBase64Escape(
+      absl::StrCat(ListDigest(listing), ":", last.key, ":", last.create_us, ":", last.uid));
 }
 
 absl::StatusOr<std::optional<Position>> ParsePageToken(const JobListing& listing) {
@@ -115,11 +118,13 @@ absl::StatusOr<std::optional<Position>> ParsePageToken(const JobListing& listing
   Position position;
   if (!absl::WebSafeBase64Unescape(listing.page_token, &text)) return InvalidPageToken();
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
-  if (parts.size() != 3 || !absl::SimpleAtoi(parts[1], &position.key) || !IsUuid(parts[2])) return InvalidPageToken();
+  const bool is_token = parts.size() == 4 && absl::SimpleAtoi(parts[1], &position.key) &&
+                        absl::SimpleAtoi(parts[2], &position.create_us) && IsUuid(parts[3]);
+  if (!is_token) return InvalidPageToken();
   if (parts[0] != ListDigest(listing)) {
     return InvalidPageToken("page_token is of a list with another parent, filter or order_by; begin again without it");
   }
-  position.uid = parts[2];
+  position.uid = parts[3];
   return position;
 }
 
@@ -128,23 +133,25 @@ absl::StatusOr<std::vector<Position>> ReadPositions(Database& database, const Jo
   PIVOT_ASSIGN_OR_RETURN(const JobOrder order, ParseJobOrder(listing.order_by));
   PIVOT_ASSIGN_OR_RETURN(const std::optional<Position> after, ParsePageToken(listing));
   SqlText sql;
-  sql.text = absl::StrCat("SELECT ", order.column, ", uid FROM job WHERE project = ", sql.Bind(listing.project));
+  sql.text =
+      absl::StrCat("SELECT ", order.column, ", create_us, uid FROM job WHERE project = ", sql.Bind(listing.project));
   if (after.has_value()) {
-    absl::StrAppend(&sql.text, " AND (", order.column, ", uid) ", order.descending ? "<" : ">", " (",
+    absl::StrAppend(&sql.text, " AND (", order.column, ", create_us, uid) ", order.descending ? "<" : ">", " (",
                     sql.Bind(after->key), ", ");
+    absl::StrAppend(&sql.text, sql.Bind(after->create_us), ", ");
     absl::StrAppend(&sql.text, sql.Bind(after->uid), ")");
   }
   AddFilter(filter, sql);
   const char* direction = order.descending ? " DESC" : "";
   // One more than asked for tells whether there is a next page.
-  absl::StrAppend(&sql.text, " ORDER BY ", order.column, direction, ", uid", direction, " LIMIT ",
-                  sql.Bind(int64_t{listing.page_size} + 1));
+  absl::StrAppend(&sql.text, " ORDER BY ", order.column, direction, ", create_us", direction, ", uid", direction);
+  absl::StrAppend(&sql.text, " LIMIT ", sql.Bind(int64_t{listing.page_size} + 1));
   std::vector<Position> positions;
   Statement rows = database.QueryOnce(sql.text, sql.values);
   while (true) {
     PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) return positions;
-    positions.push_back({rows.Integer(0), rows.Bytes(1)});
+    positions.push_back({rows.Integer(0), rows.Integer(1), rows.Bytes(2)});
   }
 }
 
