@@ -234,6 +234,8 @@ absl::StatusOr<CompressSpec> ResolveCompressSpec(const json& task, const ModelFo
   PIVOT_RETURN_IF_ERROR(CheckMethod(spec.quantize.method, folder.config()));
   PIVOT_ASSIGN_OR_RETURN(spec.plan, ParsePlanOptions(fields, folder.config()));
   PIVOT_ASSIGN_OR_RETURN(spec.scheme, ParseScheme(fields, spec.plan, folder.config()));
+  if (spec.measures_plan() && spec.quantize.method == Method::kRtn)
+    return InvalidSpec("plan_kind", "cannot be auto with the method rtn: use a whole number of bits, or rules");
   PIVOT_RETURN_IF_ERROR(CheckPlanOptions(spec.plan, spec.scheme, folder.config()));
   PIVOT_ASSIGN_OR_RETURN(const std::vector<CodeLayout> layouts, ParseLayouts(fields, folder.config(), spec.scheme));
   spec.layout = layouts.front();

@@ -46,7 +46,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongUsage{"no_command", {}, "no command was given"},
         WrongUsage{"unknown_command", {"frobnicate"}, "there is no command \"frobnicate\""},
         WrongUsage{"unknown_flag", {"compress", "MODEL", "--frob"}, "unknown argument --frob"},
-        WrongUsage{"flag_of_a_later_version", {"compress", "MODEL", "--max-size", "5GB"}, "unknown argument"},
+        WrongUsage{"flag_of_a_later_version", {"compress", "MODEL", "--distill", "5"}, "unknown argument"},
         WrongUsage{"two_budgets", {"compress", "MODEL", "--bits", "4", "--bits", "3"}, "--bits"},
         WrongUsage{"missing_argument", {"compress"}, "MODEL is required; `pivot compress --help`"},
         WrongUsage{"extra_argument", {"compress", "MODEL", "b"}, "unknown argument b"},

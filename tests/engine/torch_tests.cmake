@@ -7,6 +7,7 @@ pivot_precompiled(pivot_engine pivot_reference)
 pivot_test(
   engine_test
   SOURCES
+    allocate/rank_correlation_test.cc
     calibration/arrow_file_test.cc
     calibration/block_pass_test.cc
     calibration/documents_test.cc
@@ -27,6 +28,7 @@ pivot_test(
     ops/row_forms_test.cc
     ops/triangles_test.cc
     pipeline/calibration_data_test.cc
+    pipeline/compress_budget_test.cc
     pipeline/compress_experts_test.cc
     pipeline/compress_test.cc
     pipeline/compress_unknown_test.cc

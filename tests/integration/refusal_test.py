@@ -100,7 +100,7 @@ class RefusalTest(FolderTest):
     def test_wrong_usage(self):
         for arguments, phrase in [
             (["--bits", "1"], "--bits"),
-            (["--bits", "3.5"], "--bits"),
+            (["--bits", "8.5"], "--bits"),
             (["--bits", "four"], "--bits"),
             (["--no-such-flag"], "--no-such-flag"),
             (["--method", "magic"], "--method"),

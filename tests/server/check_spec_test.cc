@@ -57,7 +57,7 @@ TEST_F(CheckSpecTest, WantsExactlyOneTaskWithASource) {
 }
 
 TEST_F(CheckSpecTest, NamesTheFieldThatIsOutOfRange) {
-  for (const char* bits : {"1", "9", "3.5", "-4", "nan", "inf"}) {
+  for (const char* bits : {"1", "9", "8.5", "-4", "nan", "inf"}) {
     EXPECT_EQ(Fault(std::string("compress { $M bits: ") + bits + " }"), "job.spec.compress.bits") << bits;
   }
   EXPECT_EQ(Fault("compress { $M group_size: -2 }"), "job.spec.compress.group_size");

@@ -101,7 +101,7 @@ TEST_F(CreateJobTest, NamesTheFieldAtFault) {
   EXPECT_EQ(bits.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(ReasonIn(bits), "INVALID_SPEC");
   EXPECT_EQ(FieldIn(bits), "job.spec.compress.bits");
-  EXPECT_EQ(bits.error_message(), "job.spec.compress.bits must be a whole number from 2 to 8");
+  EXPECT_EQ(bits.error_message(), "job.spec.compress.bits must be from 2 to 8");
   request = server_.CompressRequest("Upper");
   EXPECT_EQ(FieldIn(server_.TryCreate(request)), "job_id");
   request = server_.CompressRequest();

@@ -168,11 +168,11 @@ TEST_P(CompressSpecFaultTest, NamesTheField) {
 INSTANTIATE_TEST_SUITE_P(
     Ranges, CompressSpecFaultTest,
     ::testing::Values(
-        Fault{"bits_one", R"({"bits": 1})", "bits", "is 1; a uniform model takes a whole number from 2 to 8"},
+        Fault{"bits_one", R"({"bits": 1})", "bits", "is 1; allowed: 2 to 8"},
         Fault{"bits_nine", R"({"bits": 9})", "bits", "is 9"},
-        Fault{"bits_fraction", R"({"bits": 3.5})", "bits", "is 3.5"},
+        Fault{"bits_fraction", R"({"bits": 3.5, "plan_kind": "uniform"})", "bits", "is 3.5; a uniform model"},
         Fault{"bits_negative", R"({"bits": -4})", "bits", "is -4"},
-        Fault{"bits_huge", R"({"bits": 1e300})", "bits", "whole number from 2 to 8"},
+        Fault{"bits_huge", R"({"bits": 1e300})", "bits", "allowed: 2 to 8"},
         Fault{"group_48", R"({"group_size": 48})", "group_size", "48 does not divide the model's in_features 64"},
         Fault{"group_128", R"({"group_size": 128})", "group_size", "128 does not divide the model's in_features 64"},
         Fault{"group_negative", R"({"group_size": -2})", "group_size", "-2 does not divide"},

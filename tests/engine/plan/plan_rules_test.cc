@@ -134,7 +134,7 @@ TEST(PlanRulesTest, NameTheLayersThatDiffer) {
   const auto refused =
       Apply(R"([{"match": "*.1.self_attn.k_proj", "bits": 8}, {"match": "*.1.mlp.up_proj", "keep": true}])");
   EXPECT_EQ(refused.status().message(),
-            "plan model.layers.1.self_attn.q_proj has 4 bits in groups of 64 as the job has it, "
+            "plan_rules model.layers.1.self_attn.q_proj has 4 bits in groups of 64 as the job has it, "
             "model.layers.1.self_attn.k_proj has 8 bits in groups of 64 by rules[0] (\"*.1.self_attn.k_proj\"); they "
             "must be alike: serving runtimes load them as one layer");
   EXPECT_THAT(Apply(R"([{"match": "*.1.mlp.up_proj", "keep": true}])").status().message(),
