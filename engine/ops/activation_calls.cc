@@ -40,8 +40,8 @@ void ThrowIfFailed(int error, absl::string_view what, const at::Tensor& x) {
 }  // namespace
 
 bool PrefersOwnAttention(const at::Tensor& query) {
-  return !query.requires_grad() && query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() && !HasTileUnit() &&
-         query.size(3) % 2 == 0;
+  return !query.requires_grad() && query.is_cpu() && query.scalar_type() == at::kBFloat16 && HasCausalAttention() &&
+         !HasTileUnit() && query.size(3) % 2 == 0;
 }
 
 at::Tensor AttendCausally(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {

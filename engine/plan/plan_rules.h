@@ -32,9 +32,9 @@ namespace pivot {
 /// all projections of all experts of a block. Of a model that is not in the table of families nobody knows which those
 /// are, so all layers of a block must be. Whether a format has a scheme is for the caller to ask (WhyNotExpressible).
 ///
-/// Errors: kInvalidArgument (INVALID_SPEC, field job.spec.compress.plan_rules) with the rule or the layer, the value and what
-/// is allowed: also for a rule that matches no layer, and when nothing would be quantized. Cost: rules times layers, of
-/// which 2^24 are allowed.
+/// Errors: kInvalidArgument (INVALID_SPEC, field job.spec.compress.plan_rules) with the rule or the layer, the value
+/// and what is allowed: also for a rule that matches no layer, and when nothing would be quantized. Cost: rules times
+/// layers, of which 2^24 are allowed.
 absl::StatusOr<ModelSchemes> SchemesOf(const ModelConfig& config, const WeightScheme& base, Method method,
                                        const nlohmann::json& file);
 
