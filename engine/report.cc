@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/report.h"
 
+#include <optional>
 #include <torch/headeronly/version.h>
 
 #include "engine/format/output_format.h"
@@ -35,6 +36,16 @@ ordered_json QualitiesJson(const Report& report, const Plan& plan, const ModelFo
   return {{"original", original}, {"pivots", {pivot}}};
 }
 
+/// The width that all layers have, or nothing.
+std::optional<int> CommonBits(const Plan& plan) {
+  std::optional<int> common;
+  for (const ModulePlan& module : plan.modules) {
+    if (!module.scheme.has_value() || common.value_or(module.scheme->bits) != module.scheme->bits) return std::nullopt;
+    common = module.scheme->bits;
+  }
+  return common;
+}
+
 ordered_json NumericsJson(const Report& report, const CompressSpec& spec) {
   return {{"device", report.device.device.str()},
           {"device_name", report.device.name},
@@ -58,7 +69,6 @@ std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder
       {"source", {{"name", source.name()}, {"digest", SourceDigest(source)}, {"bytes", source.weight_file_bytes()}}},
       {"plan",
        {{"spec", ordered_json::parse(CanonicalSpec(spec))},
-        {"bits", spec.scheme.bits},
         {"group_size", spec.scheme.group_size},
         {"bits_per_weight", plan.bits_per_weight},
         {"model_bits_per_weight", plan.model_bits_per_weight},
@@ -72,6 +82,9 @@ std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder
       {"seconds", report.seconds},
       {"stages", std::move(stages)},
       {"blocks", report.blocks}};
+  // What layers differ in is in plan.json.
+  const auto bits = CommonBits(plan);
+  if (bits.has_value()) document["plan"]["bits"] = *bits;
   if (!report.allocation.is_null()) document["allocation"] = report.allocation;
   if (report.reload_kl.has_value()) document["reload_kl"] = *report.reload_kl;
   return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

@@ -28,6 +28,12 @@ std::string CodesOf(const v1::ModulePlan& module) {
   return is_integer ? absl::StrCat(module.bits()) : absl::StrCat(module.bits(), " (", Printable(module.type()), ")");
 }
 
+/// "-" of kept layers, whose 16 bits have no groups.
+std::string GroupsOf(const std::string& method, int32_t group_size) {
+  if (method == "none") return "-";
+  return group_size == 0 ? "row" : absl::StrCat(group_size);
+}
+
 std::string RenderModules(const v1::Plan& plan) {
   std::map<std::tuple<std::string, std::string, int32_t, std::string>, KindSum> kinds;
   for (const v1::ModulePlan& module : plan.modules()) {
@@ -43,8 +49,7 @@ std::string RenderModules(const v1::Plan& plan) {
                {"size", Align::kRight}});
   for (const auto& [kind, sum] : kinds) {
     const auto& [name, bits, group_size, method] = kind;
-    table.AddRow({name, FormatCount(sum.count), bits, group_size == 0 ? "row" : absl::StrCat(group_size), method,
-                  FormatBytes(sum.bytes)});
+    table.AddRow({name, FormatCount(sum.count), bits, GroupsOf(method, group_size), method, FormatBytes(sum.bytes)});
   }
   return table.Render();
 }

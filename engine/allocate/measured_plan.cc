@@ -11,6 +11,7 @@
 
 #include "engine/allocate/sensitivity.h"
 #include "engine/plan/allocation.h"
+#include "engine/plan/measure_work.h"
 #include "engine/plan/output_bytes.h"
 #include "engine/plan/work.h"
 #include "proto/status/status_macros.h"
@@ -23,13 +24,6 @@ using nlohmann::json;
 
 constexpr char kStage[] = "measure";
 constexpr int kReportSchema = 1;
-// Enough for gradients that are drawn at random to average out; what a longer text adds is small beside the spread of
-// the estimate itself.
-constexpr int64_t kTokens = 16384;
-constexpr int64_t kTokensOnCpu = 8192;
-constexpr int64_t kProbeTokens = 2048;
-constexpr int kProbes = 512;
-constexpr int kProbesOnCpu = 16;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -52,7 +46,9 @@ class Planner {
     report_["gap"] = allocation.gap;
     report_["max_bytes"] = max_bytes;
     PIVOT_RETURN_IF_ERROR(AddCurve(max_bytes, allocation, plan));
-    if (hooks_.stage_done) hooks_.stage_done(kStage, SecondsSince(start), 0);
+    const DeviceKind kind = reader_.device().is_cuda() ? DeviceKind::kCuda : DeviceKind::kCpu;
+    if (hooks_.stage_done)
+      hooks_.stage_done(kStage, SecondsSince(start), MeasureWorkOf(reader_.config(), spec_, kind).flops);
     plan.report = std::move(report_);
     return plan;
   }
@@ -61,8 +57,7 @@ class Planner {
   absl::Status Measure(const at::Tensor& windows) {
     const int64_t length = windows.size(1);
     const DeviceKind kind = reader_.device().is_cuda() ? DeviceKind::kCuda : DeviceKind::kCpu;
-    const int64_t tokens = kind == DeviceKind::kCuda ? kTokens : kTokensOnCpu;
-    const int64_t count = std::clamp<int64_t>((tokens + length - 1) / length, 1, windows.size(0));
+    const int64_t count = std::min(MeasuredWindows(spec_, kind), windows.size(0));
     if (hooks_.stage_started) hooks_.stage_started(kStage, static_cast<int>(reader_.config().num_blocks));
     const auto start = Clock::now();
     SensitivityInput input{.source = &reader_,
@@ -70,8 +65,8 @@ class Planner {
                            .units = &units_,
                            .windows = windows.narrow(0, 0, count),
                            .tile_windows = std::max<int64_t>(1, TileWindows(kind, length) / 4),
-                           .max_probes = kind == DeviceKind::kCuda ? kProbes : kProbesOnCpu,
-                           .probe_windows = std::max<int64_t>(1, kProbeTokens / length),
+                           .max_probes = MaxProbes(kind),
+                           .probe_windows = ProbeWindows(spec_),
                            .is_cancelled = hooks_.is_cancelled,
                            .progress = [&](int done, int total) {
                              if (hooks_.progress)

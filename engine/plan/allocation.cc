@@ -14,7 +14,6 @@
 #include "engine/plan/conversion.h"
 #include "engine/plan/knapsack.h"
 #include "engine/plan/output_bytes.h"
-#include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -111,13 +110,6 @@ ModelSchemes SchemesOfChosen(const ModelConfig& config, const std::vector<PlanUn
   return schemes;
 }
 
-absl::Status TooSmall(int64_t max_bytes, int64_t least_bytes) {
-  return WithReason(absl::FailedPreconditionError(absl::StrCat(
-                        "the budget of ", max_bytes, " bytes is too small: with every layer as small as its ",
-                        "format allows the output has ", least_bytes, " bytes, ", least_bytes - max_bytes, " more")),
-                    "BUDGET_TOO_SMALL");
-}
-
 }  // namespace
 
 int WidthOf(const UnitChoice& choice) { return choice.scheme.has_value() ? choice.scheme->bits : kPlainWidth; }
@@ -177,7 +169,7 @@ absl::StatusOr<Allocation> Allocate(const ModelFolder& source, const CompressSpe
   }
   const auto bytes_of = [&] { return OutputBytes(source, SchemesOfChosen(config, units, choices, chosen), spec); };
   PIVOT_ASSIGN_OR_RETURN(const int64_t least_bytes, bytes_of());
-  if (least_bytes > max_bytes) return TooSmall(max_bytes, least_bytes);
+  if (least_bytes > max_bytes) return BudgetTooSmall(max_bytes, least_bytes);
   int64_t least_units = 0;
   for (size_t i = 0; i < units.size(); ++i) least_units += prices[i][static_cast<size_t>(chosen[i])].bytes;
   int64_t room = max_bytes - (least_bytes - least_units);

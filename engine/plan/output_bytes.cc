@@ -14,6 +14,7 @@
 #include "engine/plan/gguf_plan.h"
 #include "engine/plan/output_layout.h"
 #include "engine/plan/serving_memory.h"
+#include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -76,6 +77,13 @@ absl::StatusOr<int64_t> OutputBytes(const ModelFolder& source, const ModelScheme
     total += bytes;
   }
   return total;
+}
+
+absl::Status BudgetTooSmall(int64_t max_bytes, int64_t least_bytes) {
+  return WithReason(absl::FailedPreconditionError(
+                        absl::StrCat("the budget of ", max_bytes, " bytes is too small: the smallest output that is ",
+                                     "asked for has ", least_bytes, " bytes, ", least_bytes - max_bytes, " more")),
+                    "BUDGET_TOO_SMALL");
 }
 
 absl::StatusOr<int64_t> BudgetBytes(const ModelFolder& source, const CompressSpec& spec) {

@@ -26,9 +26,11 @@ int64_t LinearBytes(const ModelFolder& source, absl::string_view module, LinearS
 absl::StatusOr<int64_t> OutputBytes(const ModelFolder& source, const ModelSchemes& schemes, const CompressSpec& spec);
 
 /// The most bytes that the output may have: of bits those of a uniform model of that width, between two whole ones
-/// in proportion; of a GPU's memory what the weights may have of it. kFailedPrecondition (BUDGET_TOO_SMALL) when the
-/// GPU has no room for weights.
+/// in proportion; of a GPU's memory what the weights may have of it (WeightBudget, with its errors).
 absl::StatusOr<int64_t> BudgetBytes(const ModelFolder& source, const CompressSpec& spec);
+
+/// The output cannot have fewer than `least_bytes`: kFailedPrecondition (BUDGET_TOO_SMALL).
+absl::Status BudgetTooSmall(int64_t max_bytes, int64_t least_bytes);
 
 }  // namespace pivot
 

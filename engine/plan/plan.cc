@@ -116,11 +116,17 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   PIVOT_ASSIGN_OR_RETURN(plan.total_bytes, OutputBytes(source, schemes, spec));
   plan.work = WorkOf(config, spec, EvaluationTokens(spec.evaluation));
   plan.memory = MemoryOf(config, spec, device);
+  plan.measure = MeasureWorkOf(config, spec, device);
+  plan.memory.host_bytes += plan.measure.host_bytes;
   return plan;
 }
 
 json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec& spec, DeviceKind device) {
   const double layerwise = plan.work.forward + plan.work.statistics + plan.work.solve;
+  json stages = json::array();
+  if (spec.measures_plan()) stages.push_back(StageJson("measure", plan.measure.flops, plan, device));
+  stages.push_back(StageJson("layerwise", layerwise, plan, device));
+  stages.push_back(StageJson("evaluate", plan.work.evaluation, plan, device));
   const bool on_gpu = device == DeviceKind::kCuda;
   json warnings = json::array();
   if (source.config().found != nullptr) warnings.push_back(DescribeFound(*source.config().found));
@@ -132,26 +138,24 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
                        {"needed_bytes", plan.memory.host_bytes},
                        {"available_bytes", available}});
   }
-  return {
-      {"schema", kPlanSchema},
-      {"status", "estimated"},
-      {"architecture", std::string(source.config().architecture->model_type)},
-      {"num_blocks", source.config().num_blocks},
-      {"group_size", spec.scheme.group_size},
-      {"modules", ModulesJson(plan, spec)},
-      {"total_bytes", plan.total_bytes},
-      {"source_bytes", source.weight_file_bytes()},
-      {"source_digest", SourceDigest(source)},
-      {"bits_per_weight", plan.bits_per_weight},
-      {"model_bits_per_weight", plan.model_bits_per_weight},
-      {"peak_gpu_bytes", plan.memory.gpu_bytes},
-      {"peak_host_bytes", plan.memory.host_bytes},
-      {"disk_bytes", plan.total_bytes * 2},
-      {"est_seconds", kStartSeconds + StageSeconds(plan.work.total(), device)},
-      {"stages",
-       {StageJson("layerwise", layerwise, plan, device), StageJson("evaluate", plan.work.evaluation, plan, device)}},
-      {"devices", std::move(devices)},
-      {"warnings", std::move(warnings)}};
+  return {{"schema", kPlanSchema},
+          {"status", "estimated"},
+          {"architecture", std::string(source.config().architecture->model_type)},
+          {"num_blocks", source.config().num_blocks},
+          {"group_size", spec.scheme.group_size},
+          {"modules", ModulesJson(plan, spec)},
+          {"total_bytes", plan.total_bytes},
+          {"source_bytes", source.weight_file_bytes()},
+          {"source_digest", SourceDigest(source)},
+          {"bits_per_weight", plan.bits_per_weight},
+          {"model_bits_per_weight", plan.model_bits_per_weight},
+          {"peak_gpu_bytes", plan.memory.gpu_bytes},
+          {"peak_host_bytes", plan.memory.host_bytes},
+          {"disk_bytes", plan.total_bytes * 2},
+          {"est_seconds", kStartSeconds + StageSeconds(plan.work.total() + plan.measure.flops, device)},
+          {"stages", std::move(stages)},
+          {"devices", std::move(devices)},
+          {"warnings", std::move(warnings)}};
 }
 
 std::string PlanFileJson(const Plan& plan, const ModelFolder& source, const CompressSpec& spec) {

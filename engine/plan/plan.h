@@ -14,6 +14,7 @@
 
 #include "engine/format/model_schemes.h"
 #include "engine/plan/compress_spec.h"
+#include "engine/plan/measure_work.h"
 #include "engine/plan/work.h"
 
 namespace pivot {
@@ -31,6 +32,7 @@ struct Plan {
   double model_bits_per_weight = 0;
   CompressWork work;
   CompressMemory memory;
+  MeasureWork measure;  // in memory already
 };
 
 /// Of these schemes, from headers alone; no weight is read. The source is one that OpenOriginal has opened.

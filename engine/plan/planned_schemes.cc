@@ -13,18 +13,10 @@
 #include "engine/plan/output_bytes.h"
 #include "engine/plan/plan_rules.h"
 #include "engine/plan/spec_fields.h"
-#include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
-
-absl::Status TooLarge(const ModelFolder& source, int64_t least_bytes, int64_t max_bytes) {
-  return WithReason(absl::FailedPreconditionError(absl::StrCat("the budget of ", max_bytes, " bytes is too small for ",
-                                                               source.name(), ": the output would have ", least_bytes,
-                                                               " bytes, ", least_bytes - max_bytes, " more")),
-                    "BUDGET_TOO_SMALL");
-}
 
 /// The largest width that fits; what the spec says where the budget is of bits.
 absl::StatusOr<ModelSchemes> UniformSchemes(const ModelFolder& source, const CompressSpec& spec) {
@@ -38,7 +30,7 @@ absl::StatusOr<ModelSchemes> UniformSchemes(const ModelFolder& source, const Com
     PIVOT_ASSIGN_OR_RETURN(least_bytes, OutputBytes(source, schemes, spec));
     if (least_bytes <= max_bytes) return schemes;
   }
-  return TooLarge(source, least_bytes, max_bytes);
+  return BudgetTooSmall(max_bytes, least_bytes);
 }
 
 /// Whether all formats of the output hold the schemes that somebody wrote.
@@ -67,7 +59,7 @@ absl::StatusOr<ModelSchemes> SchemesOfRules(const ModelFolder& source, const Com
   if (spec.plan.budget.is_bits()) return schemes;
   PIVOT_ASSIGN_OR_RETURN(const int64_t max_bytes, BudgetBytes(source, spec));
   PIVOT_ASSIGN_OR_RETURN(const int64_t bytes, OutputBytes(source, schemes, spec));
-  if (bytes > max_bytes) return TooLarge(source, bytes, max_bytes);
+  if (bytes > max_bytes) return BudgetTooSmall(max_bytes, bytes);
   return schemes;
 }
 

@@ -122,7 +122,8 @@ absl::StatusOr<std::vector<double>> RunStage(const WeightReader& reader, const C
                                              const std::string& staging) {
   const std::string shard_folder = absl::StrCat(staging, "/shards");
   PIVOT_RETURN_IF_ERROR(MakeFolders(shard_folder));
-  const auto shards = OutputShards(reader.folder().model, ModelSchemes::Uniform(reader.config(), spec.scheme));
+  const ModelSchemes schemes = ModelSchemes::Uniform(reader.config(), spec.scheme);
+  const auto shards = OutputShards(reader.folder().model, schemes);
   std::string refused;
   PIVOT_ASSIGN_OR_RETURN(Journal journal, Journal::Open(absl::StrCat(staging, "/journal.jsonl"), {}, &refused));
   JobHooks hooks;
@@ -131,6 +132,7 @@ absl::StatusOr<std::vector<double>> RunStage(const WeightReader& reader, const C
   };
   PIVOT_ASSIGN_OR_RETURN(const LayerwiseResult result, RunLayerwise({.source = &reader,
                                                                      .spec = &spec,
+                                                                     .schemes = &schemes,
                                                                      .shards = &shards,
                                                                      .shard_folder = shard_folder,
                                                                      .windows = windows,

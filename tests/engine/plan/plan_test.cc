@@ -201,5 +201,20 @@ TEST_F(PlanTest, WritesAFileOfWhatDecidesTheBytes) {
   EXPECT_EQ(json::parse(PlanFileJson(plan, source_, Spec()))["calibration_text"], "built-in");
 }
 
+TEST_F(PlanTest, CountsTheMeasurementThatABudgetTakes) {
+  const auto plan_of = [&](const char* members) {
+    const CompressSpec spec = Spec(members);
+    return PlanToJson(*MakePlan(source_, spec, DeviceKind::kCpu), source_, spec, DeviceKind::kCpu);
+  };
+  const json measured = plan_of(R"({"bits": 3, "plan_kind": "auto"})");
+  const json uniform = plan_of(R"({"bits": 3})");
+  ASSERT_THAT(measured["stages"], SizeIs(3));
+  EXPECT_EQ(measured["stages"][0]["name"], "measure");
+  EXPECT_GT(measured["est_seconds"], uniform["est_seconds"]);
+  EXPECT_GT(measured["peak_host_bytes"], uniform["peak_host_bytes"]);
+  EXPECT_LE(measured["total_bytes"], uniform["total_bytes"]);
+  EXPECT_THAT(uniform["stages"], SizeIs(2));
+}
+
 }  // namespace
 }  // namespace pivot
