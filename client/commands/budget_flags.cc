@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/commands/budget_flags.h"
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
@@ -29,8 +31,10 @@ bool HasOwnBits(v1::Format format) {
 
 /// The file without what a plan does not need: of the list that `pivot plan --json` prints the rest is of no use here.
 absl::StatusOr<std::string> ReadPlan(const std::string& path) {
+  std::error_code error;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return UsageError(absl::StrCat("--plan is \"", path, "\"; allowed: auto, uniform, or a file"), "--plan");
+  if (!file || !std::filesystem::is_regular_file(path, error))
+    return UsageError(absl::StrCat("--plan is \"", path, "\"; allowed: auto, uniform, or a file"), "--plan");
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   nlohmann::json plan = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!plan.is_object()) return UsageError(absl::StrCat(path, " is no plan: it holds no JSON object"), "--plan");
@@ -41,8 +45,7 @@ absl::StatusOr<std::string> ReadPlan(const std::string& path) {
       nlohmann::json kept = nlohmann::json::object();
       for (const char* key : {"name", "bits", "group_size", "type"})
         if (module.contains(key)) kept[key] = module[key];
-      // Kept layers are those that are not listed.
-      if (module.value("type", nlohmann::json()) != "kept") modules.push_back(std::move(kept));
+      modules.push_back(std::move(kept));
     }
     plan = {{"schema", plan.value("schema", nlohmann::json())}, {"modules", std::move(modules)}};
   }

@@ -105,6 +105,15 @@ class Pass {
     });
   }
 
+  /// Of the gradients of a layer's outputs; an expert that no token was sent to has none.
+  static void AddSquares(const std::vector<at::Tensor>& outputs, at::Tensor& sum) {
+    for (const at::Tensor& y : outputs) {
+      if (!y.grad().defined()) continue;
+      const at::Tensor squares = y.grad().to(at::kFloat).square_().flatten(0, -2).sum(0);
+      sum = sum.defined() ? sum + squares : squares;
+    }
+  }
+
   absl::Status RunBackward(int block) {
     PIVOT_ASSIGN_OR_RETURN(BlockWeights weights, reader_.ReadBlock(block));
     const std::vector<BlockLinear> linears = BlockLinears(config_, block);
@@ -118,12 +127,7 @@ class Pass {
       output.backward(gradients_.narrow(0, first, count).to(reader_.device()));
       gradients_.narrow(0, first, count).copy_(input.grad());
       for (size_t i = 0; i < linears.size(); ++i) {
-        at::Tensor& sum = curvature[{linears[i].role, linears[i].expert}];
-        for (const at::Tensor& y : outputs[i]) {
-          if (!y.grad().defined()) continue;
-          const at::Tensor squares = y.grad().to(at::kFloat).square_().flatten(0, -2).sum(0);
-          sum = sum.defined() ? sum + squares : squares;
-        }
+        AddSquares(outputs[i], curvature[{linears[i].role, linears[i].expert}]);
         outputs[i].clear();
       }
     }));

@@ -74,7 +74,6 @@ double PriorOf(LinearRole role) {
   switch (role) {
     case LinearRole::kValue:
     case LinearRole::kQueryKeyValue:
-      return 2.0;
     case LinearRole::kAttentionOutput:
       return 2.0;
     case LinearRole::kDown:

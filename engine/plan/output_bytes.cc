@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/format/output_format.h"
 #include "engine/format/quantization_config.h"
 #include "engine/plan/conversion.h"
 #include "engine/plan/gguf_plan.h"
@@ -49,6 +50,14 @@ absl::StatusOr<int64_t> FolderBytes(const ModelFolder& source, const ModelScheme
   return total + static_cast<int64_t>(IndexJson(shards).size());
 }
 
+/// Of the narrowest codes that all formats hold.
+absl::StatusOr<int64_t> LeastUniformBytes(const ModelFolder& source, const CompressSpec& spec) {
+  WeightScheme scheme = spec.scheme;
+  scheme.bits = kMinBits;
+  while (scheme.bits < kMaxBits && !WhyNotInAll(scheme, spec.layouts()).empty()) ++scheme.bits;
+  return OutputBytes(source, ModelSchemes::Uniform(source.config(), scheme), spec);
+}
+
 }  // namespace
 
 LinearStorage StorageIn(const WeightScheme& scheme, CodeLayout layout) {
@@ -81,15 +90,18 @@ absl::StatusOr<int64_t> OutputBytes(const ModelFolder& source, const ModelScheme
 
 absl::Status BudgetTooSmall(int64_t max_bytes, int64_t least_bytes) {
   return WithReason(absl::FailedPreconditionError(
-                        absl::StrCat("the budget of ", max_bytes, " bytes is too small: the smallest output that is ",
-                                     "asked for has ", least_bytes, " bytes, ", least_bytes - max_bytes, " more")),
+                        absl::StrCat("the budget of ", max_bytes, " bytes is too small: the output would have at ",
+                                     "least ", least_bytes, " bytes, ", least_bytes - max_bytes, " more")),
                     "BUDGET_TOO_SMALL");
 }
 
 absl::StatusOr<int64_t> BudgetBytes(const ModelFolder& source, const CompressSpec& spec) {
   const Budget& budget = spec.plan.budget;
   if (budget.max_bytes != 0) return budget.max_bytes;
-  if (budget.vram_bytes != 0) return WeightBudget(source.config(), budget.vram_bytes, budget.context_tokens);
+  if (budget.vram_bytes != 0) {
+    PIVOT_ASSIGN_OR_RETURN(const int64_t least, LeastUniformBytes(source, spec));
+    return WeightBudget(source.config(), budget.vram_bytes, budget.context_tokens, least);
+  }
   const auto uniform = [&](double bits) {
     WeightScheme scheme = spec.scheme;
     scheme.bits = static_cast<int>(bits);

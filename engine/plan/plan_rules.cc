@@ -191,10 +191,11 @@ absl::Status ApplyModules(const json& modules, const WeightScheme& base, Method 
     Layer& layer = *found->second;
     if (layer.entry >= 0)
       return Problem(what, absl::StrCat("is \"", name, "\", as ", names[static_cast<size_t>(layer.entry)], " is"));
+    layer.entry = entry;
+    if (fields.OptionalText("type") == "kept") continue;
     PIVOT_RETURN_IF_ERROR(CheckText(fields, "type", CodeTypeName(base.type), what));
     PIVOT_RETURN_IF_ERROR(CheckText(fields, "method", MethodName(method), what));
     PIVOT_ASSIGN_OR_RETURN(layer.scheme, ReadScheme(fields, base, what));
-    layer.entry = entry;
   }
   return absl::OkStatus();
 }

@@ -25,7 +25,8 @@ namespace pivot {
 /// exceptions behind them. What this rule leaves out is as in `base`, whatever rules before it said.
 ///
 /// "modules": what `pivot plan --json` and pivot/plan.json list, each with "name", "bits" and "group_size" (0 or -1:
-/// the whole row), and "type" and "method" of the job if they are there. A layer that is not listed is not quantized.
+/// the whole row), and "type" and "method" of the job if they are there. A layer of type "kept", or one that is not
+/// listed, is not quantized.
 /// Other keys are ignored, as are those beside the list.
 ///
 /// Layers that serving runtimes load as one must be alike: members of an input's group (q, k and v; gate and up), and

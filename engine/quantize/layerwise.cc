@@ -182,11 +182,10 @@ class LayerwiseStage {
   absl::Status SolveInto(int block, const SolverGroup& group, InputMoments moments, BlockWeights* block_weights,
                          BlockResult& result) {
     const std::vector<SchemePart> parts = SplitByScheme(*input_.schemes, block, group);
-    for (const SchemePart& part : parts) {
-      InputMoments own = &part == &parts.back() ? std::move(moments) : moments;
-      PIVOT_RETURN_IF_ERROR(SolveAlike(block, part, std::move(own), block_weights, result));
-    }
-    return absl::OkStatus();
+    if (parts.empty()) return absl::OkStatus();
+    for (size_t i = 0; i + 1 < parts.size(); ++i)
+      PIVOT_RETURN_IF_ERROR(SolveAlike(block, parts[i], moments, block_weights, result));
+    return SolveAlike(block, parts.back(), std::move(moments), block_weights, result);
   }
 
   absl::Status SolveAlike(int block, const SchemePart& part, InputMoments moments, BlockWeights* block_weights,

@@ -54,6 +54,8 @@ INSTANTIATE_TEST_SUITE_P(
         WrongUsage{"two_kinds_of_budget", {"compress", "MODEL", "--bits", "4", "--max-size", "1GB"}, "--max-size"},
         WrongUsage{"context_without_memory", {"plan", "MODEL", "--context", "100"}, "--vram"},
         WrongUsage{"no_size", {"plan", "MODEL", "--max-size", "big"}, "--max-size is \"big\"; allowed"},
+        WrongUsage{
+            "a_folder_for_a_plan", {"plan", "MODEL", "--plan", "/tmp"}, "--plan is \"/tmp\"; allowed: auto, uniform"},
         WrongUsage{"no_such_plan",
                    {"plan", "MODEL", "--plan", "best"},
                    "--plan is \"best\"; allowed: auto, uniform, or a file"},

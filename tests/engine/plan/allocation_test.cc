@@ -102,6 +102,16 @@ TEST_F(AllocationTest, ABudgetThatNothingFitsSaysHowManyBytesAreMissing) {
   EXPECT_THAT(schemes.status().message(), HasSubstr("1000 more"));
 }
 
+TEST_F(AllocationTest, AGpuWithoutRoomForTheSmallestModelIsToldOfWithTheBytesItLacks) {
+  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"vram_bytes", 1000000000}, {"context_tokens", 64}}));
+  const auto budget = BudgetBytes(source_, spec);
+  EXPECT_EQ(FieldOf(budget.status()), "job.spec.compress.vram_bytes");
+  EXPECT_THAT(budget.status().message(), HasSubstr(std::to_string(UniformBytes(2))));
+  ASSERT_OK_AND_ASSIGN(const CompressSpec roomy, Spec({{"vram_bytes", 3000000000}, {"context_tokens", 64}}));
+  ASSERT_OK_AND_ASSIGN(const int64_t bytes, BudgetBytes(source_, roomy));
+  EXPECT_GT(bytes, UniformBytes(8));
+}
+
 TEST_F(AllocationTest, AUniformPlanTakesTheWidestCodesThatFit) {
   ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"max_bytes", UniformBytes(6) - 1}, {"plan_kind", "uniform"}}));
   ASSERT_OK_AND_ASSIGN(const ModelSchemes schemes, PlannedSchemes(source_, spec));

@@ -247,14 +247,7 @@ class PlanRoundTripTest : public ::testing::Test {
     ASSERT_OK(WriteTinyModel(folder / "source", options));
     ASSERT_OK_AND_ASSIGN(const ModelFolder source, ModelFolder::Open(folder / "source"));
     const CompressSpec spec{.scheme = base, .calibration = {.num_samples = 1, .sequence_length = 1}};
-    ASSERT_OK_AND_ASSIGN(Plan plan, MakePlan(source, spec, DeviceKind::kCpu));
-    plan.modules.clear();
-    for (int block = 0; block < source.config().num_blocks; ++block) {
-      for (const BlockLinear& linear : BlockLinears(source.config(), block)) {
-        const auto& scheme = schemes.at(block, linear.role);
-        if (scheme.has_value()) plan.modules.push_back({.name = linear.module, .scheme = *scheme, .bytes = 1});
-      }
-    }
+    ASSERT_OK_AND_ASSIGN(const Plan plan, MakePlan(source, spec, schemes, DeviceKind::kCpu));
     for (const json& file :
          {PlanToJson(plan, source, spec, DeviceKind::kCpu), json::parse(PlanFileJson(plan, source, spec))}) {
       ASSERT_OK_AND_ASSIGN(const ModelSchemes read, SchemesOf(source.config(), base, Method::kGptq, file));

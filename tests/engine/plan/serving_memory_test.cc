@@ -69,10 +69,10 @@ TEST(ServingMemoryTest, CountsTheExpertsThatATokenMeets) {
                                           experts, R"(, "num_experts_per_tok": )", per_token, "}"));
   };
   // 3 * (3 * 32 + 64) values of the experts are more than the 2 * 64 + 2 * 64 of attention.
-  const int64_t activations = int64_t{10} * 2 * (2 * 64 + 3 * 160) + 100 * 8;
+  const int64_t activations = int64_t{10} * 2 * (2 * 64 + 3 * 160) + int64_t{100} * 8;
   EXPECT_EQ(ServingMemoryOf(mixture(8, 3), 10).activation_bytes, activations + activations / 4);
   EXPECT_EQ(ServingMemoryOf(mixture(64, 3), 10).total(), ServingMemoryOf(mixture(8, 3), 10).total());
-  const int64_t attention = int64_t{10} * 2 * (2 * 64 + 4 * 64) + 100 * 8;
+  const int64_t attention = int64_t{10} * 2 * (2 * 64 + 4 * 64) + int64_t{100} * 8;
   EXPECT_EQ(ServingMemoryOf(mixture(8, 1), 10).activation_bytes, attention + attention / 4);
 }
 
