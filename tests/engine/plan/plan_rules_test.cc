@@ -68,34 +68,6 @@ TEST(PlanRulesTest, GiveBitsGroupsOrNothing) {
   EXPECT_EQ(schemes.at(1, LinearRole::kUp), With(2));
 }
 
-TEST(PlanRulesTest, NarrowAnEndThatIsNamed) {
-  ASSERT_OK_AND_ASSIGN(const ModelSchemes tied, Apply(R"([{"match": "model.embed_tokens", "bits": 8},
-                                                          {"match": "*.1.mlp.down_proj", "bits": 3}])"));
-  EXPECT_EQ(tied.ends(), (NarrowEnds{.embedding = true}));
-  EXPECT_EQ(tied.at(1, LinearRole::kDown), With(3));
-  const ModelConfig untied = Tiny({.tied_embeddings = false});
-  ASSERT_OK_AND_ASSIGN(const ModelSchemes head, Apply(R"([{"match": "lm_head", "bits": 8}])", kBase, untied));
-  EXPECT_EQ(head.ends(), (NarrowEnds{.head = true}));
-  ASSERT_OK_AND_ASSIGN(
-      const ModelSchemes kept,
-      Apply(R"([{"match": "lm_head", "bits": 8}, {"match": "lm_head", "keep": true}])", kBase, untied));
-  EXPECT_FALSE(kept.ends().any());
-  // A pattern means layers of blocks.
-  ASSERT_OK_AND_ASSIGN(const ModelSchemes pattern, Apply(R"([{"match": "*", "bits": 8}])", kBase, untied));
-  EXPECT_FALSE(pattern.ends().any());
-  // A head that is the embedding has no name.
-  EXPECT_THAT(Apply(R"([{"match": "lm_head", "bits": 8}])").status().message(), HasSubstr("matches no linear layer"));
-}
-
-TEST(PlanRulesTest, RefuseWhatIsNotKnownOfAnEnd) {
-  for (const char* rule : {R"([{"match": "model.embed_tokens", "bits": 4}])",
-                           R"([{"match": "model.embed_tokens", "bits": 8, "group_size": 32}])",
-                           R"([{"match": "model.embed_tokens", "bits": 8, "keep": true}])",
-                           R"([{"match": "model.embed_tokens", "type": "int"}])"}) {
-    EXPECT_THAT(Apply(rule).status().message(), HasSubstr("rules[0] is about model.embed_tokens")) << rule;
-  }
-}
-
 TEST(PlanRulesTest, CountTheLastThatMatches) {
   ASSERT_OK_AND_ASSIGN(const ModelSchemes schemes, Apply(R"([
       {"match": "*", "bits": 3, "group_size": 32}, {"match": "*.0.*", "bits": 8}, {"match": "*.0.mlp.down_proj", "keep": true}])"));
