@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <memory>
 #include <optional>
@@ -13,7 +12,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 
-#include "engine/allocate/measured_plan.h"
 #include "engine/calibration/calibration_set.h"
 #include "engine/checkpoint/block_shard.h"
 #include "engine/checkpoint/journal.h"
@@ -22,6 +20,7 @@
 #include "engine/evaluate/quality.h"
 #include "engine/evaluate/reload_check.h"
 #include "engine/format/output_format.h"
+#include "engine/job_plan.h"
 #include "engine/loadable.h"
 #include "engine/model/folder_tokenizer.h"
 #include "engine/model/found_model.h"
@@ -61,7 +60,8 @@ class Pipeline {
     PIVOT_RETURN_IF_ERROR(InspectAndPlan());
     PIVOT_RETURN_IF_ERROR(ReadTexts());
     if (warm.valid()) warm.get();
-    PIVOT_RETURN_IF_ERROR(MeasureAndPlan());
+    if (spec_.measures_plan()) PIVOT_RETURN_IF_ERROR(MeasureAndPlan());
+    if (spec_.plan.measure_only) return PublishPlan();
     PIVOT_RETURN_IF_ERROR(QuantizeLayers());
     PIVOT_RETURN_IF_ERROR(Assemble());
     PIVOT_RETURN_IF_ERROR(Evaluate());
@@ -95,23 +95,20 @@ class Pipeline {
 
   /// A plan from measurements; those of an earlier attempt at the same work are used again.
   absl::Status MeasureAndPlan() {
-    if (!spec_.measures_plan()) return absl::OkStatus();
-    const std::string path = job_.staging_folder + "/allocation.json";
-    const json kept = json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
-    const bool is_same = kept.is_object() && kept.value("identity", json()) == Identity();
-    PIVOT_ASSIGN_OR_RETURN(MeasuredPlan plan, MeasurePlan(*reader_, spec_, calibration_.windows,
-                                                          is_same ? kept.value("report", json()) : json(), hooks_));
-    PIVOT_RETURN_IF_ERROR(WriteFileDurably(path, json{{"identity", Identity()}, {"report", plan.report}}.dump()));
+    const TrialInput input{.source = reader_.get(),
+                           .spec = &spec_,
+                           .device = &device_,
+                           .windows = calibration_.windows,
+                           .folder = job_.staging_folder + "/trial"};
+    PIVOT_ASSIGN_OR_RETURN(MeasuredPlan plan, MakeJobPlan(input, job_.staging_folder, Identity(), hooks_));
     report_.allocation = std::move(plan.report);
     return Adopt(std::move(plan.schemes));
   }
 
   void WarnOfQuantizedSource() const {
     if (!source_->quantization.has_value() || !hooks_.warning) return;
-    hooks_.warning(
-        "SOURCE_IS_QUANTIZED",
-        absl::StrCat(source().path(), " is quantized itself; quality is compared with it, not with the model ",
-                     "that it was made of"));
+    hooks_.warning("SOURCE_IS_QUANTIZED",
+                   absl::StrCat(source().path(), " is quantized itself: quality is compared with it, as it is"));
   }
 
   absl::Status ReadTexts() {
@@ -146,14 +143,14 @@ class Pipeline {
                                .shards = &shards_,
                                .shard_folder = shard_folder_,
                                .windows = calibration_.windows,
-                               .placement = device_.kind() == DeviceKind::kCuda
-                                                ? PlaceActivations(source().config(), spec_, device_.memory_bytes)
-                                                : ActivationPlacement{},
+                               .placement = PlaceOn(device_, source().config(), spec_),
                                .journal = &journal};
     PIVOT_ASSIGN_OR_RETURN(LayerwiseResult result, RunLayerwise(input, hooks_));
     report_.blocks = std::move(result.blocks);
     if (result.state.defined())
-      trace_ = {.tokens = calibration_.windows.narrow(0, 0, 1), .state = std::move(result.state)};
+      trace_ = {.tokens = calibration_.windows.narrow(0, 0, 1),
+                .state = std::move(result.state),
+                .narrows_head = schemes().NarrowsHead(source().config())};
     const CompressWork work = WorkOf(source().config(), spec_, 0);
     FinishStage("layerwise", SecondsSince(start), work.forward + work.statistics + work.solve);
     return absl::OkStatus();
@@ -227,6 +224,14 @@ class Pipeline {
       hooks_.quality_measured("pivot 0", comparison_->model);
     }
     return absl::OkStatus();
+  }
+
+  /// A folder with nothing but pivot/.
+  absl::Status PublishPlan() {
+    PIVOT_RETURN_IF_ERROR(RemoveAll(pivot_folder_));
+    PIVOT_RETURN_IF_ERROR(MakeFolders(pivot_folder_ + "/pivot"));
+    PIVOT_RETURN_IF_ERROR(WriteTexts(pivot_folder_, {{"pivot/plan.json", PlanFileJson(plan_, source(), spec_)}}));
+    return Publish();
   }
 
   absl::Status Publish() {

@@ -34,7 +34,7 @@ class Planner {
         source_(source.folder().model),
         spec_(spec),
         hooks_(hooks),
-        units_(PlanUnits(source.config())),
+        units_(PlanUnits(source_, spec)),
         choices_(UnitChoices(source_, spec)) {}
 
   absl::StatusOr<MeasuredPlan> Run(const at::Tensor& windows, const json& known) {
@@ -102,7 +102,7 @@ class Planner {
 
   json CostsOf(size_t unit) const {
     json costs = json::object();
-    for (const UnitChoice& choice : choices_[unit]) costs[absl::StrCat(WidthOf(choice))] = choice.cost;
+    for (const UnitChoice& choice : choices_[unit]) costs[ChoiceName(units_[unit], choice, spec_.scheme)] = choice.cost;
     return costs;
   }
 
@@ -113,7 +113,7 @@ class Planner {
       const json& unit = (*units)[i];
       if (unit.value("name", "") != units_[i].name || !unit.contains("costs")) return false;
       for (UnitChoice& choice : choices_[i]) {
-        const auto cost = unit["costs"].find(absl::StrCat(WidthOf(choice)));
+        const auto cost = unit["costs"].find(ChoiceName(units_[i], choice, spec_.scheme));
         if (cost == unit["costs"].end() || !cost->is_number()) return false;
         choice.cost = cost->get<double>();
       }
@@ -122,29 +122,34 @@ class Planner {
     return true;
   }
 
+  /// Sum over the units; nothing where one cannot have the scheme.
+  std::optional<double> CostOfUniform(const WeightScheme& scheme) const {
+    double cost = 0;
+    for (size_t i = 0; i < units_.size(); ++i) {
+      const auto choice = std::find_if(choices_[i].begin(), choices_[i].end(),
+                                       [&](const UnitChoice& c) { return IsUniformChoice(units_[i], c, scheme); });
+      if (choice == choices_[i].end()) return std::nullopt;
+      cost += choice->cost;
+    }
+    return cost;
+  }
+
   /// Estimates of uniform models and of plans as large as they are.
   absl::Status AddCurve(int64_t max_bytes, const Allocation& chosen, MeasuredPlan& plan) {
     report_["total_bytes"] = chosen.total_bytes;
     report_["estimated_kl"] = chosen.cost;
     report_["curve"] = json::array();
     for (int bits = kMinBits; bits <= kMaxBits; ++bits) {
-      double cost = 0;
-      bool is_offered = true;
-      for (const std::vector<UnitChoice>& unit : choices_) {
-        const auto choice =
-            std::find_if(unit.begin(), unit.end(), [&](const UnitChoice& c) { return WidthOf(c) == bits; });
-        is_offered = is_offered && choice != unit.end();
-        if (choice != unit.end()) cost += choice->cost;
-      }
-      if (!is_offered) continue;
       WeightScheme scheme = spec_.scheme;
       scheme.bits = bits;
+      const std::optional<double> cost = CostOfUniform(scheme);
+      if (!cost.has_value()) continue;
       PIVOT_ASSIGN_OR_RETURN(const int64_t bytes,
                              OutputBytes(source_, ModelSchemes::Uniform(reader_.config(), scheme), spec_));
-      report_["curve"].push_back({{"bits", bits}, {"bytes", bytes}, {"estimated_kl", cost}, {"kind", "uniform"}});
+      report_["curve"].push_back({{"bits", bits}, {"bytes", bytes}, {"estimated_kl", *cost}, {"kind", "uniform"}});
       if (bytes <= max_bytes) {
         plan.uniform = scheme;
-        plan.uniform_cost = cost;
+        plan.uniform_cost = *cost;
       }
       const auto same_size = Allocate(source_, spec_, units_, choices_, bytes);
       if (same_size.ok())

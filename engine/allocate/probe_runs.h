@@ -2,7 +2,7 @@
 #ifndef PIVOT_ENGINE_ALLOCATE_PROBE_RUNS_H_
 #define PIVOT_ENGINE_ALLOCATE_PROBE_RUNS_H_
 
-// Runs of the original model with one block changed, all at once, block by block.
+// Runs of the original model with one block, or an end, changed, all at once, block by block.
 
 #include <ATen/core/Tensor.h>
 #include <cstddef>
@@ -30,6 +30,10 @@ class ProbeRuns {
   /// Begins a run behind this block, which has these weights; its number, from 0.
   size_t Start(int block, const BlockWeights& changed);
 
+  /// Begins one where the next block to come begins, with this stream [windows, length, hidden], which ends in the head
+  /// as it is or narrowed.
+  size_t StartWith(at::Tensor stream, bool narrows_head);
+
   /// Mean KL divergence of a token, original from changed, nats, of each run; all must be behind the last block.
   absl::StatusOr<std::vector<double>> Finish();
 
@@ -39,6 +43,7 @@ class ProbeRuns {
   const std::vector<at::Tensor>& streams_;
   int64_t windows_;
   std::vector<at::Tensor> runs_;  // [windows, length, hidden]
+  std::vector<bool> narrows_head_;
 };
 
 }  // namespace pivot

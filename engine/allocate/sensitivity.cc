@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -13,6 +14,8 @@
 #include "engine/allocate/probe_runs.h"
 #include "engine/allocate/rank_correlation.h"
 #include "engine/calibration/block_pass.h"
+#include "engine/checkpoint/narrow_tensor.h"
+#include "engine/forward/ends.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/row_forms.h"
 #include "engine/quantize/solve_group.h"
@@ -26,6 +29,8 @@ constexpr int kWidestSolved = 3;
 constexpr double kErrorPerBit = 4;
 // What a probe may change an estimate by: behind that it is the probe that is not to be believed.
 constexpr double kMaxCorrection = 4;
+// The cost of ends whose values 8-bit floats have no room for: more than any other choice.
+constexpr double kNoRoom = 1e9;
 
 class Measurement {
  public:
@@ -52,6 +57,7 @@ class Measurement {
     result_.defect = curvature_.defect;
     ChooseProbes();
     ProbeRuns runs(reader_, rotary_, curvature_.streams, std::min(input_.probe_windows, input_.windows.size(0)));
+    PIVOT_RETURN_IF_ERROR(StartEmbeddingRun(runs));
     const int blocks = static_cast<int>(config_.num_blocks);
     for (int block = 0; block < blocks; ++block) {
       PIVOT_ASSIGN_OR_RETURN(const BlockWeights original, reader_.ReadBlock(block));
@@ -61,7 +67,9 @@ class Measurement {
       curvature_.blocks[static_cast<size_t>(block)].clear();
       if (input_.progress) input_.progress(block + 1, blocks);
     }
+    StartHeadRun(runs);
     PIVOT_ASSIGN_OR_RETURN(const std::vector<double> measured, runs.Finish());
+    FillCostsOfEnds(measured);
     for (size_t i = 0; i < result_.probes.size(); ++i) result_.probes[i].measured = measured[order_[i]];
     ExtendToWiderCodes();
     std::vector<double> estimates;
@@ -83,6 +91,11 @@ class Measurement {
     return choice.scheme->bits <= kWidestSolved || choice.scheme->bits == Narrowest(unit);
   }
 
+  /// Probes have the groups that a uniform model has.
+  bool IsProbed(const UnitChoice& choice) const {
+    return choice.scheme.has_value() && choice.scheme->group_size == input_.spec->scheme.group_size;
+  }
+
   int Narrowest(size_t unit) const {
     int bits = std::numeric_limits<int>::max();
     for (const UnitChoice& choice : choices_[unit])
@@ -95,6 +108,7 @@ class Measurement {
   void ChooseProbes() {
     std::vector<int> candidates;
     for (size_t i = 0; i < units_.size(); ++i) {
+      if (units_[i].is_ends()) continue;
       const bool is_experts = units_[i].roles.front() >= LinearRole::kExpertGate;
       const bool is_offered = absl::c_any_of(choices_[i], [](const UnitChoice& c) { return c.scheme.has_value(); });
       if (!is_experts && is_offered) candidates.push_back(static_cast<int>(i));
@@ -140,7 +154,7 @@ class Measurement {
                              SolveGroup(weights, std::move(hessian), *choice.scheme, options_));
       for (size_t i = 0; i < members.size(); ++i)
         choice.cost += CostOf(units_[unit].block, members[i], group.expert, weights[i], solved[i], moments);
-      StartProbes(unit, choice.scheme->bits, members, original, solved, runs);
+      if (IsProbed(choice)) StartProbes(unit, choice.scheme->bits, members, original, solved, runs);
     }
     return absl::OkStatus();
   }
@@ -169,21 +183,59 @@ class Measurement {
 
   double CostOf(const Probe& probe) const {
     for (const UnitChoice& choice : choices_[static_cast<size_t>(probe.unit)])
-      if (choice.scheme.has_value() && choice.scheme->bits == probe.bits) return choice.cost;
+      if (IsProbed(choice) && choice.scheme->bits == probe.bits) return choice.cost;
     return 0;
+  }
+
+  /// The widest codes in such groups that are solved.
+  const UnitChoice* WidestSolved(size_t unit, int64_t group_size) const {
+    const UnitChoice* widest = nullptr;
+    for (const UnitChoice& choice : choices_[unit]) {
+      if (!IsSolved(unit, choice) || choice.scheme->group_size != group_size) continue;
+      if (widest == nullptr || choice.scheme->bits > widest->scheme->bits) widest = &choice;
+    }
+    return widest;
   }
 
   void ExtendToWiderCodes() {
     for (size_t i = 0; i < units_.size(); ++i) {
-      const UnitChoice* widest = nullptr;
-      for (const UnitChoice& choice : choices_[i])
-        if (IsSolved(i, choice) && (widest == nullptr || choice.scheme->bits > widest->scheme->bits)) widest = &choice;
-      if (widest == nullptr) continue;
       for (UnitChoice& choice : choices_[i]) {
-        if (choice.scheme.has_value() && !IsSolved(i, choice))
-          choice.cost = widest->cost * std::pow(kErrorPerBit, widest->scheme->bits - choice.scheme->bits);
+        if (!choice.scheme.has_value() || IsSolved(i, choice)) continue;
+        const UnitChoice* widest = WidestSolved(i, choice.scheme->group_size);
+        choice.cost = widest->cost * std::pow(kErrorPerBit, widest->scheme->bits - choice.scheme->bits);
       }
     }
+  }
+
+  bool has_ends() const { return units_.back().is_ends(); }
+
+  /// A run of the model with a narrow embedding, which is the head too where they are tied.
+  absl::Status StartEmbeddingRun(ProbeRuns& runs) {
+    if (!has_ends()) return absl::OkStatus();
+    PIVOT_ASSIGN_OR_RETURN(EmbeddingWeights embedding, reader_.ReadEmbedding());
+    PIVOT_ASSIGN_OR_RETURN(const HeadWeights head, reader_.ReadHead());
+    embedding_fits_ = FitsFloat8(embedding.tokens);
+    head_fits_ = FitsFloat8(head.head.weight);
+    if (!embedding_fits_) return absl::OkStatus();
+    embedding.tokens = RoundToFloat8(embedding.tokens);
+    const int64_t windows = std::min(input_.probe_windows, input_.windows.size(0));
+    const at::Tensor ids = input_.windows.narrow(0, 0, windows).to(reader_.device());
+    embedding_run_ = runs.StartWith(EmbedTokens(config_, embedding, ids, 0), config_.tied_embeddings);
+    return absl::OkStatus();
+  }
+
+  void StartHeadRun(ProbeRuns& runs) {
+    if (!has_ends() || config_.tied_embeddings || !head_fits_) return;
+    const int64_t windows = std::min(input_.probe_windows, input_.windows.size(0));
+    head_run_ = runs.StartWith(curvature_.streams.back().narrow(0, 0, windows).to(reader_.device()), true);
+  }
+
+  /// Their true costs, one beside the other.
+  void FillCostsOfEnds(const std::vector<double>& measured) {
+    if (!has_ends()) return;
+    const auto cost_of = [&](const std::optional<size_t>& run) { return run.has_value() ? measured[*run] : kNoRoom; };
+    for (UnitChoice& choice : choices_.back())
+      choice.cost = (choice.ends.embedding ? cost_of(embedding_run_) : 0) + (choice.ends.head ? cost_of(head_run_) : 0);
   }
 
   /// A unit's costs are multiplied by what its probe, or else the probes of its kind of layer, found beside the
@@ -199,6 +251,7 @@ class Measurement {
       by_role[units_[static_cast<size_t>(probe.unit)].roles.front()].push_back(std::log(factor));
     }
     for (size_t i = 0; i < units_.size(); ++i) {
+      if (units_[i].is_ends()) continue;
       const auto found = own.find(static_cast<int>(i));
       const std::vector<double>& logs = by_role[units_[i].roles.front()];
       double factor = 1;
@@ -221,6 +274,10 @@ class Measurement {
   BlockPassOptions pass_;
   Curvature curvature_;
   std::vector<size_t> order_;  // of each probe, its number among the runs
+  bool embedding_fits_ = false;
+  bool head_fits_ = false;
+  std::optional<size_t> embedding_run_;
+  std::optional<size_t> head_run_;
   Sensitivity result_;
 };
 

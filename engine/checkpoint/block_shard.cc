@@ -11,6 +11,7 @@
 
 #include "engine/checkpoint/linear_tensors.h"
 #include "engine/checkpoint/mapped_tensor.h"
+#include "engine/checkpoint/narrow_tensor.h"
 #include "engine/model/block_linears.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/to_host.h"
@@ -27,18 +28,39 @@ absl::string_view BytesOf(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
+/// What the tensors that are not quantized layers' are made of.
+struct KeptTensorBytes {
+  std::vector<TensorContent> read;
+  std::vector<at::Tensor> narrowed;
+};
+
+/// The source's tensor in the dtype of the spec: as it is, or narrowed.
+absl::StatusOr<absl::string_view> KeptBytes(const TensorSpec& spec, const ModelFolder& source, KeptTensorBytes& kept) {
+  const TensorInfo* info = source.Find(spec.name);
+  if (info == nullptr) return absl::InternalError(absl::StrCat("no bytes for tensor ", spec.name));
+  kept.read.push_back(source.Read(spec.name));
+  if (info->dtype == spec.dtype) return kept.read.back().bytes;
+  if (spec.dtype != Dtype::kFloat8E4M3)
+    return absl::InternalError(absl::StrCat(spec.name, " cannot be written as ", DtypeName(spec.dtype)));
+  PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, MapTensor(kept.read.back(), *info));
+  PIVOT_ASSIGN_OR_RETURN(at::Tensor narrowed, NarrowTensor(mapped, spec.name));
+  kept.narrowed.push_back(std::move(narrowed));
+  return BytesOf(kept.narrowed.back());
+}
+
 /// Every tensor of the shard with its bytes; `encoded` keeps those of the quantized layers alive, `kept` the others.
 absl::StatusOr<std::vector<TensorBytes>> CollectBytes(const OutputShard& shard,
                                                       const std::map<std::string, at::Tensor>& encoded,
-                                                      const ModelFolder& source, std::vector<TensorContent>& kept) {
+                                                      const ModelFolder& source, KeptTensorBytes& kept) {
   std::vector<TensorBytes> tensors;
   for (const TensorSpec& spec : shard.tensors) {
     const auto found = encoded.find(spec.name);
-    const bool is_kept = found == encoded.end();
-    if (is_kept && source.Find(spec.name) == nullptr)
-      return absl::InternalError(absl::StrCat("no bytes for tensor ", spec.name));
-    if (is_kept) kept.push_back(source.Read(spec.name));
-    tensors.push_back({.spec = spec, .bytes = is_kept ? kept.back().bytes : BytesOf(found->second)});
+    if (found != encoded.end()) {
+      tensors.push_back({.spec = spec, .bytes = BytesOf(found->second)});
+      continue;
+    }
+    PIVOT_ASSIGN_OR_RETURN(const absl::string_view bytes, KeptBytes(spec, source, kept));
+    tensors.push_back({.spec = spec, .bytes = bytes});
   }
   return tensors;
 }
@@ -147,7 +169,7 @@ absl::StatusOr<EncodedLinears> EncodeLinears(const QuantizedLinears& linears, co
 absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputShard& shard,
                                        const EncodedLinears& encoded, const ModelFolder& source) {
   return CallTorch("writing a shard", [&]() -> absl::StatusOr<WrittenFile> {
-    std::vector<TensorContent> kept;
+    KeptTensorBytes kept;
     PIVOT_ASSIGN_OR_RETURN(const std::vector<TensorBytes> tensors, CollectBytes(shard, encoded.tensors, source, kept));
     const std::string path = folder + "/" + shard.file_name;
     PIVOT_ASSIGN_OR_RETURN(const WrittenFile written, WriteSafetensors(path, tensors));

@@ -31,9 +31,9 @@ struct EncodedLinears {
 /// Codes are packed where they are.
 absl::StatusOr<EncodedLinears> EncodeLinears(const QuantizedLinears& linears, const StorageForm& form);
 
-/// Takes the shard's other tensors from the source as they are, and writes the file below `folder`. Then reads it back
-/// and compares every code, scale and kept byte with memory: kDataLoss names the first tensor that differs. Uses the
-/// CPU alone.
+/// Takes the shard's other tensors from the source as they are, or narrowed where the shard has E4M3, and writes the
+/// file below `folder`. Then reads it back and compares every code, scale and kept byte with memory: kDataLoss names
+/// the first tensor that differs. Uses the CPU alone.
 absl::StatusOr<WrittenFile> WriteShard(const std::string& folder, const OutputShard& shard,
                                        const EncodedLinears& encoded, const ModelFolder& source);
 

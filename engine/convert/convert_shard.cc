@@ -70,8 +70,7 @@ absl::Status ShardConverter::Write(const std::string& path, const OutputShard& s
 absl::Status ShardConverter::PutKept(const TensorSpec& spec, SafetensorsWriter& writer) const {
   const TensorInfo* info = source_.model.Find(spec.name);
   const TensorContent content = source_.model.Read(spec.name);
-  const bool keeps_dtype = !conversion_.form.kept_dtype.has_value() || info->dtype == spec.dtype;
-  if (keeps_dtype)
+  if (info->dtype == spec.dtype)
     return content.computed == nullptr ? writer.PutMapped(spec.name, content.bytes)
                                        : writer.Put(spec.name, content.bytes);
   PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, MapTensor(content, *info));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "engine/checkpoint/narrow_tensor.h"
 #include "engine/forward/ends.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/reason.h"
@@ -15,8 +16,9 @@ namespace pivot {
 namespace {
 
 /// [length, vocab] fp32 on the CPU.
-absl::StatusOr<at::Tensor> LogitsOf(const at::Tensor& state, const WeightReader& reader) {
-  PIVOT_ASSIGN_OR_RETURN(const HeadWeights head, reader.ReadHead());
+absl::StatusOr<at::Tensor> LogitsOf(const at::Tensor& state, const WeightReader& reader, bool narrows_head) {
+  PIVOT_ASSIGN_OR_RETURN(HeadWeights head, reader.ReadHead());
+  if (narrows_head) head.head.weight = RoundToFloat8(head.head.weight);
   const at::Tensor input = HeadInput(reader.config(), head, state);
   return ComputeHead(reader.config(), head, input)[0].to(at::kFloat).to(at::kCPU);
 }
@@ -27,7 +29,8 @@ absl::StatusOr<double> CompareWithReloaded(const MemoryTrace& trace, const Weigh
                                            const WeightReader& reloaded, const EvaluationHooks& hooks) {
   return CallTorch("comparing with the reloaded folder", [&]() -> absl::StatusOr<double> {
     const int64_t length = std::min(kReloadTokens, trace.tokens.size(1));
-    PIVOT_ASSIGN_OR_RETURN(const at::Tensor memory, LogitsOf(trace.state.narrow(1, 0, length), original));
+    PIVOT_ASSIGN_OR_RETURN(const at::Tensor memory,
+                           LogitsOf(trace.state.narrow(1, 0, length), original, trace.narrows_head));
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor found, ComputeLogits(trace.tokens.narrow(1, 0, length), reloaded, hooks));
     const at::Tensor expected = at::log_softmax(memory, 1);
     const at::Tensor difference = expected - at::log_softmax(found[0], 1);

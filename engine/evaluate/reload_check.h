@@ -22,13 +22,14 @@ inline constexpr double kMaxReloadKl = 1e-3;
 
 /// What the model in memory made of a text.
 struct MemoryTrace {
-  at::Tensor tokens;  // [1, length] int64; undefined when nothing ran
-  at::Tensor state;   // [1, length, hidden] compute dtype: the residual stream behind the last block
+  at::Tensor tokens;          // [1, length] int64; undefined when nothing ran
+  at::Tensor state;           // [1, length, hidden] compute dtype: the residual stream behind the last block
+  bool narrows_head = false;  // whether the folder has the head in 8-bit floats
 };
 
 /// KL(memory || folder) of the next token, mean over the first kReloadTokens tokens. Final norm and head of the model
-/// in memory are the original's. Errors: kDataLoss (reason RELOAD_DIFFERS) above kMaxReloadKl, or when it is not
-/// finite; kCancelled.
+/// in memory are the original's, the head narrowed where it is. Errors: kDataLoss (reason RELOAD_DIFFERS) above
+/// kMaxReloadKl, or when it is not finite; kCancelled.
 absl::StatusOr<double> CompareWithReloaded(const MemoryTrace& trace, const WeightReader& original,
                                            const WeightReader& reloaded, const EvaluationHooks& hooks);
 

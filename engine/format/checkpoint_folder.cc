@@ -67,6 +67,33 @@ void CheckPlain(const CheckpointFolder& folder, const std::string& name, const s
   if (!found.ok()) problems.emplace_back(found.status().message());
 }
 
+/// Values of E4M3 that no scales belong to.
+bool IsNarrowEnd(const ModelFolder& model, const std::string& module) {
+  const TensorInfo* info = model.Find(module + ".weight");
+  return info != nullptr && info->dtype == Dtype::kFloat8E4M3 && model.Find(module + ".weight_scale") == nullptr &&
+         model.Find(module + ".weight_scale_inv") == nullptr;
+}
+
+NarrowEnds EndsOf(const ModelFolder& model) {
+  if (model.config().found != nullptr) return {};
+  const std::string head = HeadModule(model.config());
+  return {.embedding = IsNarrowEnd(model, EmbeddingModule(model.config())),
+          .head = !head.empty() && IsNarrowEnd(model, head)};
+}
+
+void CheckOuter(const CheckpointFolder& folder, std::vector<std::string>& problems) {
+  const ModelConfig& config = folder.model.config();
+  const NarrowEnds ends = EndsOf(folder.model);
+  for (const NamedShape& tensor : OuterTensors(config)) {
+    if (!IsNarrow(config, ends, tensor.name)) {
+      CheckPlain(folder, tensor.name, tensor.shape, problems);
+      continue;
+    }
+    const TensorSpec expected{.name = tensor.name, .dtype = Dtype::kFloat8E4M3, .shape = tensor.shape};
+    CheckStoredTensor(folder, expected, problems);
+  }
+}
+
 void CheckBlock(const CheckpointFolder& folder, int block, std::vector<std::string>& problems) {
   const ModelConfig& config = folder.model.config();
   for (const NamedShape& kept : KeptTensors(config, block)) CheckPlain(folder, kept.name, kept.shape, problems);
@@ -170,6 +197,7 @@ std::optional<LinearStorage> CheckpointFolder::StorageOf(absl::string_view modul
 ModelSchemes CheckpointFolder::Schemes() const {
   const ModelConfig& config = model.config();
   ModelSchemes schemes(config);
+  schemes.SetEnds(EndsOf(model));
   for (int block = 0; block < config.num_blocks; ++block) {
     for (const auto& [module, role, expert, shape, has_bias] : DistinctLinears(config, block)) {
       // As the configuration says it: rows of different lengths may have one scheme.
@@ -212,7 +240,7 @@ absl::StatusOr<CheckpointFolder> OpenOriginal(const std::string& path) {
 std::vector<std::string> TensorProblems(const CheckpointFolder& folder) {
   const ModelConfig& config = folder.model.config();
   std::vector<std::string> problems;
-  for (const NamedShape& tensor : OuterTensors(config)) CheckPlain(folder, tensor.name, tensor.shape, problems);
+  CheckOuter(folder, problems);
   for (int block = 0; block < config.num_blocks; ++block) CheckBlock(folder, block, problems);
   return problems;
 }

@@ -26,7 +26,7 @@ struct CheckpointFolder {
   /// How a linear is stored, its group size filled in, or nothing when its weight is stored plainly.
   std::optional<LinearStorage> StorageOf(absl::string_view module, LinearShape shape) const;
 
-  /// The same of all linears of the decoder blocks; of a block's experts what the first has.
+  /// The same of all linears of the decoder blocks (of a block's experts what the first has), and of both ends.
   ModelSchemes Schemes() const;
 };
 

@@ -2,12 +2,13 @@
 #ifndef PIVOT_ENGINE_FORMAT_MODEL_SCHEMES_H_
 #define PIVOT_ENGINE_FORMAT_MODEL_SCHEMES_H_
 
-// The scheme of every linear layer of a model's decoder blocks.
+// The scheme of every linear layer of a model's decoder blocks, and how the matrices around them are stored.
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/format/narrow_ends.h"
 #include "engine/format/weight_scheme.h"
 #include "engine/model/model_config.h"
 
@@ -31,6 +32,12 @@ class ModelSchemes {
     blocks_[static_cast<size_t>(block)][static_cast<size_t>(role)] = scheme;
   }
 
+  /// Embedding and head.
+  NarrowEnds ends() const { return ends_; }
+  void SetEnds(NarrowEnds ends) { ends_ = ends; }
+  /// Also when the head is the embedding.
+  bool NarrowsHead(const ModelConfig& config) const { return config.tied_embeddings ? ends_.embedding : ends_.head; }
+
   /// Each scheme once: the one of the most layers first, of equals the one met first.
   std::vector<WeightScheme> Distinct() const;
 
@@ -39,6 +46,7 @@ class ModelSchemes {
 
  private:
   std::vector<std::vector<std::optional<WeightScheme>>> blocks_;  // of each role
+  NarrowEnds ends_;
 };
 
 /// Expressions that match exactly the layers which have `scheme` (nothing: which are plain, routers of experts too, and

@@ -47,6 +47,17 @@ absl::StatusOr<at::Tensor> Convert(const at::Tensor& finite, at::ScalarType dtyp
   return converted;
 }
 
+/// Convert of values that are looked at first. 8-bit floats, of which ATen cannot ask that, fit every dtype.
+absl::StatusOr<at::Tensor> ConvertFinite(const at::Tensor& values, at::ScalarType dtype, const std::string& name) {
+  if (values.scalar_type() != at::kFloat8_e4m3fn) {
+    PIVOT_RETURN_IF_ERROR(CheckFinite(values, name));
+    return Convert(values, dtype, name);
+  }
+  const at::Tensor widened = values.to(dtype);
+  PIVOT_RETURN_IF_ERROR(CheckFinite(widened, name));
+  return widened;
+}
+
 }  // namespace
 
 at::ScalarType ToScalarType(ComputeDtype dtype) {
@@ -57,8 +68,7 @@ absl::StatusOr<at::Tensor> WeightReader::Fetch(const std::string& name) const {
   return CallTorch(absl::StrCat("reading ", name), [&]() -> absl::StatusOr<at::Tensor> {
     PIVOT_ASSIGN_OR_RETURN(const at::Tensor mapped, RequireMapped(folder_.model, name));
     if (device_.is_cpu()) {
-      PIVOT_RETURN_IF_ERROR(CheckFinite(mapped, name));
-      PIVOT_ASSIGN_OR_RETURN(const at::Tensor converted, Convert(mapped, dtype_, name));
+      PIVOT_ASSIGN_OR_RETURN(const at::Tensor converted, ConvertFinite(mapped, dtype_, name));
       return converted.is_same(mapped) ? mapped.clone() : converted;
     }
     return at::empty(mapped.sizes(), mapped.options().pinned_memory(true)).copy_(mapped);
@@ -68,9 +78,7 @@ absl::StatusOr<at::Tensor> WeightReader::Fetch(const std::string& name) const {
 absl::StatusOr<at::Tensor> WeightReader::Place(const at::Tensor& fetched, const std::string& name) const {
   if (device_.is_cpu()) return fetched;
   return CallTorch(absl::StrCat("placing ", name), [&]() -> absl::StatusOr<at::Tensor> {
-    const at::Tensor placed = fetched.to(device_, /*non_blocking=*/true);
-    PIVOT_RETURN_IF_ERROR(CheckFinite(placed, name));
-    return Convert(placed, dtype_, name);
+    return ConvertFinite(fetched.to(device_, /*non_blocking=*/true), dtype_, name);
   });
 }
 

@@ -17,34 +17,46 @@
 
 namespace pivot {
 
-/// Layers of a block that must have one scheme: what a runtime fuses, and all experts.
+/// Layers of a block that must have one scheme: what a runtime fuses, and all experts. Or both ends of the model.
 struct PlanUnit {
   int block = 0;
-  std::vector<LinearRole> roles;
-  std::string name;     // "model.layers.3.self_attn.qkv_proj": the fused name, or the layer's own
-  int64_t weights = 0;  // of all its layers
+  std::vector<LinearRole> roles;  // empty: the ends
+  std::string name;               // "model.layers.3.self_attn.qkv_proj": the fused name, or the layer's own; "ends"
+  int64_t weights = 0;            // of all its layers
+
+  bool is_ends() const { return roles.empty(); }
 };
 
-/// In the order of blocks, and in each of the forward pass.
+/// Those of the blocks, in their order, and in each of the forward pass.
 std::vector<PlanUnit> PlanUnits(const ModelConfig& config);
 
-/// A scheme that a unit may have; nothing: its layers stay as they are.
+/// PlanUnits, and behind them the ends where they may be narrow: in formats that hold it (WhyNotNarrow), and under a
+/// budget of files, since a runtime has them in its memory as ever.
+std::vector<PlanUnit> PlanUnits(const ModelFolder& source, const CompressSpec& spec);
+
+/// A scheme that a unit may have; nothing: its layers stay as they are. Or the ends.
 struct UnitChoice {
   std::optional<WeightScheme> scheme;
+  NarrowEnds ends;
   int64_t bytes = 0;  // of the unit's tensors as they will be written, in all folders of the output
   double cost = 0;    // what it adds to the mean KL divergence of a token, nats
 };
 
-/// What each unit may become in the job's formats: symmetric integers of every width that all of them hold, in the
-/// spec's groups, and the unquantized layer. Bytes are filled in, costs are not. Of a spec with zero points the widths
-/// that go with them.
+/// What each of PlanUnits(source, spec) may become in the job's formats: symmetric integers of every width that all of
+/// them hold, in the spec's groups and in larger ones of 32, 64 and 128 columns, and the unquantized layer; of the ends
+/// each as it is and narrow. Bytes are filled in, costs are not. Of a spec with zero points the widths that go with
+/// them.
 std::vector<std::vector<UnitChoice>> UnitChoices(const ModelFolder& source, const CompressSpec& spec);
 
-/// The width of a choice; 16 for unquantized.
-int WidthOf(const UnitChoice& choice);
+/// "3"; "3/128" in other groups than `base`; "16" for unquantized. Of the ends "as_is", "embedding", "head",
+/// "embedding+head".
+std::string ChoiceName(const PlanUnit& unit, const UnitChoice& choice, const WeightScheme& base);
+
+/// Whether the choice is a uniform model's of this width.
+bool IsUniformChoice(const PlanUnit& unit, const UnitChoice& choice, const WeightScheme& uniform);
 
 /// Costs before anything is measured: sensitivities of a weight by the kind of layer and the place of its block, as
-/// they were on small models, and an error that falls by 4 with each bit.
+/// they were on small models, and an error that falls by 4 with each bit and grows a little with the group.
 void FillPriorCosts(const ModelConfig& config, const std::vector<PlanUnit>& units,
                     std::vector<std::vector<UnitChoice>>& choices);
 

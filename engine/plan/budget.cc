@@ -44,7 +44,8 @@ absl::StatusOr<PlanOptions> ParsePlanOptions(JsonFields& fields, const ModelConf
                                  .max_bytes = fields.OptionalInteger("max_bytes").value_or(0),
                                  .vram_bytes = fields.OptionalInteger("vram_bytes").value_or(0),
                                  .context_tokens = fields.OptionalInteger("context_tokens").value_or(0)},
-                      .rules = fields.OptionalText("plan_rules").value_or("")};
+                      .rules = fields.OptionalText("plan_rules").value_or(""),
+                      .measure_only = fields.BooleanOr("measure_only", false)};
   const auto kind = fields.OptionalText("plan_kind");
   PIVOT_RETURN_IF_ERROR(fields.status());
   PIVOT_RETURN_IF_ERROR(CheckBudget(options.budget, config));
@@ -61,6 +62,8 @@ absl::StatusOr<PlanOptions> ParsePlanOptions(JsonFields& fields, const ModelConf
     return InvalidSpec("plan_rules", absl::StrCat("goes with plan_kind rules, not with ", PlanKindName(options.kind)));
   if (options.kind == PlanKind::kUniform && budget.is_bits() && !is_whole)
     return InvalidSpec("bits", absl::StrCat("is ", budget.bits, "; a uniform model takes a whole number from 2 to 8"));
+  if (options.measure_only && options.kind != PlanKind::kAutomatic)
+    return InvalidSpec("measure_only", absl::StrCat("goes with plan_kind auto, not with ", PlanKindName(options.kind)));
   return options;
 }
 

@@ -36,11 +36,12 @@ struct Budget {
 struct PlanOptions {
   PlanKind kind = PlanKind::kUniform;
   Budget budget;
-  std::string rules;  // JSON of plan_rules.h
+  std::string rules;          // JSON of plan_rules.h
+  bool measure_only = false;  // the job ends with its plan
 };
 
-/// From bits, max_bytes, vram_bytes, context_tokens, plan_kind and plan_rules of a CompressTask. kInvalidArgument
-/// (INVALID_SPEC) with the field.
+/// From bits, max_bytes, vram_bytes, context_tokens, plan_kind, plan_rules and measure_only of a CompressTask.
+/// kInvalidArgument (INVALID_SPEC) with the field.
 absl::StatusOr<PlanOptions> ParsePlanOptions(JsonFields& fields, const ModelConfig& config);
 
 /// Whether the options go with the scheme and the model. kInvalidArgument (INVALID_SPEC) with the field.

@@ -77,7 +77,10 @@ std::vector<OutputShard> OutputShards(const ModelFolder& source, const ModelSche
       if (absl::StartsWith(name, prefixes[block])) shard = block;
     }
     shards[shard].tensors.push_back(SpecOf(*location.info));
-    if (form.kept_dtype.has_value()) shards[shard].tensors.back().dtype = *form.kept_dtype;
+    Dtype& dtype = shards[shard].tensors.back().dtype;
+    if (form.kept_dtype.has_value()) dtype = *form.kept_dtype;
+    if (IsNarrow(config, schemes.ends(), name)) dtype = Dtype::kFloat8E4M3;
+    if (form.layout == CodeLayout::kPlainBf16 && dtype == Dtype::kFloat8E4M3) dtype = Dtype::kBfloat16;
   }
   return shards;
 }

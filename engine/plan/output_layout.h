@@ -28,8 +28,8 @@ struct StorageForm {
 };
 
 /// One shard per decoder block in order, and a last one for all other tensors. Linears that have a scheme are stored in
-/// the form; every other tensor of the source keeps its name, dtype (but for kept_dtype) and bytes, except the head of
-/// a model with tied embeddings, which is not written.
+/// the form; every other tensor of the source keeps its name, dtype (but for kept_dtype and narrow ends, which are
+/// E4M3) and bytes, except the head of a model with tied embeddings, which is not written.
 std::vector<OutputShard> OutputShards(const ModelFolder& source, const ModelSchemes& schemes,
                                       const StorageForm& form = {});
 

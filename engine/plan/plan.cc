@@ -62,14 +62,28 @@ int64_t AvailableHostBytes() {
 ordered_json ModulesJson(const Plan& plan, const CompressSpec& spec) {
   ordered_json modules = ordered_json::array();
   for (const ModulePlan& module : plan.modules) {
-    const bool is_kept = !module.scheme.has_value();
-    modules.push_back({{"name", module.name},
-                       {"type", is_kept ? "kept" : std::string(CodeTypeName(module.scheme->type))},
-                       {"bits", is_kept ? kPlainBits : module.scheme->bits},
-                       {"group_size", is_kept ? 0 : module.scheme->group_size},
-                       {"method", is_kept ? "none" : std::string(MethodName(spec.quantize.method))},
-                       {"bytes", module.bytes}});
+    ordered_json entry{{"name", module.name}, {"type", "kept"},   {"bits", kPlainBits},
+                       {"group_size", 0},     {"method", "none"}, {"bytes", module.bytes}};
+    if (module.is_narrow) {
+      entry["type"] = kNarrowType;
+      entry["bits"] = kNarrowBits;
+    } else if (module.scheme.has_value()) {
+      entry["type"] = std::string(CodeTypeName(module.scheme->type));
+      entry["bits"] = module.scheme->bits;
+      entry["group_size"] = module.scheme->group_size;
+      entry["method"] = std::string(MethodName(spec.quantize.method));
+    }
+    modules.push_back(std::move(entry));
   }
+  return modules;
+}
+
+/// The ends that are narrow.
+std::vector<ModulePlan> NarrowModules(const ModelConfig& config, NarrowEnds ends) {
+  const int64_t bytes = config.vocab_size * config.hidden_size * kNarrowBits / 8;
+  std::vector<ModulePlan> modules;
+  if (ends.embedding) modules.push_back({.name = EmbeddingModule(config), .is_narrow = true, .bytes = bytes});
+  if (ends.head) modules.push_back({.name = HeadModule(config), .is_narrow = true, .bytes = bytes});
   return modules;
 }
 
@@ -101,6 +115,7 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
       quantized_bits += weights * BitsPerWeight(shape, StorageIn(*scheme, spec.layout));
     }
   }
+  for (ModulePlan& end : NarrowModules(config, schemes.ends())) plan.modules.push_back(std::move(end));
   plan.bits_per_weight = quantized_weights > 0 ? quantized_bits / quantized_weights : kPlainBits;
 
   double all_weights = quantized_weights;
@@ -109,7 +124,9 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
     if (!IsKept(source, schemes, name)) continue;
     PIVOT_ASSIGN_OR_RETURN(const int64_t weights, NumElements(location.info->shape));
     all_weights += static_cast<double>(weights);
-    all_bits += static_cast<double>(weights) * static_cast<double>(DtypeBits(location.info->dtype));
+    const bool is_narrow = IsNarrow(config, schemes.ends(), name);
+    all_bits +=
+        static_cast<double>(weights) * static_cast<double>(is_narrow ? kNarrowBits : DtypeBits(location.info->dtype));
   }
   plan.model_bits_per_weight = all_bits / all_weights;
 

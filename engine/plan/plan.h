@@ -21,13 +21,14 @@ namespace pivot {
 
 struct ModulePlan {
   std::string name;
-  std::optional<WeightScheme> scheme;  // nothing: kept as it is
+  std::optional<WeightScheme> scheme;  // nothing: kept as it is, or
+  bool is_narrow = false;              // an end in 8-bit floats
   int64_t bytes = 0;
 };
 
 struct Plan {
-  std::vector<ModulePlan> modules;
-  int64_t total_bytes = 0;  // shards, index, config and copied files; exact
+  std::vector<ModulePlan> modules;  // of the blocks, and narrow ends
+  int64_t total_bytes = 0;          // shards, index, config and copied files; exact
   double bits_per_weight = 0;
   double model_bits_per_weight = 0;
   CompressWork work;

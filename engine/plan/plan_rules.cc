@@ -17,6 +17,7 @@
 
 #include "engine/model/block_linears.h"
 #include "engine/model/json.h"
+#include "engine/plan/end_rules.h"
 #include "engine/plan/module_pattern.h"
 #include "engine/plan/spec_fields.h"
 #include "proto/status/status_macros.h"
@@ -162,24 +163,30 @@ absl::Status ApplyRule(const json& rule, const WeightScheme& base, Method method
                                     " is ", layers.front().linear.module));
 }
 
-absl::Status ApplyRules(const json& rules, const WeightScheme& base, Method method, EntryNames& names,
-                        std::vector<Layer>& layers) {
+absl::Status ApplyRules(const ModelConfig& config, const json& rules, const WeightScheme& base, Method method,
+                        EntryNames& names, std::vector<Layer>& layers, NarrowEnds& ends) {
   const size_t most = std::min(kMostRules, kMostMatches / layers.size());
   if (rules.size() > most)
     return Problem("rules", absl::StrCat("are ", rules.size(), "; allowed for ", layers.size(), " layers: ", most));
-  for (size_t i = 0; i < rules.size(); ++i)
-    PIVOT_RETURN_IF_ERROR(ApplyRule(rules[i], base, method, static_cast<int>(i), names, layers));
+  for (size_t i = 0; i < rules.size(); ++i) {
+    const std::string what = absl::StrCat("rules[", i, "]");
+    PIVOT_ASSIGN_OR_RETURN(const bool is_taken, TakeEndEntry(config, rules[i], "match", what, ends));
+    if (is_taken) names.push_back(what);
+    if (!is_taken) PIVOT_RETURN_IF_ERROR(ApplyRule(rules[i], base, method, static_cast<int>(i), names, layers));
+  }
   return absl::OkStatus();
 }
 
-absl::Status ApplyModules(const json& modules, const WeightScheme& base, Method method, EntryNames& names,
-                          std::vector<Layer>& layers) {
+absl::Status ApplyModules(const ModelConfig& config, const json& modules, const WeightScheme& base, Method method,
+                          EntryNames& names, std::vector<Layer>& layers, NarrowEnds& ends) {
   std::map<absl::string_view, Layer*> layer_of;
   for (Layer& layer : layers) layer_of.emplace(layer.linear.module, &layer);
   for (const json& module : modules) {
     const auto entry = static_cast<int>(names.size());
     names.push_back(absl::StrCat("modules[", entry, "]"));
     const std::string& what = names.back();
+    PIVOT_ASSIGN_OR_RETURN(const bool is_taken, TakeEndEntry(config, module, "name", what, ends));
+    if (is_taken) continue;
     JsonFields fields(module, what);
     const std::string name = fields.Text("name");
     fields.Number("bits");
@@ -264,8 +271,9 @@ absl::StatusOr<ModelSchemes> SchemesOf(const ModelConfig& config, const WeightSc
   std::vector<Layer> layers = LayersOf(config, has_rules ? std::optional(base) : std::nullopt);
   if (layers.empty()) return Problem("file", "is of no use: the model has no linear layers");
   EntryNames names;
-  PIVOT_RETURN_IF_ERROR(has_rules ? ApplyRules(file["rules"], base, method, names, layers)
-                                  : ApplyModules(file["modules"], base, method, names, layers));
+  NarrowEnds ends;
+  PIVOT_RETURN_IF_ERROR(has_rules ? ApplyRules(config, file["rules"], base, method, names, layers, ends)
+                                  : ApplyModules(config, file["modules"], base, method, names, layers, ends));
   PIVOT_RETURN_IF_ERROR(CheckGroupSizes(layers, names));
   for (auto first = layers.cbegin(); first != layers.cend();) {
     const auto last =
@@ -275,6 +283,7 @@ absl::StatusOr<ModelSchemes> SchemesOf(const ModelConfig& config, const WeightSc
   }
 
   ModelSchemes schemes(config);
+  schemes.SetEnds(ends);
   for (const Layer& layer : layers) schemes.Set(layer.block, layer.linear.role, layer.scheme);
   if (schemes.Distinct().empty()) return Problem("file", "keeps every layer: nothing is left to quantize");
   return schemes;

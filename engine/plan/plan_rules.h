@@ -29,6 +29,9 @@ namespace pivot {
 /// listed, is not quantized.
 /// Other keys are ignored, as are those beside the list.
 ///
+/// In either list embedding and head can be named, as "model.embed_tokens" and "lm_head" (a head that is the embedding
+/// has no name of its own): see end_rules.h. What a rule's pattern merely matches they are not.
+///
 /// Layers that serving runtimes load as one must be alike: members of an input's group (q, k and v; gate and up), and
 /// all projections of all experts of a block. Of a model that is not in the table of families nobody knows which those
 /// are, so all layers of a block must be. Whether a format has a scheme is for the caller to ask (WhyNotExpressible).

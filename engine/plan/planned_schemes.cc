@@ -35,6 +35,8 @@ absl::StatusOr<ModelSchemes> UniformSchemes(const ModelFolder& source, const Com
 
 /// Whether all formats of the output hold the schemes that somebody wrote.
 absl::Status CheckExpressible(const ModelConfig& config, const ModelSchemes& schemes, const CompressSpec& spec) {
+  if (const std::string why = WhyNotNarrow(config, spec.layouts()); schemes.ends().any() && !why.empty())
+    return InvalidSpec("plan_rules", absl::StrCat("has 8-bit floats at the ends of the model, which ", why));
   for (int block = 0; block < schemes.num_blocks(); ++block) {
     for (const BlockLinear& linear : DistinctLinears(config, block)) {
       const auto& scheme = schemes.at(block, linear.role);
@@ -56,6 +58,11 @@ absl::StatusOr<ModelSchemes> SchemesOfRules(const ModelFolder& source, const Com
   if (rules.is_discarded()) return InvalidSpec("plan_rules", "is not JSON");
   PIVOT_ASSIGN_OR_RETURN(ModelSchemes schemes, SchemesOf(source.config(), spec.scheme, spec.quantize.method, rules));
   PIVOT_RETURN_IF_ERROR(CheckExpressible(source.config(), schemes, spec));
+  if (schemes.ends().any() && spec.plan.budget.vram_bytes != 0) {
+    return InvalidSpec(
+        "plan_rules",
+        "narrows embedding or head, which saves nothing of a GPU's memory: leave them, or name max_bytes");
+  }
   if (spec.plan.budget.is_bits()) return schemes;
   PIVOT_ASSIGN_OR_RETURN(const int64_t max_bytes, BudgetBytes(source, spec));
   PIVOT_ASSIGN_OR_RETURN(const int64_t bytes, OutputBytes(source, schemes, spec));
@@ -65,7 +72,7 @@ absl::StatusOr<ModelSchemes> SchemesOfRules(const ModelFolder& source, const Com
 
 absl::StatusOr<ModelSchemes> PriorSchemes(const ModelFolder& source, const CompressSpec& spec) {
   PIVOT_ASSIGN_OR_RETURN(const int64_t max_bytes, BudgetBytes(source, spec));
-  const std::vector<PlanUnit> units = PlanUnits(source.config());
+  const std::vector<PlanUnit> units = PlanUnits(source, spec);
   std::vector<std::vector<UnitChoice>> choices = UnitChoices(source, spec);
   FillPriorCosts(source.config(), units, choices);
   PIVOT_ASSIGN_OR_RETURN(Allocation allocation, Allocate(source, spec, units, choices, max_bytes));

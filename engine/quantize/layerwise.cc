@@ -9,12 +9,14 @@
 #include "absl/strings/str_cat.h"
 
 #include "engine/checkpoint/block_shard.h"
+#include "engine/checkpoint/narrow_tensor.h"
 #include "engine/forward/block_reader.h"
 #include "engine/model/block_linears.h"
 #include "engine/ops/call_torch.h"
 #include "engine/ops/part_seconds.h"
 #include "engine/plan/work.h"
 #include "engine/quantize/block_writer.h"
+#include "engine/quantize/check_ends.h"
 #include "engine/quantize/damaged_shards.h"
 #include "engine/quantize/scheme_parts.h"
 #include "engine/quantize/solve_group.h"
@@ -49,6 +51,7 @@ class LayerwiseStage {
 
   absl::StatusOr<LayerwiseResult> Run() {
     if (hooks_.stage_started) hooks_.stage_started(kStage, total_);
+    PIVOT_RETURN_IF_ERROR(CheckEnds(*input_.source, input_.schemes->ends()));
     PIVOT_RETURN_IF_ERROR(DropDamagedShards(input_.shard_folder, *input_.journal, hooks_.warning));
     PIVOT_RETURN_IF_ERROR(BeginStreams());
     const int num_finished = static_cast<int>(input_.journal->entries().size());
@@ -79,12 +82,13 @@ class LayerwiseStage {
     PIVOT_ASSIGN_OR_RETURN(const EmbeddingWeights embedding, input_.source->ReadEmbedding());
     return CallTorchStatus("embedding the calibration windows", [&] {
       rotary_ = MakeRotaryTable(config_, length, input_.source->dtype(), input_.source->device());
-      const auto embed = [&] {
-        return EmbedWindows(config_, embedding, input_.windows, options_.tile_windows,
-                            input_.placement.resident_windows);
+      const auto embed = [&](const EmbeddingWeights& weights) {
+        return EmbedWindows(config_, weights, input_.windows, options_.tile_windows, input_.placement.resident_windows);
       };
-      streams_.quantized = embed();
-      if (input_.spec->quantize.propagates()) streams_.original = embed();
+      EmbeddingWeights written = embedding;
+      if (input_.schemes->ends().embedding) written.tokens = RoundToFloat8(embedding.tokens);
+      streams_.quantized = embed(written);
+      if (input_.spec->quantize.propagates()) streams_.original = embed(embedding);
       return absl::OkStatus();
     });
   }

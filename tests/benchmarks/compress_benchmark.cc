@@ -117,6 +117,9 @@ void PrintAllocation(const std::string& report_path) {
   for (const nlohmann::json& point : allocation["curve"])
     std::printf("curve %s %s bits, %s bytes: %.4f\n", point["kind"].get<std::string>().c_str(),
                 point["bits"].dump().c_str(), point["bytes"].dump().c_str(), point["estimated_kl"].get<double>());
+  for (const nlohmann::json& unit : allocation["units"])
+    if (unit["name"] == "ends") std::printf("ends %s\n", unit["costs"].dump().c_str());
+  if (allocation.contains("comparison")) std::printf("comparison %s\n", allocation["comparison"].dump().c_str());
   Print("rank correlation", allocation["rank_correlation"].get<double>(), "");
   Print("estimated KL", allocation["estimated_kl"].get<double>(), "nats");
   Print("budget", allocation["max_bytes"].get<double>(), "B");

@@ -21,6 +21,7 @@ pivot_test(
     checkpoint/float_tensors_test.cc
     checkpoint/journal_test.cc
     checkpoint/linear_tensors_test.cc
+    checkpoint/narrow_tensor_test.cc
     evaluate/quality_test.cc
     evaluate/reload_check_test.cc
     forward/block_test.cc
@@ -35,6 +36,7 @@ pivot_test(
     pipeline/convert_floats_test.cc
     pipeline/convert_test.cc
     pipeline/gguf_test.cc
+    pipeline/plan_trial_test.cc
     quantize/float_grid_test.cc
     quantize/gptq_test.cc
     quantize/qep_test.cc

@@ -111,6 +111,18 @@ class TransformersTest(unittest.TestCase):
         """3 bits cross word borders; their packing changed in compressed-tensors 0.18."""
         self.assert_same_perplexity(self.compress("3-bit", "--bits", "3", "--method", "rtn"), 0.001)
 
+    def test_a_narrow_embedding_has_the_same_perplexity(self):
+        """8-bit floats without scales, which loaders widen into the model's dtype."""
+        plan = self.folder / "plan.json"
+        plan.write_text(json.dumps({"schema": 1, "rules": [{"match": "model.embed_tokens", "bits": 8}]}), encoding="utf-8")
+        folder = self.compress("narrow", "--plan", plan, "--method", "rtn")
+        stored = tensors_of(folder)["model.embed_tokens.weight"]
+        self.assertEqual(stored.dtype, torch.float8_e4m3fn)
+        model = load(folder)
+        self.assertTrue(torch.equal(model.lm_head.weight, stored.float()))
+        self.assertEqual(AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).model.embed_tokens.weight.dtype, torch.bfloat16)
+        self.assert_same_perplexity(folder, 0.001)
+
     def test_four_bit_floats_have_the_same_perplexity(self):
         """The library decompresses them in bf16; then the weights go into a model that computes in fp32. families_test.py has the other formats."""
         folder = self.compress("nvfp4", "--format", "nvfp4", "--method", "rtn")

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ATen/ATen.h>
 #include <filesystem>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "engine/checkpoint/narrow_tensor.h"
 #include "engine/format/checkpoint_folder.h"
+#include "engine/forward/weights.h"
 #include "engine/plan/output_bytes.h"
 #include "proto/status/reason.h"
 #include "tests/engine/pipeline/compress_fixture.h"
@@ -34,9 +37,13 @@ TEST_F(CompressBudgetTest, AFractionOfABitIsSpentByMeasurement) {
   const std::string staging = folder_ / "staging";
   ASSERT_OK(Run(Task({{"bits", 3.5}}), staging));
   const json allocation = Report(staging)["allocation"];
-  EXPECT_EQ(allocation["units"].size(), 12U);
+  ASSERT_EQ(allocation["units"].size(), 13U);
   EXPECT_FALSE(allocation.contains("defect"));
+  EXPECT_GT(allocation["units"][12]["costs"]["embedding"], 0);
+  EXPECT_EQ(allocation["units"][12]["costs"]["as_is"], 0);
   for (const json& unit : allocation["units"]) {
+    if (unit["name"] == "ends") continue;
+    EXPECT_GT(unit["costs"]["2/64"], 0) << unit["name"];
     EXPECT_GT(unit["costs"]["2"], unit["costs"]["3"]) << unit["name"];
     EXPECT_GT(unit["costs"]["3"], 0) << unit["name"];
     EXPECT_EQ(unit["costs"]["16"], 0) << unit["name"];
@@ -84,6 +91,15 @@ TEST_F(CompressBudgetTest, EqualJobsWriteEqualBytesAndUseMeasurementsAgain) {
   EXPECT_LT(Report(folder_ / "fourth")["allocation"]["units"][0]["costs"]["2"], 1e6);
 }
 
+TEST_F(CompressBudgetTest, AMeasurementAloneGivesThePlanOfTheWholeJob) {
+  ASSERT_OK(Run(Task({{"bits", 2.5}, {"measure_only", true}}), folder_ / "plan"));
+  ASSERT_TRUE(published_.has_value());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "plan/pivot-0/config.json"));
+  ASSERT_OK(Run(Task({{"bits", 2.5}}), folder_ / "whole"));
+  EXPECT_EQ(PlanOf(folder_ / "plan"), PlanOf(folder_ / "whole"));
+  EXPECT_EQ(Report(folder_ / "plan")["allocation"]["units"], Report(folder_ / "whole")["allocation"]["units"]);
+}
+
 TEST_F(CompressBudgetTest, AFileOfRulesIsFollowedAndKeptLayersAreTheSourcesOwn) {
   const std::string rules = R"({"schema": 1, "rules": [{"match": "*.mlp.*", "bits": 3},
                                 {"match": "model.layers.0.*", "keep": true}]})";
@@ -101,6 +117,54 @@ TEST_F(CompressBudgetTest, AFileOfRulesIsFollowedAndKeptLayersAreTheSourcesOwn) 
   EXPECT_EQ(bits("model.layers.1.mlp.down_proj"), 3);
   EXPECT_NE(folder.model.Find("model.layers.0.mlp.up_proj.weight"), nullptr);
   EXPECT_EQ(folder.model.Find("model.layers.1.mlp.up_proj.weight"), nullptr);
+}
+
+TEST_F(CompressBudgetTest, NarrowEndsAreTheNearest8BitFloatsAndReadBackAsSuch) {
+  for (const bool tied : {true, false}) {
+    std::filesystem::remove_all(model_);
+    ASSERT_OK(WriteTinyModel(model_, {.num_blocks = 3, .tied_embeddings = tied}));
+    json rules = json::parse(R"({"schema": 1, "rules": [{"match": "model.embed_tokens", "bits": 8}]})");
+    if (!tied) rules["rules"].push_back({{"match", "lm_head"}, {"bits", 8}});
+    const std::string staging = folder_ / (tied ? "tied" : "untied");
+    ASSERT_OK(Run(Task({{"plan_rules", rules.dump()}}), staging));
+    ASSERT_OK_AND_ASSIGN(const CheckpointFolder source, OpenCheckpoint(model_));
+    ASSERT_OK_AND_ASSIGN(const CheckpointFolder folder, OpenCheckpoint(staging + "/pivot-0"));
+    EXPECT_EQ(folder.Schemes().ends(), (NarrowEnds{.embedding = true, .head = !tied}));
+    const WeightReader original(source, at::kFloat, at::kCPU);
+    const WeightReader narrow(folder, at::kFloat, at::kCPU);
+    EXPECT_TRUE(at::equal(narrow.ReadEmbedding()->tokens, RoundToFloat8(original.ReadEmbedding()->tokens)));
+    EXPECT_TRUE(at::equal(narrow.ReadHead()->head.weight, RoundToFloat8(original.ReadHead()->head.weight)));
+    EXPECT_FALSE(at::equal(narrow.ReadHead()->head.weight, original.ReadHead()->head.weight));
+    EXPECT_EQ(SizeOf(staging + "/pivot-0"), PlanOf(staging)["total_bytes"]);
+    EXPECT_LT(Report(staging)["reload_kl"].get<double>(), 1e-6);
+    // The plan is a file of rules itself.
+    const std::string again = folder_ / (tied ? "tied again" : "untied again");
+    ASSERT_OK(Run(Task({{"plan_rules", PlanOf(staging).dump()}}), again));
+    EXPECT_EQ(*Sha256OfFile(again + "/pivot-0/model-00004-of-00004.safetensors"),
+              *Sha256OfFile(staging + "/pivot-0/model-00004-of-00004.safetensors"));
+  }
+}
+
+TEST_F(CompressBudgetTest, EndsThatDoNotFitStayAsTheyAre) {
+  ASSERT_OK_AND_ASSIGN(const ModelFolder source, ModelFolder::Open(model_));
+  // Made large where it lies.
+  const TensorInfo* info = source.Find("model.embed_tokens.weight");
+  ASSERT_NE(info, nullptr);
+  const absl::string_view bytes = source.Bytes(info->name);
+  const std::string path = model_ + "/model.safetensors";
+  std::string file = *ReadSmallFile(path, 1 << 24);
+  const size_t place = file.find(std::string(bytes));
+  ASSERT_NE(place, std::string::npos);
+  file[place] = '\x00';
+  file[place + 1] = '\x44';  // 512 in bf16
+  ASSERT_OK(WriteFileDurably(path, file));
+  const std::string staging = folder_ / "staging";
+  ASSERT_OK(Run(Task({{"bits", 2.5}}), staging));
+  ASSERT_OK_AND_ASSIGN(const CheckpointFolder folder, OpenCheckpoint(staging + "/pivot-0"));
+  EXPECT_FALSE(folder.Schemes().ends().any());
+  const std::string rules = R"({"schema": 1, "rules": [{"match": "model.embed_tokens", "bits": 8}]})";
+  EXPECT_THAT(Run(Task({{"plan_rules", rules}}), folder_ / "refused"),
+              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("beyond 448")));
 }
 
 }  // namespace

@@ -41,6 +41,16 @@ class AllocationTest : public ::testing::Test {
     return *OutputBytes(source_, ModelSchemes::Uniform(source_.config(), spec->scheme), *spec);
   }
 
+  /// 16 of a layer as it is.
+  static int WidthOf(const UnitChoice& choice) { return choice.scheme.has_value() ? choice.scheme->bits : 16; }
+
+  static std::vector<std::string> NamesOf(const PlanUnit& unit, const std::vector<UnitChoice>& choices,
+                                          const CompressSpec& spec) {
+    std::vector<std::string> names;
+    for (const UnitChoice& choice : choices) names.push_back(ChoiceName(unit, choice, spec.scheme));
+    return names;
+  }
+
   TemporaryFolder folder_;
   ModelFolder source_;
 };
@@ -54,19 +64,67 @@ TEST_F(AllocationTest, AUnitIsWhatARuntimeFuses) {
 }
 
 TEST_F(AllocationTest, EveryWidthAndTheLayerAsItIsAreOffered) {
-  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"bits", 3.5}}));
-  for (const std::vector<UnitChoice>& unit : UnitChoices(source_, spec)) {
-    std::vector<int> widths;
-    for (const UnitChoice& choice : unit) widths.push_back(WidthOf(choice));
-    EXPECT_EQ(widths, (std::vector<int>{2, 3, 4, 5, 6, 7, 8, 16}));
-    for (size_t i = 1; i < unit.size(); ++i) EXPECT_GT(unit[i].bytes, unit[i - 1].bytes);
+  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"bits", 3.5}, {"group_size", -1}}));
+  const std::vector<PlanUnit> units = PlanUnits(source_, spec);
+  const std::vector<std::vector<UnitChoice>> choices = UnitChoices(source_, spec);
+  ASSERT_EQ(units.size(), 13U) << "the ends behind the blocks";
+  for (size_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(NamesOf(units[i], choices[i], spec), (std::vector<std::string>{"2", "3", "4", "5", "6", "7", "8", "16"}));
+    for (size_t j = 1; j < choices[i].size(); ++j) EXPECT_GT(choices[i][j].bytes, choices[i][j - 1].bytes);
   }
+}
+
+TEST_F(AllocationTest, LargerGroupsThatDivideAllRowsAreOfferedToo) {
+  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"bits", 3.5}}));
+  const std::vector<PlanUnit> units = PlanUnits(source_, spec);
+  const std::vector<std::vector<UnitChoice>> choices = UnitChoices(source_, spec);
+  const std::vector<std::string> query = NamesOf(units[0], choices[0], spec);  // of 64 columns
+  EXPECT_THAT(query, ::testing::Contains("3/64"));
+  EXPECT_THAT(query, ::testing::Not(::testing::Contains("3/128")));
+  EXPECT_THAT(NamesOf(units[3], choices[3], spec), ::testing::Contains("3/128"));  // down_proj, of 128
+  ASSERT_OK_AND_ASSIGN(const CompressSpec gguf, Spec({{"bits", 3.5}, {"format", "gguf"}}));
+  EXPECT_THAT(NamesOf(units[3], UnitChoices(source_, gguf)[3], gguf), ::testing::Not(::testing::Contains("8/128")));
+}
+
+TEST_F(AllocationTest, EndsMayBeNarrowWhereFilesAreCounted) {
+  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"bits", 3.5}}));
+  const PlanUnit ends = PlanUnits(source_, spec).back();
+  ASSERT_TRUE(ends.is_ends());
+  const std::vector<UnitChoice> tied = UnitChoices(source_, spec).back();
+  EXPECT_EQ(NamesOf(ends, tied, spec), (std::vector<std::string>{"as_is", "embedding"}));
+  EXPECT_EQ(tied[0].bytes, 2 * tied[1].bytes);
+
+  EXPECT_OK(WriteTinyModel(folder_ / "untied", {.tied_embeddings = false}));
+  ASSERT_OK_AND_ASSIGN(const ModelFolder untied, ModelFolder::Open(folder_ / "untied"));
+  const std::vector<UnitChoice> both = UnitChoices(untied, spec).back();
+  EXPECT_EQ(NamesOf(ends, both, spec), (std::vector<std::string>{"as_is", "embedding", "head", "embedding+head"}));
+  EXPECT_EQ(both[0].bytes, 2 * both[3].bytes);
+
+  for (const json& other :
+       {json{{"vram_bytes", 3000000000}, {"context_tokens", 64}}, json{{"max_bytes", 1 << 20}, {"format", "gptq"}}}) {
+    ASSERT_OK_AND_ASSIGN(const CompressSpec without, Spec(other));
+    EXPECT_FALSE(PlanUnits(source_, without).back().is_ends()) << other;
+  }
+}
+
+TEST_F(AllocationTest, ChoosesNarrowEndsWhereTheySaveMoreThanTheyCost) {
+  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"bits", 2.5}}));
+  ASSERT_OK_AND_ASSIGN(const int64_t budget, BudgetBytes(source_, spec));
+  const std::vector<PlanUnit> units = PlanUnits(source_, spec);
+  std::vector<std::vector<UnitChoice>> choices = UnitChoices(source_, spec);
+  FillPriorCosts(source_.config(), units, choices);
+  ASSERT_OK_AND_ASSIGN(const Allocation narrow, Allocate(source_, spec, units, choices, budget));
+  EXPECT_TRUE(narrow.schemes.ends().embedding);
+  choices.back()[1].cost = 1e9;
+  ASSERT_OK_AND_ASSIGN(const Allocation wide, Allocate(source_, spec, units, choices, budget));
+  EXPECT_FALSE(wide.schemes.ends().any());
 }
 
 TEST_F(AllocationTest, AFormatOffersOnlyWhatItHolds) {
   ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"max_bytes", 1 << 20}, {"format", "both"}}));
   const std::vector<std::vector<UnitChoice>> choices = UnitChoices(source_, spec);
   for (const UnitChoice& choice : choices[0]) EXPECT_THAT(WidthOf(choice), ::testing::AnyOf(4, 8, 16));
+  EXPECT_EQ(choices.size(), 12U) << "no narrow ends";
 }
 
 TEST_F(AllocationTest, FitsTheBudgetToTheByteAndUsesIt) {
@@ -82,7 +140,7 @@ TEST_F(AllocationTest, FitsTheBudgetToTheByteAndUsesIt) {
 
 TEST_F(AllocationTest, SpendsBitsWhereTheyCostMost) {
   ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"bits", 3.5}}));
-  const std::vector<PlanUnit> units = PlanUnits(source_.config());
+  const std::vector<PlanUnit> units = PlanUnits(source_, spec);
   std::vector<std::vector<UnitChoice>> choices = UnitChoices(source_, spec);
   FillPriorCosts(source_.config(), units, choices);
   for (UnitChoice& choice : choices[5]) choice.cost *= 1000;
@@ -95,7 +153,7 @@ TEST_F(AllocationTest, SpendsBitsWhereTheyCostMost) {
 
 TEST_F(AllocationTest, ABudgetThatNothingFitsSaysHowManyBytesAreMissing) {
   const int64_t least = UniformBytes(2);
-  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"max_bytes", least - 1000}}));
+  ASSERT_OK_AND_ASSIGN(const CompressSpec spec, Spec({{"max_bytes", least - 1000}, {"plan_kind", "uniform"}}));
   const auto schemes = PlannedSchemes(source_, spec);
   EXPECT_EQ(schemes.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReasonOf(schemes.status()), "BUDGET_TOO_SMALL");

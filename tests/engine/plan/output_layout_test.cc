@@ -47,6 +47,21 @@ std::set<std::string> NamesOf(const OutputShard& shard) {
   return names;
 }
 
+TEST_F(OutputLayoutTest, NarrowEndsTakeHalfTheirBytesAndAreWidenedInBf16) {
+  const ModelFolder source = Make({.tied_embeddings = false});
+  ModelSchemes schemes = ModelSchemes::Uniform(source.config(), kScheme);
+  schemes.SetEnds({.embedding = true, .head = true});
+  for (const auto& [layout, dtype] : {std::pair(CodeLayout::kPackQuantized, Dtype::kFloat8E4M3),
+                                      std::pair(CodeLayout::kPlainBf16, Dtype::kBfloat16)}) {
+    std::map<std::string, Dtype> dtypes;
+    const std::vector<OutputShard> shards = OutputShards(source, schemes, {.layout = layout});
+    for (const TensorSpec& spec : shards.back().tensors) dtypes[spec.name] = spec.dtype;
+    EXPECT_EQ(dtypes.at("model.embed_tokens.weight"), dtype);
+    EXPECT_EQ(dtypes.at("lm_head.weight"), dtype);
+    EXPECT_EQ(dtypes.at("model.norm.weight"), Dtype::kBfloat16);
+  }
+}
+
 TEST_F(OutputLayoutTest, HasAShardForEachBlockAndOneForTheRest) {
   const std::vector<OutputShard> shards = UniformShards(Make({}));
   ASSERT_THAT(shards, SizeIs(3));
