@@ -5,6 +5,7 @@
 #include <torch/headeronly/version.h>
 
 #include "engine/format/output_format.h"
+#include "engine/plan/time_estimate.h"
 
 namespace pivot {
 namespace {
@@ -56,6 +57,32 @@ ordered_json NumericsJson(const Report& report, const CompressSpec& spec) {
           {"peak_gpu_bytes", report.memory.peak_gpu_bytes}};
 }
 
+/// What the plan said beside what was.
+ordered_json Estimated(double estimated, double measured) {
+  return {{"estimated", estimated}, {"measured", measured}, {"ratio", estimated > 0 ? measured / estimated : 0}};
+}
+
+/// Of a GPU's memory what tensors take. Stages that a part of the work was left out of, since an earlier attempt had
+/// done it, take less time.
+ordered_json EstimatesJson(const Report& report, const Plan& plan, const ModelFolder& source,
+                           const CompressSpec& spec) {
+  Machine machine = ThisMachine(report.device.kind());
+  if (machine.kind == DeviceKind::kCpu) machine.threads = report.device.threads;
+  const TimeEstimate time = EstimateTime(source.config(), spec, plan.work, plan.measure, machine);
+  ordered_json estimates{{"seconds", Estimated(time.total(), report.seconds)},
+                         {"host_bytes", Estimated(static_cast<double>(plan.memory.host_bytes),
+                                                  static_cast<double>(report.memory.peak_host_bytes))}};
+  if (machine.kind == DeviceKind::kCuda) {
+    estimates["gpu_tensor_bytes"] =
+        Estimated(static_cast<double>(plan.memory.tensor_bytes), static_cast<double>(report.memory.peak_gpu_bytes));
+  }
+  for (const StageTime& stage : time.stages) {
+    for (const StageReport& done : report.stages)
+      if (done.name == stage.name) estimates["stages"][stage.name] = Estimated(stage.seconds, done.seconds);
+  }
+  return estimates;
+}
+
 }  // namespace
 
 std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder& source, const CompressSpec& spec) {
@@ -80,6 +107,7 @@ std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder
       {"evaluation", TextJson(report.evaluation)},
       {"numerics", NumericsJson(report, spec)},
       {"seconds", report.seconds},
+      {"estimates", EstimatesJson(report, plan, source, spec)},
       {"stages", std::move(stages)},
       {"blocks", report.blocks}};
   // What layers differ in is in plan.json.

@@ -18,8 +18,6 @@
 namespace pivot {
 namespace {
 
-// Positions whose logits are in memory at once.
-constexpr int64_t kLogitRows = 512;
 constexpr uint64_t kDrawSeed = 0x5eed;
 
 class Pass {
@@ -92,11 +90,12 @@ class Pass {
     PIVOT_ASSIGN_OR_RETURN(const HeadWeights head, reader_.ReadHead());
     gradients_ = at::empty_like(result_.streams.back());
     const int last = static_cast<int>(config_.num_blocks);
+    const int64_t rows = LogitRows(reader_.device());
     return ForEachTile([&](int64_t first, int64_t count) {
       for (int64_t window = first; window < first + count; ++window) {
         const at::Tensor stream = Stream(last, window, 1).requires_grad_(true);
-        for (int64_t row = 0; row < stream.size(1); row += kLogitRows) {
-          const at::Tensor part = stream.narrow(1, row, std::min(kLogitRows, stream.size(1) - row));
+        for (int64_t row = 0; row < stream.size(1); row += rows) {
+          const at::Tensor part = stream.narrow(1, row, std::min(rows, stream.size(1) - row));
           const at::Tensor logits = ComputeHead(config_, head, HeadInput(config_, head, part))[0];
           logits.backward(LogitGradients(logits));
         }

@@ -13,12 +13,6 @@
 #include "proto/status/status_macros.h"
 
 namespace pivot {
-namespace {
-
-// Positions whose logits are in memory at once.
-constexpr int64_t kLogitRows = 512;
-
-}  // namespace
 
 ProbeRuns::ProbeRuns(const WeightReader& reader, const RotaryTable& rotary, const std::vector<at::Tensor>& streams,
                      int64_t windows)
@@ -53,8 +47,9 @@ absl::StatusOr<std::vector<double>> ProbeRuns::Finish() {
                                      int64_t count) {
     return at::log_softmax(ComputeHead(config, weights, input.narrow(0, first, count)), -1, at::kFloat);
   };
-  for (int64_t first = 0; first < original.size(0); first += kLogitRows) {
-    const int64_t count = std::min(kLogitRows, original.size(0) - first);
+  const int64_t rows = LogitRows(reader_.device());
+  for (int64_t first = 0; first < original.size(0); first += rows) {
+    const int64_t count = std::min(rows, original.size(0) - first);
     const at::Tensor expected = log_probabilities(head, original, first, count);
     const at::Tensor probabilities = expected.exp();
     for (size_t i = 0; i < runs_.size(); ++i) {

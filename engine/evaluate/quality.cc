@@ -61,6 +61,7 @@ class HiddenStates {
       if (IsCancelled(hooks)) return Cancelled();
       state = ForwardBlock(reader_->config(), weights, state, rotary_.Range(0, state.size(1)), nullptr);
     }
+    reader_->ReleaseBlock(block);
     return absl::OkStatus();
   }
 

@@ -23,6 +23,9 @@ at::Tensor HeadInput(const ModelConfig& config, const HeadWeights& weights, cons
 /// HeadInput's result -> logits [..., length, vocab].
 at::Tensor ComputeHead(const ModelConfig& config, const HeadWeights& weights, const at::Tensor& input);
 
+/// Positions whose logits are best in memory at once: few enough on a CPU that the allocator keeps what they take.
+inline int64_t LogitRows(at::Device device) { return device.is_cpu() ? 128 : 512; }
+
 }  // namespace pivot
 
 #endif  // PIVOT_ENGINE_FORWARD_ENDS_H_

@@ -4,10 +4,12 @@
 #include <ATen/ATen.h>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
 #include "engine/checkpoint/mapped_tensor.h"
+#include "engine/model/mapped_file.h"
 #include "engine/ops/call_torch.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -159,6 +161,16 @@ absl::StatusOr<Norm> WeightReader::PlaceNorm(const Norm& fetched, const std::str
   if (!fetched.bias.defined()) return norm;
   PIVOT_ASSIGN_OR_RETURN(norm.bias, Place(fetched.bias, module + ".bias"));
   return norm;
+}
+
+void WeightReader::ReleaseBlock(int block) const {
+  const std::string prefix = BlockPrefix(*config().architecture, block);
+  const auto& tensors = folder_.model.tensors();
+  for (auto tensor = tensors.lower_bound(prefix); tensor != tensors.end(); ++tensor) {
+    if (!absl::StartsWith(tensor->first, prefix)) return;
+    const absl::string_view bytes = folder_.model.Bytes(tensor->first);
+    if (!bytes.empty()) ReleasePages(bytes);
+  }
 }
 
 absl::StatusOr<BlockWeights> WeightReader::FetchBlock(int block) const {

@@ -92,6 +92,9 @@ class WeightReader {
   absl::StatusOr<BlockWeights> FetchBlock(int block) const;
   absl::StatusOr<BlockWeights> PlaceBlock(int block, const BlockWeights& fetched) const;
 
+  /// The file's pages of a block no longer count as this process's memory. What was read stays.
+  void ReleaseBlock(int block) const;
+
   absl::StatusOr<EmbeddingWeights> ReadEmbedding() const;
   absl::StatusOr<HeadWeights> ReadHead() const;  // the embedding's matrix when they are tied
 

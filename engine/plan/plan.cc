@@ -6,7 +6,6 @@
 #include <fstream>
 #include <limits>
 #include <system_error>
-#include <thread>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +15,7 @@
 #include "engine/plan/output_bytes.h"
 #include "engine/plan/output_layout.h"
 #include "engine/plan/planned_schemes.h"
+#include "engine/plan/time_estimate.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -25,21 +25,11 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr int kPlanSchema = 1;
-// Rates to turn arithmetic into seconds before anything is measured: fp32 products of one core with AVX2 or AVX-512,
-// and bf16 products of a data-centre GPU at the share of its peak that the whole job reaches.
-constexpr double kCpuFlopsPerCore = 70e9;
-constexpr double kGpuFlops = 150e12;
-constexpr double kStartSeconds = 1;
 constexpr int kPlainBits = 16;
 
-double StageSeconds(double flops, DeviceKind device) {
-  const double cpu = kCpuFlopsPerCore * std::max(1U, std::thread::hardware_concurrency());
-  return flops / (device == DeviceKind::kCuda ? kGpuFlops : cpu);
-}
-
-json StageJson(const char* name, double flops, const Plan& plan, DeviceKind device) {
-  return {{"name", name},
-          {"est_seconds", StageSeconds(flops, device)},
+json StageJson(const StageTime& stage, const Plan& plan) {
+  return {{"name", stage.name},
+          {"est_seconds", stage.seconds},
           {"gpu_bytes", plan.memory.gpu_bytes},
           {"host_bytes", plan.memory.host_bytes}};
 }
@@ -139,11 +129,9 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
 }
 
 json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec& spec, DeviceKind device) {
-  const double layerwise = plan.work.forward + plan.work.statistics + plan.work.solve;
+  const TimeEstimate time = EstimateTime(source.config(), spec, plan.work, plan.measure, ThisMachine(device));
   json stages = json::array();
-  if (spec.measures_plan()) stages.push_back(StageJson("measure", plan.measure.flops, plan, device));
-  stages.push_back(StageJson("layerwise", layerwise, plan, device));
-  stages.push_back(StageJson("evaluate", plan.work.evaluation, plan, device));
+  for (const StageTime& stage : time.stages) stages.push_back(StageJson(stage, plan));
   const bool on_gpu = device == DeviceKind::kCuda;
   json warnings = json::array();
   if (source.config().found != nullptr) warnings.push_back(DescribeFound(*source.config().found));
@@ -169,7 +157,7 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
           {"peak_gpu_bytes", plan.memory.gpu_bytes},
           {"peak_host_bytes", plan.memory.host_bytes},
           {"disk_bytes", plan.total_bytes * 2},
-          {"est_seconds", kStartSeconds + StageSeconds(plan.work.total() + plan.measure.flops, device)},
+          {"est_seconds", time.total()},
           {"stages", std::move(stages)},
           {"devices", std::move(devices)},
           {"warnings", std::move(warnings)}};

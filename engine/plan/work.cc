@@ -256,6 +256,7 @@ CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, Dev
   // A block that was uploaded leaves its page-locked memory to the one after the next.
   return {.host_bytes = kGpuWorkerBytes + mapped + beside + parameters * pass.element,
           .gpu_bytes = WithReserve(kept_work),
+          .tensor_bytes = kept_work,
           .least_gpu_bytes = WithReserve(std::max(pass.fixed + std::min(pass.streams, pass.buffers), pass.evaluation))};
 }
 

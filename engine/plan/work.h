@@ -44,6 +44,7 @@ inline constexpr int64_t kExpertMomentBytes = int64_t{512} << 20;
 struct CompressMemory {
   int64_t host_bytes = 0;
   int64_t gpu_bytes = 0;
+  int64_t tensor_bytes = 0;  // of these, what tensors take: without the context, and room that the allocator wastes
   /// The same with everything outside that can be (ActivationPlacement), for GPUs that have no more.
   int64_t least_gpu_bytes = 0;
 };

@@ -267,6 +267,7 @@ class LayerwiseStage {
   }
 
   void Finish(const BlockProgress& progress) {
+    input_.source->ReleaseBlock(progress.block);
     if (!progress.resumed) {
       ++quantized_blocks_;
       quantized_seconds_ += progress.seconds;
