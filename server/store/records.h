@@ -16,6 +16,8 @@
 #include "pivot/v1/event.pb.h"
 #include "pivot/v1/job.pb.h"
 
+#include "server/store/queue.h"
+
 namespace pivot {
 
 /// Of a JobSpec that names none.
@@ -76,14 +78,6 @@ struct JobHead {
   v1::State state = v1::STATE_UNSPECIFIED;
   int attempt = 0;
   uint64_t last_seq = 0;
-};
-
-struct QueuedJob {
-  std::string uid;
-  int attempt = 0;  // the newest so far
-  int priority = 0;
-  std::string device;  // as asked for: "auto", "cpu", "cuda:N"
-  int64_t create_us = 0;
 };
 
 struct LeasedDevice {
