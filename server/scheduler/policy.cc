@@ -99,9 +99,10 @@ class Pass {
   void Reserve(const Turn& turn) {
     std::vector<const RunningJob*> ends;
     for (const RunningJob& job : snapshot_.running) ends.push_back(&job);
-    absl::c_stable_sort(ends, [&](const RunningJob* a, const RunningJob* b) {
-      return SecondsLeft(*a, snapshot_.now_us) < SecondsLeft(*b, snapshot_.now_us);
-    });
+    const auto end_of = [&](const RunningJob& job) {
+      return std::tuple(SecondsLeft(job, snapshot_.now_us), job.start_us);
+    };
+    absl::c_sort(ends, [&](const RunningJob* a, const RunningJob* b) { return end_of(*a) < end_of(*b); });
     Commitments taken = taken_;
     for (const RunningJob* end : ends) {
       taken.Release(*end);

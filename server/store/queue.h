@@ -38,6 +38,8 @@ struct QueuedJob {
   int64_t create_us = 0;
   int64_t queue_us = 0;  // when it came into the queue, the newest time
   JobNeeds needs;
+  std::string staging_uid;
+  std::string reason;  // Job.state_reason
 };
 
 /// A job that holds a device.
@@ -53,6 +55,7 @@ struct RunningJob {
   int preemptions = 0;       // of earlier attempts
   bool keeps_work = false;   // what it has done is there when it is started again
   bool is_stopping = false;  // it has been asked to give its device back
+  std::string staging_uid;
 };
 
 /// Device time of a project, decayed.
@@ -70,6 +73,14 @@ struct LaneClaim {
   int64_t claim_us = 0;
 };
 
+/// How an estimate turned out.
+struct Score {
+  enum class Measure { kSeconds, kGpuBytes, kHostBytes };
+  DeviceClass device_class = DeviceClass::kCpu;
+  Measure measure = Measure::kSeconds;
+  double ratio = 1;  // observed / estimated
+};
+
 /// All of one moment.
 struct QueueSnapshot {
   int64_t now_us = 0;
@@ -77,6 +88,7 @@ struct QueueSnapshot {
   std::vector<RunningJob> running;
   std::vector<ProjectUsage> usage;
   std::vector<LaneClaim> claims;
+  std::vector<Score> scores;  // the newest ones
 };
 
 }  // namespace pivot

@@ -27,6 +27,7 @@ inline constexpr int kDefaultPriority = 50;
 struct StoreHooks {
   std::function<void(const std::string& job_uid, const v1::JobEvent& event)> committed;
   std::function<void(absl::Duration)> commit_took;
+  std::function<absl::Time()> now;  // absent: the system's clock
 };
 
 /// One run of a job as its lease knows it. Whoever writes for a worker shows it; once the lease has another token, it
@@ -78,6 +79,12 @@ struct JobHead {
   v1::State state = v1::STATE_UNSPECIFIED;
   int attempt = 0;
   uint64_t last_seq = 0;
+};
+
+/// Why a job waits, for its state_reason.
+struct WaitReason {
+  std::string job_uid;
+  std::string reason;
 };
 
 struct LeasedDevice {

@@ -3,10 +3,16 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 #include "absl/strings/str_format.h"
 
 namespace pivot {
+namespace {
+
+constexpr double kMicrosecondsOfASecond = 1e6;
+
+}  // namespace
 
 int64_t MemoryLedger::NextTime() {
   last_us_ = std::max(clock_->now_us, last_us_ + 1);
@@ -21,8 +27,10 @@ std::string MemoryLedger::Create(const JobOrder& order) {
 }
 
 QueueSnapshot MemoryLedger::Read() {
-  QueueSnapshot snapshot{.now_us = std::max(clock_->now_us, last_us_)};
+  QueueSnapshot snapshot{.now_us = clock_->now_us};
   for (const auto& [uid, job] : jobs_) {
+    if (job.state == v1::STATE_QUEUED) snapshot.now_us = std::max(snapshot.now_us, job.queue_us);
+    if (!job.lease_key.empty()) snapshot.now_us = std::max(snapshot.now_us, job.start_us);
     if (job.state == v1::STATE_QUEUED) {
       snapshot.queued.push_back({.uid = uid,
                                  .project = job.order.project,
@@ -94,6 +102,8 @@ void MemoryLedger::GiveBack(const AttemptKey& /*key*/, Job& job, int64_t end_us)
   const std::pair account(job.order.project, job.device_class);
   ProjectUsage& usage = usage_.try_emplace(account, ProjectUsage{account.first, account.second}).first->second;
   AddRun(job.start_us, end_us, {}, usage);
+  // The store keeps whole microseconds.
+  usage.device_seconds = std::round(usage.device_seconds * kMicrosecondsOfASecond) / kMicrosecondsOfASecond;
   job.lease_key.clear();
 }
 
@@ -113,9 +123,10 @@ bool MemoryLedger::Ask(const std::string& uid, Steer steer) {
   Job& job = jobs_.at(uid);
   const auto next = StateAfter(steer, job.state, uid);
   if (!next.ok()) return false;
+  const int64_t now_us = NextTime();
   if (*next == job.state) return true;
   if (steer == Steer::kRetry) job.crashes = 0;
-  Move(job, *next, NextTime());
+  Move(job, *next, now_us);
   return true;
 }
 

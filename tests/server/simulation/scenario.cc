@@ -60,7 +60,7 @@ void DrawChaos(Dice& dice, Scenario& scenario) {
                     .crash_probability = dice.Chance(0.2) ? 0.4 : 0,
                     .failure_probability = dice.Chance(0.1) ? 0.3 : 0};
     job.order = {.project = std::string(1, static_cast<char>('a' + dice.Below(scenario.num_projects))),
-                 .priority = dice.Below(101),
+                 .priority = 1 + dice.Below(100),
                  .device = DrawDevice(dice, num_gpus),
                  .needs = DrawNeeds(dice, job.true_seconds)};
     scenario.jobs.push_back(std::move(job));
@@ -121,7 +121,7 @@ void DrawFairness(Dice& dice, Scenario& scenario) {
   }
   scenario.longest_seconds = 2 * longest_mean;
   // Long enough for a single job not to matter.
-  const double share_seconds = 60 * longest_mean;
+  const double share_seconds = 120 * longest_mean;
   scenario.endless_until_us = static_cast<int64_t>(share_seconds * scenario.num_projects / num_gpus * kSecond);
 }
 

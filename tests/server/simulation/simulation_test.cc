@@ -21,8 +21,8 @@ namespace {
 using ::testing::IsEmpty;
 using Kind = Scenario::Kind;
 
-constexpr int kFewSchedules = 1500;
-constexpr int kTwinSeeds = 20;
+constexpr int kFewSchedules = 1000;
+constexpr int kTwinSeeds = 12;
 
 int NumSchedules() {
   const char* asked = std::getenv("PIVOT_SCHEDULES");
