@@ -4,6 +4,10 @@
 #include <algorithm>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+#include "server/errors.h"
 
 namespace pivot {
 namespace {
@@ -56,9 +60,24 @@ AutoMeans MeaningOfAuto(absl::Span<const DeviceRoom> devices) {
   return has_gpu ? AutoMeans::kGpu : AutoMeans::kCpu;
 }
 
+AutoMeans MeaningOfAuto(absl::Span<const Device> devices) {
+  const bool has_gpu = absl::c_any_of(devices, [](const Device& device) { return device.is_gpu(); });
+  return has_gpu ? AutoMeans::kGpu : AutoMeans::kCpu;
+}
+
 bool Answers(const Device& device, absl::string_view wanted, AutoMeans auto_means) {
   if (wanted == "auto") return device.is_gpu() == (auto_means == AutoMeans::kGpu);
   return device.name == wanted;
+}
+
+absl::Status CheckDevice(absl::string_view wanted, absl::Span<const Device> devices) {
+  const AutoMeans auto_means = MeaningOfAuto(devices);
+  for (const Device& device : devices) {
+    if (Answers(device, wanted.empty() ? "auto" : wanted, auto_means)) return absl::OkStatus();
+  }
+  const std::string names =
+      absl::StrJoin(devices, ", ", [](std::string* out, const Device& device) { out->append(device.name); });
+  return DeviceNotFound(absl::StrCat("this server has no device ", wanted, "; it has ", names));
 }
 
 bool FitsOnDevice(const JobNeeds& needs, const DeviceRoom& room) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
@@ -67,9 +68,14 @@ class Commitments {
 
 /// GPUs, where there are any.
 AutoMeans MeaningOfAuto(absl::Span<const DeviceRoom> devices);
+AutoMeans MeaningOfAuto(absl::Span<const Device> devices);
 
 /// "auto", "cpu" or "cuda:N" stands for this device.
 bool Answers(const Device& device, absl::string_view wanted, AutoMeans auto_means);
+
+/// kFailedPrecondition DEVICE_NOT_FOUND when no device answers to a JobSpec's "auto", "cpu" or "cuda:N"; says which
+/// there are.
+absl::Status CheckDevice(absl::string_view wanted, absl::Span<const Device> devices);
 
 /// Whether this device's memory is enough. A job that asks for more than the whole GPU has is content with an empty
 /// one.

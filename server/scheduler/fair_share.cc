@@ -29,11 +29,6 @@ double SecondsBetween(int64_t from_us, int64_t to_us) {
   return static_cast<double>(std::max<int64_t>(0, to_us - from_us)) / kMicrosecondsOfASecond;
 }
 
-DeviceClass ClassOf(const QueuedJob& job, AutoMeans auto_means) {
-  if (job.device == "cpu") return DeviceClass::kCpu;
-  return job.device == "auto" && auto_means == AutoMeans::kCpu ? DeviceClass::kCpu : DeviceClass::kGpu;
-}
-
 double ChargeOf(const RunningJob& job, int64_t now_us, const FairShareOptions& options) {
   const double used = DecayedRun(SecondsBetween(job.start_us, now_us), options.half_life_seconds);
   return std::max({used, options.entry_penalty_seconds, job.needs.seconds});
@@ -92,6 +87,11 @@ bool ComesBefore(const Turn& a, const Turn& b) {
 }
 
 }  // namespace
+
+DeviceClass ClassOf(const QueuedJob& job, AutoMeans auto_means) {
+  if (job.device == "cpu") return DeviceClass::kCpu;
+  return job.device == "auto" && auto_means == AutoMeans::kCpu ? DeviceClass::kCpu : DeviceClass::kGpu;
+}
 
 int BandOf(int priority) { return std::clamp(priority / kPrioritiesOfABand, 0, kNumBands - 1); }
 

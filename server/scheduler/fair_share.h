@@ -40,6 +40,8 @@ double Decay(double device_seconds, double elapsed_seconds, double half_life_sec
 /// What a run of this length has left in the usage at its end, its beginning decayed already.
 double DecayedRun(double run_seconds, double half_life_seconds);
 
+DeviceClass ClassOf(const QueuedJob& job, AutoMeans auto_means);
+
 /// Adds a run that ended at `end_us`.
 void AddRun(int64_t start_us, int64_t end_us, const FairShareOptions& options, ProjectUsage& usage);
 
