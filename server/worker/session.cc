@@ -230,7 +230,8 @@ void WorkerSession::Suspend(Clock::time_point now) {
 }
 
 void WorkerSession::Preempt(Clock::time_point now) {
-  if (finished_ || facts_.preempted || facts_.timed_out.has_value()) return;
+  // With its work done it ends soon by itself.
+  if (finished_ || publishing_ || published_ || facts_.preempted || facts_.timed_out.has_value()) return;
   facts_.preempted = true;
   Log(Severity::kInfo, "preempted", {{"job", record_.job.name()}, {"attempt", key().number}});
   AskToEnd(now);

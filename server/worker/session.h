@@ -48,7 +48,7 @@ class WorkerSession {
   void ProcessEnded(Clock::time_point now);
   void Cancel(Clock::time_point now);
   void Suspend(Clock::time_point now);
-  /// Its device is for another job; it goes back to the queue.
+  /// Its device is for another job; it goes back to the queue. Not once it publishes.
   void Preempt(Clock::time_point now);
   void Stop();
   void Published(const absl::StatusOr<v1::CheckpointRef>& result, Clock::time_point now);

@@ -145,6 +145,21 @@ TEST_F(SchedulingTest, LeavesAJobAloneThatHasJustBegun) {
   server_.AwaitEnd(urgent);
 }
 
+TEST_F(SchedulingTest, LeavesAJobAloneThatHasPublished) {
+  server_.options.policy.min_run_seconds = 0;
+  // Were it asked to end, it would be killed before it is done.
+  server_.options.watchdog.cancel_grace = std::chrono::milliseconds(20);
+  server_.SetScript({{{"pivot", json::object()}}, {{"sleep", 0.5}}, {{"send", "Done"}}});
+  server_.Start();
+  const std::string patient = Submit();
+  EXPECT_TRUE(Eventually([&] { return server_.Get(patient).checkpoints_size() == 1; }));
+  const std::string urgent = Submit("auto", 100);
+  const v1::Job job = server_.AwaitEnd(patient);
+  EXPECT_EQ(job.state(), v1::STATE_SUCCEEDED);
+  EXPECT_THAT(job.attempts(), SizeIs(1));
+  server_.AwaitEnd(urgent);
+}
+
 TEST_F(SchedulingTest, TriesOnceMoreWithLessOnAGpuThatWasTooSmall) {
   server_.options.devices = {NumberedGpu(0, 80 * kGib)};
   Plan({{"peak_gpu_bytes", 60 * kGib}, {"least_gpu_bytes", 30 * kGib}});
