@@ -4,6 +4,7 @@
 // empty.
 
 #include <ATen/Parallel.h>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -74,10 +75,13 @@ absl::StatusOr<json> RunJob(WorkerChannel& channel, const Frame& start, ComputeD
   const json* spec = fields.OptionalObject("spec");
   const std::string job = fields.Text("job");
   const int64_t threads = fields.OptionalInteger("threads").value_or(0);
+  const int64_t gpu_memory_bytes = fields.OptionalInteger("gpu_memory_bytes").value_or(0);
   PIVOT_RETURN_IF_ERROR(fields.status());
   if (spec == nullptr) return absl::InvalidArgumentError("Start has no spec");
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
   device.threads = at::get_num_threads();
+  if (gpu_memory_bytes > 0 && device.kind() == DeviceKind::kCuda)
+    device.memory_bytes = std::min(device.memory_bytes, gpu_memory_bytes);
   JobHooks hooks = channel.MakeHooks();
   hooks.publish = [publish = hooks.publish](const StagedPivot& staged) -> absl::Status {
     PIVOT_RETURN_IF_ERROR(CheckMappedFiles());

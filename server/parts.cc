@@ -102,8 +102,7 @@ absl::Status Server::Parts::StartThreads() {
   probing = std::make_unique<Executor>(kProbeThreads);
   transfer = std::make_unique<Executor>(kTransferThreads);
   MakeSupervisor();
-  scheduler = std::make_unique<Scheduler>(store.get(), control.get(), timers.get(), devices,
-                                          [this](const Assignment& assignment) { supervisor->Start(assignment); });
+  MakeScheduler();
   MakeBackend(std::move(capabilities));
   return absl::OkStatus();
 }
@@ -119,6 +118,27 @@ void Server::Parts::MakeSupervisor() {
                         .limits = options.watchdog,
                         .restarted = [this](absl::string_view cause) { metrics->WorkerRestarted(std::string(cause)); },
                         .published = [this](absl::Duration time) { metrics->PublishTook(time); }});
+}
+
+void Server::Parts::MakeScheduler() {
+  if (!options.gpu_free_bytes) {
+    gpu_memory = std::make_unique<GpuMemory>();
+    options.gpu_free_bytes = [this] { return gpu_memory->FreeBytes(); };
+  }
+  gauge = std::make_unique<RoomGauge>(
+      devices, RoomGauge::Sources{.gpu_free_bytes = options.gpu_free_bytes,
+                                  .disk_free_bytes = [this] { return data->FreeBytes(); },
+                                  .host_bytes = options.job_memory_bytes.value_or(AvailableHostBytes()),
+                                  .kept_disk_bytes = options.min_free_disk_bytes});
+  scheduler = std::make_unique<Scheduler>(Scheduler::Parts{
+      .store = store.get(),
+      .executor = control.get(),
+      .timers = timers.get(),
+      .gauge = gauge.get(),
+      .policy = options.policy,
+      .start = [this](const Assignment& assignment) { supervisor->Start(assignment); },
+      .preempt = [this](const std::string& uid, int attempt) { supervisor->Preempt(uid, attempt); },
+      .written_bytes = [this](const std::string& staging_uid) { return BytesBelow(data->staging(staging_uid)); }});
 }
 
 void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {

@@ -23,6 +23,7 @@
 #include "server/listen.h"
 #include "server/metrics.h"
 #include "server/probe/probe.h"
+#include "server/scheduler/room_gauge.h"
 #include "server/scheduler/scheduler.h"
 #include "server/server.h"
 #include "server/serving.h"
@@ -50,6 +51,8 @@ struct Server::Parts {
   std::unique_ptr<CheckpointReader> checkpoints;
   std::unique_ptr<ProcessLauncher> launcher;
   std::unique_ptr<TimerQueue> timers;
+  std::unique_ptr<GpuMemory> gpu_memory;
+  std::unique_ptr<RoomGauge> gauge;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<Supervisor> supervisor;
   std::unique_ptr<Executor> publishing;
@@ -75,6 +78,7 @@ struct Server::Parts {
  private:
   void HandleCommit(const std::string& job_uid, const v1::JobEvent& event);
   void MakeSupervisor();
+  void MakeScheduler();
   void MakeBackend(v1::ServerCapabilities capabilities);
 };
 

@@ -5,6 +5,8 @@
 // The whole server, as main() and tests start it.
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +17,7 @@
 
 #include "server/process/capture.h"
 #include "server/scheduler/device.h"
+#include "server/scheduler/policy.h"
 #include "server/worker/watchdog.h"
 
 namespace pivot {
@@ -33,6 +36,9 @@ struct ServerOptions {
   int64_t min_free_disk_bytes = int64_t{64} << 20;  // for the server's own records: with less it takes no jobs
   std::vector<std::string> environment;        // as of process/environment.h: what children may get is taken from it
   std::optional<std::vector<Device>> devices;  // absent: those of the machine
+  std::function<std::map<std::string, int64_t>()> gpu_free_bytes;  // by uuid; absent: as NVML says
+  std::optional<int64_t> job_memory_bytes;                         // of the host, for jobs; absent: what is available
+  PolicyOptions policy;
   WatchdogLimits watchdog;
   CaptureLimits probe_limits;
   absl::Duration heartbeat_interval = absl::Seconds(15);

@@ -70,6 +70,7 @@ void AddAttempts(const v1::Job& job, Table* table) {
     std::string text = absl::StrCat(Printable(attempt.device()),
                                     attempt.cause().empty() ? ", running" : ", ended: ", Printable(attempt.cause()));
     if (attempt.resumed_blocks() > 0) absl::StrAppend(&text, ", ", attempt.resumed_blocks(), " blocks taken over");
+    if (attempt.offloads()) absl::StrAppend(&text, ", as little on the GPU as possible");
     if (attempt.peak_host_bytes() > 0) absl::StrAppend(&text, ", ", FormatBytes(attempt.peak_host_bytes()), " memory");
     table->AddRow({absl::StrCat("attempt ", attempt.number()), text});
   }

@@ -155,6 +155,7 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
           {"bits_per_weight", plan.bits_per_weight},
           {"model_bits_per_weight", plan.model_bits_per_weight},
           {"peak_gpu_bytes", plan.memory.gpu_bytes},
+          {"least_gpu_bytes", plan.memory.least_gpu_bytes},
           {"peak_host_bytes", plan.memory.host_bytes},
           {"disk_bytes", plan.total_bytes * 2},
           {"est_seconds", time.total()},

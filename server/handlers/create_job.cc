@@ -15,7 +15,7 @@
 #include "server/handlers/job_view.h"
 #include "server/handlers/labels.h"
 #include "server/names.h"
-#include "server/scheduler/choice.h"
+#include "server/scheduler/admission.h"
 
 namespace pivot {
 namespace {

@@ -5,6 +5,8 @@
 // What jobs can run on.
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,8 +36,25 @@ struct Device {
 std::vector<Device> SelectVisible(absl::Span<const Device> gpus,
                                   const std::optional<std::string>& cuda_visible_devices);
 
+inline constexpr char kNvmlLibrary[] = "libnvidia-ml.so.1";
+
 /// The GPUs that the driver's NVML knows; none when the library is not there or does not answer.
-std::vector<Device> FindGpus(const std::string& nvml_library = "libnvidia-ml.so.1");
+std::vector<Device> FindGpus(const std::string& nvml_library = kNvmlLibrary);
+
+/// Free memory of GPUs, as NVML sees it now. Keeps the library open: opening it takes long.
+class GpuMemory {
+ public:
+  explicit GpuMemory(const std::string& nvml_library = kNvmlLibrary);
+  GpuMemory(const GpuMemory&) = delete;
+  GpuMemory& operator=(const GpuMemory&) = delete;
+  ~GpuMemory();
+
+  /// By uuid; GPUs that do not answer are left out. One thread at a time.
+  std::map<std::string, int64_t> FreeBytes() const;
+
+ private:
+  std::unique_ptr<class Nvml> nvml_;
+};
 
 Device DescribeCpu();
 

@@ -21,6 +21,8 @@ struct NvmlMemory {
   unsigned long long used;
 };
 
+}  // namespace
+
 class Nvml {
  public:
   explicit Nvml(const std::string& library) : library_(dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL)) {
@@ -44,7 +46,7 @@ class Nvml {
   }
 
   /// Empty uuid: the device does not answer, and cannot be used.
-  Device Describe(unsigned int index) const {
+  Device Describe(unsigned int index, int64_t* free_bytes = nullptr) const {
     NvmlDevice handle = nullptr;
     std::array<char, kNameBytes> uuid{};
     std::array<char, kNameBytes> name{};
@@ -52,6 +54,7 @@ class Nvml {
     const bool known = handle_(index, &handle) == kSuccess && uuid_(handle, uuid.data(), kNameBytes) == kSuccess &&
                        name_(handle, name.data(), kNameBytes) == kSuccess && memory_(handle, &memory) == kSuccess;
     if (!known) return {};
+    if (free_bytes != nullptr) *free_bytes = static_cast<int64_t>(memory.free);
     return {.uuid = uuid.data(), .model = name.data(), .memory_bytes = static_cast<int64_t>(memory.total)};
   }
 
@@ -73,8 +76,6 @@ class Nvml {
   int (*memory_)(NvmlDevice, NvmlMemory*) = nullptr;
 };
 
-}  // namespace
-
 std::vector<Device> FindGpus(const std::string& nvml_library) {
   const Nvml nvml(nvml_library);
   std::vector<Device> gpus;
@@ -83,6 +84,20 @@ std::vector<Device> FindGpus(const std::string& nvml_library) {
     if (!gpu.uuid.empty()) gpus.push_back(std::move(gpu));
   }
   return gpus;
+}
+
+GpuMemory::GpuMemory(const std::string& nvml_library) : nvml_(std::make_unique<Nvml>(nvml_library)) {}
+
+GpuMemory::~GpuMemory() = default;
+
+std::map<std::string, int64_t> GpuMemory::FreeBytes() const {
+  std::map<std::string, int64_t> free;
+  for (unsigned int i = 0; i < nvml_->NumDevices(); ++i) {
+    int64_t free_bytes = 0;
+    const Device gpu = nvml_->Describe(i, &free_bytes);
+    if (!gpu.uuid.empty()) free[gpu.uuid] = free_bytes;
+  }
+  return free;
 }
 
 }  // namespace pivot

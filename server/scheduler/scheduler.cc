@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/scheduler/scheduler.h"
 
+#include <algorithm>
 #include <chrono>
-#include <optional>
-#include <string>
-#include <utility>
+#include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 
 #include "server/errors.h"
 #include "server/log.h"
+#include "server/scheduler/estimates.h"
 
 namespace pivot {
 namespace {
 
 constexpr std::chrono::seconds kRetryDelay(5);
 
-}  // namespace
+/// Whether time alone may change the decision: memory comes back, a job gets old enough to be preempted.
+bool MayChangeByItself(const QueueSnapshot& snapshot, const Decision& decision) {
+  const auto waits_for_room = [](const Waiting& waiting) { return waiting.hindrance != Hindrance::kDevice; };
+  if (std::any_of(decision.waiting.begin(), decision.waiting.end(), waits_for_room)) return true;
+  int most_urgent = -1;
+  for (const QueuedJob& job : snapshot.queued) most_urgent = std::max(most_urgent, BandOf(job.priority));
+  return std::any_of(snapshot.running.begin(), snapshot.running.end(), [&](const RunningJob& job) {
+    return job.keeps_work && !job.is_stopping && BandOf(job.priority) < most_urgent;
+  });
+}
 
-Scheduler::Scheduler(Store* store, Executor* executor, TimerQueue* timers, std::vector<Device> devices,
-                     std::function<void(const Assignment&)> start)
-    : store_(store), executor_(executor), timers_(timers), devices_(std::move(devices)), start_(std::move(start)) {}
+}  // namespace
 
 void Scheduler::Kick() {
   {
@@ -29,7 +37,7 @@ void Scheduler::Kick() {
     if (pending_ || stopped_) return;
     pending_ = true;
   }
-  executor_->Post([this] { RunPass(); });
+  parts_.executor->Post([this] { RunPass(); });
 }
 
 void Scheduler::Stop() {
@@ -54,31 +62,91 @@ void Scheduler::RunPass() {
 }
 
 bool Scheduler::AssignOne() {
-  const auto leases = store_->ReadLeases();
-  const auto queue = store_->ReadQueue();
-  if (!leases.ok() || !queue.ok()) {
-    Log(Severity::kError, "queue_unreadable", {{"message", leases.ok() ? queue.status() : leases.status()}});
+  auto snapshot = parts_.store->ReadSnapshot();
+  if (!snapshot.ok()) {
+    Log(Severity::kError, "queue_unreadable", {{"message", snapshot.status()}});
     TryLater();
     return false;
   }
-  absl::flat_hash_set<std::string> leased;
-  for (const LeasedDevice& lease : *leases) leased.insert(lease.device);
-  const std::optional<Choice> choice = ChooseNext(*queue, devices_, leased);
-  if (!choice.has_value()) return false;
-  const auto key = store_->Claim(choice->job, choice->device.lease_key(), choice->device.name);
+  if (snapshot->queued.empty()) return false;
+  Refine(*snapshot);
+  const Decision decision = Decide(*snapshot, parts_.gauge->Measure(snapshot->running), parts_.policy);
+  if (decision.start.has_value()) return Claim(*decision.start);
+  if (decision.preempt.has_value()) Preempt(*decision.preempt);
+  Explain(*snapshot, decision);
+  if (MayChangeByItself(*snapshot, decision)) TryLater();
+  return false;
+}
+
+void Scheduler::Refine(QueueSnapshot& snapshot) {
+  const Corrections corrections(snapshot.scores);
+  const AutoMeans auto_means = MeaningOfAuto(parts_.gauge->devices());
+  for (QueuedJob& job : snapshot.queued) {
+    job.needs = corrections.Apply(job.needs, ClassOf(job, auto_means));
+    const bool may_have_work = job.attempt > 0 || job.staging_uid != job.uid;
+    if (may_have_work && job.needs.disk_bytes > 0)
+      job.needs.disk_bytes = std::max<int64_t>(0, job.needs.disk_bytes - parts_.written_bytes(job.staging_uid));
+  }
+  std::set<std::pair<std::string, int>> still_ending;
+  for (RunningJob& job : snapshot.running) {
+    // What it has written is gone from the free disk already.
+    job.needs.disk_bytes = std::max<int64_t>(0, job.needs.disk_bytes - parts_.written_bytes(job.staging_uid));
+    if (!ending_.contains({job.uid, job.attempt})) continue;
+    job.is_stopping = true;
+    still_ending.emplace(job.uid, job.attempt);
+  }
+  ending_ = std::move(still_ending);
+}
+
+bool Scheduler::Claim(const Grant& grant) {
+  QueuedJob job = grant.job;
+  // The lease reserves the whole, as of a job that has written nothing yet.
+  if (job.needs.disk_bytes > 0) job.needs.disk_bytes += parts_.written_bytes(job.staging_uid);
+  const auto key = parts_.store->Claim(job, grant.device.lease_key(), grant.device.name);
   if (key.ok()) {
-    start_({*key, choice->device});
+    parts_.start({*key, grant.device, grant.gpu_budget_bytes});
     return true;
   }
   if (IsStateMovedOn(key.status())) return true;
-  Log(Severity::kError, "claim_failed", {{"uid", choice->job.uid}, {"message", key.status()}});
+  Log(Severity::kError, "claim_failed", {{"uid", job.uid}, {"message", key.status()}});
   TryLater();
   return false;
 }
 
+void Scheduler::Preempt(const RunningJob& victim) {
+  ending_.emplace(victim.uid, victim.attempt);
+  parts_.preempt(victim.uid, victim.attempt);
+}
+
+void Scheduler::Explain(const QueueSnapshot& snapshot, const Decision& decision) {
+  absl::flat_hash_map<std::string, std::string> now;
+  for (const QueuedJob& job : snapshot.queued) now[job.uid] = job.reason;
+  std::vector<WaitReason> changes;
+  for (const Waiting& waiting : decision.waiting) {
+    const std::string& told = now[waiting.uid];
+    const auto reason = std::string(ReasonFor(waiting.hindrance));
+    // Why a job came back says more than that all devices are taken.
+    const bool says_more = waiting.hindrance == Hindrance::kDevice && !absl::StartsWith(told, "WAITING_FOR_");
+    if (told != reason && !says_more) changes.push_back({waiting.uid, reason});
+  }
+  const absl::Status status = parts_.store->ExplainWaits(changes);
+  if (!status.ok()) Log(Severity::kWarning, "waits_not_explained", {{"message", status}});
+}
+
 void Scheduler::TryLater() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (will_retry_ || stopped_) return;
+    will_retry_ = true;
+  }
   // A full disk, say: nothing else may happen that would lead to another look.
-  timers_->At(TimerQueue::Clock::now() + kRetryDelay, [this] { Kick(); });
+  parts_.timers->At(TimerQueue::Clock::now() + kRetryDelay, [this] {
+    {
+      const std::lock_guard lock(mutex_);
+      will_retry_ = false;
+    }
+    Kick();
+  });
 }
 
 }  // namespace pivot

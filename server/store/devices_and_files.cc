@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Store that knows the queue, who holds which device, and what lies in which folder.
+// The part of Store that knows who holds which device, and what lies in which folder.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,24 +11,6 @@
 #include "server/store/store.h"
 
 namespace pivot {
-
-absl::StatusOr<std::vector<QueuedJob>> Store::ReadQueue() {
-  PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
-  std::vector<QueuedJob> queue;
-  Statement rows = reader->Query(
-      "SELECT uid, attempt, priority, device, create_us FROM job WHERE state = ? "
-      "ORDER BY priority DESC, create_us",
-      v1::STATE_QUEUED);
-  while (true) {
-    PIVOT_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return queue;
-    queue.push_back({.uid = rows.Bytes(0),
-                     .attempt = static_cast<int>(rows.Integer(1)),
-                     .priority = static_cast<int>(rows.Integer(2)),
-                     .device = rows.Bytes(3),
-                     .create_us = rows.Integer(4)});
-  }
-}
 
 absl::StatusOr<std::vector<LeasedDevice>> Store::ReadLeases() {
   PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());

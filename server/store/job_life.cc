@@ -9,6 +9,7 @@
 #include "server/convert.h"
 #include "server/errors.h"
 #include "server/names.h"
+#include "server/store/books.h"
 #include "server/store/reader.h"
 #include "server/store/rows.h"
 #include "server/store/store.h"
@@ -48,10 +49,12 @@ absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const std::string& 
   const int priority = job.spec.priority() == 0 ? kDefaultPriority : job.spec.priority();
   PIVOT_RETURN_IF_ERROR(batch.database.Run(
       "INSERT INTO job (uid, project, id, state, state_reason, priority, device, spec_pb, spec_sha256, plan_pb, "
-      "staging_uid, create_us, update_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)",
+      "staging_uid, create_us, update_us, queue_us) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?12)",
       uid, job.project, job.id, v1::STATE_QUEUED, std::string("WAITING_FOR_DEVICE"), priority, device, Blob{spec},
       Sha256Of(spec), job.plan.has_value() ? std::optional(Blob{plan}) : std::nullopt,
       job.staging_uid.empty() ? uid : job.staging_uid, batch.now_us));
+  PIVOT_RETURN_IF_ERROR(NoteNeeds(batch, uid, job));
   PIVOT_RETURN_IF_ERROR(InsertLabels(batch, uid, job.labels));
   if (job.request_id.empty()) return absl::OkStatus();
   return batch.database.Run(
@@ -67,13 +70,14 @@ v1::JobEvent CreationEvent() {
 }
 
 /// The lease's new token; IsStateMovedOn when the device is taken.
-absl::StatusOr<int64_t> TakeLease(WriteBatch& batch, const std::string& device, const std::string& job_uid,
-                                  int attempt) {
+absl::StatusOr<int64_t> TakeLease(WriteBatch& batch, const std::string& device, const QueuedJob& job) {
   Statement row = batch.database.Query(
-      "INSERT INTO lease (device, token, job_uid, attempt) VALUES (?, 1, ?, ?) ON CONFLICT (device) DO UPDATE SET "
-      "token = token + 1, job_uid = excluded.job_uid, attempt = excluded.attempt WHERE lease.job_uid IS NULL "
-      "RETURNING token",
-      device, job_uid, attempt);
+      "INSERT INTO lease (device, token, job_uid, attempt, host_bytes, disk_bytes, run_us) VALUES (?, 1, ?, ?, ?, ?, "
+      "?) "
+      "ON CONFLICT (device) DO UPDATE SET token = token + 1, job_uid = excluded.job_uid, attempt = excluded.attempt, "
+      "host_bytes = excluded.host_bytes, disk_bytes = excluded.disk_bytes, run_us = excluded.run_us "
+      "WHERE lease.job_uid IS NULL RETURNING token",
+      device, job.uid, job.attempt + 1, job.needs.host_bytes, job.needs.disk_bytes, ToMicros(job.needs.seconds));
   PIVOT_ASSIGN_OR_RETURN(const bool taken, row.Step());
   if (!taken) return StateMovedOn();
   return row.Integer(0);
@@ -137,7 +141,8 @@ absl::StatusOr<AttemptKey> Store::Claim(const QueuedJob& job, const std::string&
     // First of all: it tells whether the job is still there to be claimed.
     PIVOT_RETURN_IF_ERROR(
         ChangeState(batch, {job.uid, v1::STATE_QUEUED, job.attempt}, {.to = v1::STATE_RUNNING, .reason = "STARTING"}));
-    PIVOT_ASSIGN_OR_RETURN(key.token, TakeLease(batch, device, key.job_uid, key.number));
+    PIVOT_ASSIGN_OR_RETURN(key.token, TakeLease(batch, device, job));
+    PIVOT_RETURN_IF_ERROR(NoteClaim(batch, job));
     v1::Attempt attempt;
     attempt.set_number(key.number);
     attempt.set_device(device_name);

@@ -16,6 +16,8 @@
 #include "pivot/v1/event.pb.h"
 #include "pivot/v1/job.pb.h"
 
+#include "server/store/queue.h"
+
 namespace pivot {
 
 /// Of a JobSpec that names none.
@@ -25,6 +27,7 @@ inline constexpr int kDefaultPriority = 50;
 struct StoreHooks {
   std::function<void(const std::string& job_uid, const v1::JobEvent& event)> committed;
   std::function<void(absl::Duration)> commit_took;
+  std::function<absl::Time()> now;  // absent: the system's clock
 };
 
 /// One run of a job as its lease knows it. Whoever writes for a worker shows it; once the lease has another token, it
@@ -78,12 +81,10 @@ struct JobHead {
   uint64_t last_seq = 0;
 };
 
-struct QueuedJob {
-  std::string uid;
-  int attempt = 0;  // the newest so far
-  int priority = 0;
-  std::string device;  // as asked for: "auto", "cpu", "cuda:N"
-  int64_t create_us = 0;
+/// Why a job waits, for its state_reason.
+struct WaitReason {
+  std::string job_uid;
+  std::string reason;
 };
 
 struct LeasedDevice {

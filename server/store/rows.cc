@@ -9,6 +9,7 @@
 #include "server/convert.h"
 #include "server/errors.h"
 #include "server/names.h"
+#include "server/store/books.h"
 #include "server/store/transition.h"
 
 namespace pivot {
@@ -210,14 +211,15 @@ absl::Status ChangeState(WriteBatch& batch, const StateGuard& guard, const State
   const bool starts = change.to == v1::STATE_RUNNING;
   const int64_t start_us = starts ? batch.now_us : 0;
   const int64_t end_us = IsTerminal(change.to) ? batch.now_us : 0;
+  const int64_t queue_us = change.to == v1::STATE_QUEUED ? batch.now_us : 0;
   const std::optional<std::string> error = Serialized(change.error);
   const std::optional<std::string> result = Serialized(change.result);
   PIVOT_RETURN_IF_ERROR(batch.database.Run(
       "UPDATE job SET state = ?4, state_reason = ?5, attempt = attempt + ?6, revision = revision + 1, "
-      "start_us = coalesce(start_us, nullif(?7, 0)), end_us = nullif(?8, 0), error_pb = ?9, result_pb = ?10 "
-      "WHERE uid = ?1 AND state = ?2 AND attempt = ?3",
+      "start_us = coalesce(start_us, nullif(?7, 0)), end_us = nullif(?8, 0), error_pb = ?9, result_pb = ?10, "
+      "queue_us = coalesce(nullif(?11, 0), queue_us) WHERE uid = ?1 AND state = ?2 AND attempt = ?3",
       guard.job_uid, guard.from, guard.attempt, change.to, change.reason, starts ? 1 : 0, start_us, end_us,
-      AsBlob(error), AsBlob(result)));
+      AsBlob(error), AsBlob(result), queue_us));
   if (batch.database.num_changed() == 0) return StateMovedOn();
   v1::JobEvent event;
   event.mutable_state_changed()->set_from(guard.from);
@@ -228,10 +230,12 @@ absl::Status ChangeState(WriteBatch& batch, const StateGuard& guard, const State
 
 absl::Status CloseAttempt(WriteBatch& batch, const AttemptKey& key, v1::State from, v1::Attempt ended,
                           const StateChange& change) {
-  PIVOT_RETURN_IF_ERROR(batch.database.Run(
-      "UPDATE lease SET job_uid = NULL, attempt = NULL WHERE job_uid = ? AND attempt = ? AND token = ?", key.job_uid,
-      key.number, key.token));
+  PIVOT_RETURN_IF_ERROR(
+      batch.database.Run("UPDATE lease SET job_uid = NULL, attempt = NULL, host_bytes = 0, disk_bytes = 0, run_us = 0 "
+                         "WHERE job_uid = ? AND attempt = ? AND token = ?",
+                         key.job_uid, key.number, key.token));
   if (batch.database.num_changed() == 0) return StateMovedOn();
+  PIVOT_RETURN_IF_ERROR(ChargeAttempt(batch, key, ended));
   *ended.mutable_end_time() = ToTimestamp(batch.now_us);
   const std::string bytes = ended.SerializeAsString();
   PIVOT_RETURN_IF_ERROR(

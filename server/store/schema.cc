@@ -123,7 +123,48 @@ ALTER TABLE kept_request RENAME TO request;
 CREATE INDEX request_by_job ON request (job_uid);
 )sql";
 
-constexpr std::array<absl::string_view, 3> kMigrations = {kVersion1, kVersion2, kVersion3};
+// What the scheduler decides by. Estimates of 0 are not known; device_class is 0 for the CPU, 1 for GPUs.
+constexpr absl::string_view kVersion4 = R"sql(
+ALTER TABLE job ADD COLUMN queue_us INTEGER NOT NULL DEFAULT 0;         -- when it came into the queue, the newest time
+ALTER TABLE job ADD COLUMN gpu_bytes INTEGER NOT NULL DEFAULT 0;        -- estimates of its plan
+ALTER TABLE job ADD COLUMN least_gpu_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN host_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN disk_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN run_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN most_us INTEGER;                             -- NULL: it may run for as long as it likes
+ALTER TABLE job ADD COLUMN keeps_work INTEGER NOT NULL DEFAULT 0;       -- 1: goes on where it was stopped
+ALTER TABLE job ADD COLUMN preemptions INTEGER NOT NULL DEFAULT 0;
+UPDATE job SET queue_us = create_us;
+
+ALTER TABLE lease ADD COLUMN host_bytes INTEGER NOT NULL DEFAULT 0;     -- reserved for its owner
+ALTER TABLE lease ADD COLUMN disk_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN run_us INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE usage (
+  project       TEXT NOT NULL REFERENCES project(id),
+  device_class  INTEGER NOT NULL,
+  device_us     INTEGER NOT NULL,                 -- of attempts that have ended, decayed to as_of_us
+  as_of_us      INTEGER NOT NULL,
+  PRIMARY KEY (project, device_class)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lane (
+  project   TEXT NOT NULL REFERENCES project(id),
+  device    TEXT NOT NULL,                        -- as jobs ask for it
+  claim_us  INTEGER NOT NULL,                     -- when such a job last got one
+  PRIMARY KEY (project, device)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE score (
+  device_class  INTEGER NOT NULL,
+  measure       INTEGER NOT NULL,                 -- 0 seconds, 1 GPU memory, 2 host memory
+  end_us        INTEGER NOT NULL,
+  permille      INTEGER NOT NULL,                 -- observed / estimated
+  PRIMARY KEY (device_class, measure, end_us)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<absl::string_view, 4> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 }  // namespace
 

@@ -30,7 +30,7 @@ absl::Status Store::Write(absl::FunctionRef<absl::Status(WriteBatch&)> body) {
   {
     const std::lock_guard lock(write_mutex_);
     PIVOT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*writer_, Transaction::Kind::kWrite));
-    WriteBatch batch{*writer_, std::max(absl::ToUnixMicros(absl::Now()), last_us_ + 1), {}};
+    WriteBatch batch{*writer_, std::max(NowMicros(), last_us_ + 1), {}};
     PIVOT_RETURN_IF_ERROR(body(batch));
     const auto begin = std::chrono::steady_clock::now();
     PIVOT_RETURN_IF_ERROR(transaction.Commit());
@@ -44,6 +44,8 @@ absl::Status Store::Write(absl::FunctionRef<absl::Status(WriteBatch&)> body) {
   }
   return absl::OkStatus();
 }
+
+int64_t Store::NowMicros() const { return absl::ToUnixMicros(hooks_.now ? hooks_.now() : absl::Now()); }
 
 absl::StatusOr<std::string> Store::FindRequest(const NewJob& job) {
   PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
@@ -86,7 +88,7 @@ absl::StatusOr<QueueFigures> Store::ReadQueueFigures() {
     if (!row) return figures;
     const auto state = static_cast<v1::State>(rows.Integer(0));
     figures.jobs[state] = rows.Integer(1);
-    if (state == v1::STATE_QUEUED) figures.oldest_queued = absl::Now() - absl::FromUnixMicros(rows.Integer(2));
+    if (state == v1::STATE_QUEUED) figures.oldest_queued = absl::Microseconds(NowMicros() - rows.Integer(2));
   }
 }
 

@@ -64,8 +64,13 @@ class Store {
   // The life of a job. IsStateMovedOn when somebody else was first.
   /// Highest priority first, then oldest.
   absl::StatusOr<std::vector<QueuedJob>> ReadQueue();
+  /// All that the scheduler decides by; ReadQueue() is part of it.
+  absl::StatusOr<QueueSnapshot> ReadSnapshot();
   absl::StatusOr<std::vector<LeasedDevice>> ReadLeases();
+  /// Of jobs that are still queued. No event, and no new etag: waiting is all they do.
+  absl::Status ExplainWaits(const std::vector<WaitReason>& reasons);
   /// QUEUED becomes RUNNING with a lease of `device`, a name that stays the device's own; people call it `device_name`.
+  /// The lease reserves the job's needs.
   absl::StatusOr<AttemptKey> Claim(const QueuedJob& job, const std::string& device, const std::string& device_name);
   /// Does what a client asks, as StateAfter() has it, and returns what the job is now. When that means to wait in the
   /// queue: kResourceExhausted QUEUE_FULL, and ILLEGAL_STATE while another job works in its staging folder.
@@ -92,6 +97,7 @@ class Store {
   absl::StatusOr<Reader> BorrowReader();
   /// Runs `body` in one transaction; if it is OK, commits, syncs and tells the hooks.
   absl::Status Write(absl::FunctionRef<absl::Status(WriteBatch&)> body);
+  int64_t NowMicros() const;
 
   const std::string path_;
   const StoreHooks hooks_;

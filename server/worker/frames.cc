@@ -127,12 +127,14 @@ absl::StatusOr<std::optional<v1::JobEvent>> ReadEvent(const Frame& frame) {
   return event;
 }
 
-json StartPayload(const JobRecord& record, int attempt, bool on_gpu, bool resume) {
+json StartPayload(const JobRecord& record, const StartOptions& options) {
   v1::JobSpec spec = record.job.spec();
-  spec.set_device(on_gpu ? "cuda:0" : "cpu");
+  spec.set_device(options.on_gpu ? "cuda:0" : "cpu");
   spec.clear_run_timeout();  // the server's business
-  return {{"spec", ToJson(spec)}, {"job", record.job.name()}, {"uid", record.job.uid()},
-          {"attempt", attempt},   {"resume", resume},         {"threads", 0}};
+  json payload{{"spec", ToJson(spec)},       {"job", record.job.name()}, {"uid", record.job.uid()},
+               {"attempt", options.attempt}, {"resume", options.resume}, {"threads", 0}};
+  if (options.gpu_budget_bytes > 0) payload["gpu_memory_bytes"] = options.gpu_budget_bytes;
+  return payload;
 }
 
 }  // namespace pivot

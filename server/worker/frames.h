@@ -40,8 +40,15 @@ absl::StatusOr<WorkerError> ReadError(const Frame& frame);
 /// StageStarted, BlockDone, StageDone, QualityMeasured and Warning; nothing for other types.
 absl::StatusOr<std::optional<v1::JobEvent>> ReadEvent(const Frame& frame);
 
+struct StartOptions {
+  int attempt = 0;
+  bool on_gpu = false;
+  int64_t gpu_budget_bytes = 0;  // what it may use of the GPU's memory; 0: all
+  bool resume = false;
+};
+
 /// The Start frame. The spec's device becomes the worker's own view: "cpu", or "cuda:0", the only GPU that it sees.
-nlohmann::json StartPayload(const JobRecord& record, int attempt, bool on_gpu, bool resume);
+nlohmann::json StartPayload(const JobRecord& record, const StartOptions& options);
 
 }  // namespace pivot
 

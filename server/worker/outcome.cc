@@ -29,7 +29,7 @@ constexpr std::array<ExitMeaning, 6> kExits = {{
      "the worker refused the input"},
     {WorkerExit::kNumericalFailure, "NUMERICAL_FAILURE", Next::kFail, absl::StatusCode::kInternal,
      "a computation failed numerically"},
-    {WorkerExit::kGpuOutOfMemory, "GPU_OUT_OF_MEMORY", Next::kFail, absl::StatusCode::kResourceExhausted,
+    {WorkerExit::kGpuOutOfMemory, kOutOfGpuMemory, Next::kFail, absl::StatusCode::kResourceExhausted,
      "the GPU has too little memory"},
     {WorkerExit::kHostOutOfMemory, "HOST_OUT_OF_MEMORY", Next::kFail, absl::StatusCode::kResourceExhausted,
      "the machine has too little memory"},
@@ -97,6 +97,7 @@ Outcome Judge(const AttemptFacts& facts) {
   if (facts.stopped) return {"SERVER_STOPPED", Next::kRequeue, absl::OkStatus()};
   if (facts.cancel_asked) return {"CANCELLED", Next::kCancel, absl::OkStatus()};
   if (facts.suspend_asked) return {"SUSPENDED", Next::kRequeue, absl::OkStatus()};
+  if (facts.preempted) return {"PREEMPTED", Next::kRequeue, absl::OkStatus()};
   if (facts.store_fault.has_value()) return {"STORE_FAILED", Next::kRetry, *facts.store_fault};
   if (!facts.protocol_fault.empty())
     return Crash(absl::StrCat("the worker broke the protocol: ", facts.protocol_fault));
@@ -109,15 +110,22 @@ Outcome Judge(const AttemptFacts& facts) {
   return JudgeExit(facts);
 }
 
-StateChange NextState(const Outcome& outcome, v1::State state, int earlier_crashes) {
+OnGpuOutOfMemory AfterGpuOutOfMemory(const v1::Plan& plan, const v1::Attempt& attempt) {
+  const bool has_less = plan.least_gpu_bytes() > 0 && plan.least_gpu_bytes() < plan.peak_gpu_bytes();
+  return has_less && !attempt.offloads() ? OnGpuOutOfMemory::kTryWithLess : OnGpuOutOfMemory::kFail;
+}
+
+StateChange NextState(const Outcome& outcome, v1::State state, int earlier_crashes, OnGpuOutOfMemory on_out_of_memory) {
   if (outcome.next == Next::kSucceed) return {.to = v1::STATE_SUCCEEDED};
   if (state == v1::STATE_CANCELLING) return {.to = v1::STATE_CANCELLED, .reason = "CANCEL_REQUESTED"};
   if (state == v1::STATE_SUSPENDING && outcome.next != Next::kFail) {
     return {.to = v1::STATE_SUSPENDED, .reason = "SUSPEND_REQUESTED"};
   }
   const bool crashed = outcome.next == Next::kRetry;
-  const bool again =
-      outcome.next == Next::kRequeue || outcome.next == Next::kCancel || (crashed && earlier_crashes + 1 < kMaxCrashes);
+  const bool tries_with_less = outcome.next == Next::kFail && outcome.cause == kOutOfGpuMemory &&
+                               on_out_of_memory == OnGpuOutOfMemory::kTryWithLess;
+  const bool again = tries_with_less || outcome.next == Next::kRequeue || outcome.next == Next::kCancel ||
+                     (crashed && earlier_crashes + 1 < kMaxCrashes);
   if (again) return {.to = v1::STATE_QUEUED, .reason = outcome.cause};
   absl::Status error = outcome.error;
   if (crashed) {

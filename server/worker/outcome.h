@@ -20,6 +20,9 @@ namespace pivot {
 
 inline constexpr int kMaxCrashes = 3;
 
+/// Cause of an attempt.
+inline constexpr char kOutOfGpuMemory[] = "GPU_OUT_OF_MEMORY";
+
 /// The worker's Error frame.
 struct WorkerError {
   absl::Status status;
@@ -37,7 +40,8 @@ struct AttemptFacts {
   std::string protocol_fault;               // what was wrong with a frame; empty: nothing
   bool cancel_asked = false;
   bool suspend_asked = false;
-  bool stopped = false;  // the server shuts down
+  bool preempted = false;  // its device is for a more urgent job
+  bool stopped = false;    // the server shuts down
   std::optional<absl::Duration>
       timed_out;  // it ran for longer than this, and was asked to end before anything else was
   Watchdog::Verdict verdict = Watchdog::Verdict::kNone;
@@ -58,8 +62,15 @@ struct Outcome {
 
 Outcome Judge(const AttemptFacts& facts);
 
+/// What an attempt that ran out of its GPU's memory leads to.
+enum class OnGpuOutOfMemory { kFail, kTryWithLess };
+
+/// Once more with less on the GPU, where the plan has that to offer and the attempt did not do it already.
+OnGpuOutOfMemory AfterGpuOutOfMemory(const v1::Plan& plan, const v1::Attempt& attempt);
+
 /// The job's next state, given the state it is in and how many of its earlier attempts crashed.
-StateChange NextState(const Outcome& outcome, v1::State state, int earlier_crashes);
+StateChange NextState(const Outcome& outcome, v1::State state, int earlier_crashes,
+                      OnGpuOutOfMemory on_out_of_memory = OnGpuOutOfMemory::kFail);
 
 /// Whether an attempt with this cause counts towards kMaxCrashes.
 bool IsCrash(absl::string_view cause);

@@ -33,9 +33,12 @@ WorkerSession::WorkerSession(const Parts& parts, JobRecord record, Assignment as
       record_(std::move(record)),
       assignment_(std::move(assignment)),
       watchdog_(parts.limits, Clock::now()) {
+  bool offloads = false;
   for (const v1::Attempt& attempt : record_.job.attempts()) {
     if (attempt.number() == assignment_.key.number) attempt_ = attempt;
+    if (attempt.number() > record_.retried_after && attempt.cause() == kOutOfGpuMemory) offloads = true;
   }
+  attempt_.set_offloads(offloads);
 }
 
 void WorkerSession::Launch(WorkerLauncher& launcher, Clock::time_point now) {
@@ -136,6 +139,11 @@ absl::Status WorkerSession::HandleHello(const Frame& frame) {
   return absl::OkStatus();
 }
 
+int64_t WorkerSession::GpuBudget() const {
+  // No placement of activations is content with a byte: the one that needs least is taken.
+  return attempt_.offloads() ? 1 : assignment_.gpu_budget_bytes;
+}
+
 absl::Status WorkerSession::SendStart() {
   const std::string staging = parts_.data->staging(record_.staging_uid);
   std::error_code error;
@@ -144,7 +152,10 @@ absl::Status WorkerSession::SendStart() {
   PIVOT_RETURN_IF_ERROR(SyncFolder(parts_.data->staging()));
   const UniqueFd folder(open(staging.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!folder.valid()) return StatusFromErrno(errno, "cannot open", staging);
-  const nlohmann::json payload = StartPayload(record_, key().number, assignment_.device.is_gpu(), resume);
+  const nlohmann::json payload = StartPayload(record_, {.attempt = key().number,
+                                                        .on_gpu = assignment_.device.is_gpu(),
+                                                        .gpu_budget_bytes = GpuBudget(),
+                                                        .resume = resume});
   const absl::Status sent = socket_->Send(FrameType::kStart, payload, folder.get());
   // A worker that is gone already shows in its exit; only what can never be sent is this job's fault.
   return absl::IsUnavailable(sent) ? absl::OkStatus() : sent;
@@ -218,6 +229,14 @@ void WorkerSession::Suspend(Clock::time_point now) {
   AskToEnd(now);
 }
 
+void WorkerSession::Preempt(Clock::time_point now) {
+  // With its work done it ends soon by itself.
+  if (finished_ || publishing_ || published_ || facts_.preempted || facts_.timed_out.has_value()) return;
+  facts_.preempted = true;
+  Log(Severity::kInfo, "preempted", {{"job", record_.job.name()}, {"attempt", key().number}});
+  AskToEnd(now);
+}
+
 void WorkerSession::AskToEnd(Clock::time_point now) {
   watchdog_.CancelSent(now);
   if (socket_.has_value()) socket_->Send(FrameType::kCancel, nlohmann::json::object()).IgnoreError();
@@ -248,7 +267,7 @@ void WorkerSession::Published(const absl::StatusOr<v1::CheckpointRef>& result, C
 }
 
 void WorkerSession::TimeOut(Clock::time_point now) {
-  if (finished_ || facts_.cancel_asked || facts_.suspend_asked || facts_.stopped) return;
+  if (finished_ || facts_.cancel_asked || facts_.suspend_asked || facts_.preempted || facts_.stopped) return;
   facts_.timed_out = FromDuration(record_.job.spec().run_timeout());
   Log(Severity::kInfo, "run_timeout", {{"job", record_.job.name()}, {"attempt", key().number}});
   AskToEnd(now);

@@ -48,6 +48,8 @@ class WorkerSession {
   void ProcessEnded(Clock::time_point now);
   void Cancel(Clock::time_point now);
   void Suspend(Clock::time_point now);
+  /// Its device is for another job; it goes back to the queue. Not once it publishes.
+  void Preempt(Clock::time_point now);
   void Stop();
   void Published(const absl::StatusOr<v1::CheckpointRef>& result, Clock::time_point now);
   void CheckClock(Clock::time_point now);
@@ -65,6 +67,7 @@ class WorkerSession {
   v1::Attempt Report() const;
   const std::optional<v1::Result>& result() const { return result_; }
 
+  const v1::Attempt& attempt() const { return attempt_; }
   const JobRecord& record() const { return record_; }
   const AttemptKey& key() const { return assignment_.key; }
 
@@ -76,6 +79,7 @@ class WorkerSession {
   absl::Status HandlePivotStaged(const Frame& frame);
   absl::Status HandleDone(const Frame& frame, Clock::time_point now);
   absl::Status SendStart();
+  int64_t GpuBudget() const;
   void Append(v1::JobEvent event);
   /// The attempt has had its run_timeout.
   void TimeOut(Clock::time_point now);

@@ -63,6 +63,13 @@ void Supervisor::Heed(const std::string& job_uid) {
   Post([this, job_uid] { HeedNow(job_uid); });
 }
 
+void Supervisor::Preempt(const std::string& job_uid, int attempt) {
+  Post([this, job_uid, attempt] {
+    const auto found = sessions_.find(job_uid);
+    if (found != sessions_.end() && found->second->key().number == attempt) found->second->Preempt(Clock::now());
+  });
+}
+
 void Supervisor::HeedNow(const std::string& job_uid) {
   const auto found = sessions_.find(job_uid);
   if (found == sessions_.end()) return;
@@ -194,7 +201,8 @@ bool Supervisor::RecordEnd(const WorkerSession& session) {
     if (absl::IsNotFound(head.status())) return true;
     if (!head.ok()) return false;
     if (head->attempt != key.number || IsTerminal(head->state)) return true;
-    StateChange change = NextState(outcome, head->state, CountCrashes(session.record()));
+    StateChange change = NextState(outcome, head->state, CountCrashes(session.record()),
+                                   AfterGpuOutOfMemory(session.record().job.plan(), session.attempt()));
     if (change.to == v1::STATE_SUCCEEDED) change.result = session.result();
     const absl::Status status = parts_.store->EndAttempt(key, head->state, session.Report(), change);
     if (status.ok()) {

@@ -55,6 +55,9 @@ class Supervisor {
   /// A cancel or suspend of this job is on record: its worker is told. Any thread.
   void Heed(const std::string& job_uid);
 
+  /// The worker of this attempt is to end at the next block boundary, and its job to go back to the queue. Any thread.
+  void Preempt(const std::string& job_uid, int attempt);
+
   /// Ends all workers and queues their jobs again; what is started later goes the same way. Returns when all have
   /// ended, or after the time that SIGTERM and SIGKILL need.
   void StopWorkers();

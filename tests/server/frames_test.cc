@@ -80,14 +80,16 @@ TEST(FramesTest, TellsTheWorkerItsOwnViewOfTheDevice) {
   record.job.set_name("projects/p/jobs/j");
   record.job.mutable_spec()->set_device("cuda:3");
   record.job.mutable_spec()->mutable_compress()->set_bits(4);
-  const nlohmann::json start = StartPayload(record, 2, /*on_gpu=*/true, /*resume=*/true);
+  const nlohmann::json start = StartPayload(record, {.attempt = 2, .on_gpu = true, .resume = true});
   EXPECT_EQ(start["spec"]["device"], "cuda:0");
   EXPECT_EQ(start["spec"]["compress"]["bits"], 4);
   EXPECT_EQ(start["attempt"], 2);
   EXPECT_EQ(start["resume"], true);
-  EXPECT_EQ(StartPayload(record, 1, false, false)["spec"]["device"], "cpu");
+  EXPECT_FALSE(start.contains("gpu_memory_bytes"));
+  EXPECT_EQ(StartPayload(record, {.on_gpu = true, .gpu_budget_bytes = 7})["gpu_memory_bytes"], 7);
+  EXPECT_EQ(StartPayload(record, {.attempt = 1})["spec"]["device"], "cpu");
   record.job.mutable_spec()->mutable_run_timeout()->set_seconds(5);
-  EXPECT_EQ(StartPayload(record, 2, true, true), start) << "the server's business";
+  EXPECT_EQ(StartPayload(record, {.attempt = 2, .on_gpu = true, .resume = true}), start) << "the server's business";
 }
 
 TEST(LogTailTest, GivesTheLastWholeLinesOfThisAttempt) {

@@ -90,6 +90,25 @@ TEST_F(OpenDatabaseTest, TakesTheSecondVersionsJobsAlong) {
   EXPECT_EQ(ReasonOf(store->FindRequest(asked).status()), "JOB_DELETED");
 }
 
+TEST_F(OpenDatabaseTest, TakesTheThirdVersionsQueueAlong) {
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_, Database::Mode::kReadWrite));
+    for (int i = 0; i < 3; ++i) ASSERT_OK(database->Execute(StoreMigrations()[i]));
+    ASSERT_OK(database->Execute(absl::StrCat("PRAGMA application_id = ", kStoreApplicationId,
+                                             "; PRAGMA user_version = 3; INSERT INTO project VALUES ('p', 1, 1)")));
+    ASSERT_OK(database->Run(
+        "INSERT INTO job (uid, project, id, state, priority, device, spec_pb, spec_sha256, staging_uid, create_us, "
+        "update_us) VALUES ('u', 'p', 'old', ?, 60, 'auto', x'', '', 'u', 7, 9)",
+        v1::STATE_QUEUED));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(path_));
+  ASSERT_OK_AND_ASSIGN(const QueueSnapshot snapshot, store->ReadSnapshot());
+  ASSERT_EQ(snapshot.queued.size(), 1U);
+  EXPECT_EQ(snapshot.queued[0].queue_us, 7) << "it has waited since then";
+  EXPECT_EQ(snapshot.queued[0].needs.gpu_bytes, 0);
+  EXPECT_OK(store->Claim(snapshot.queued[0], "cpu", "cpu"));
+}
+
 TEST_F(OpenDatabaseTest, RefusesANewerVersion) {
   {
     ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(path_));

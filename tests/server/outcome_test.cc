@@ -49,6 +49,36 @@ INSTANTIATE_TEST_SUITE_P(
                       ExitCase{127, "WORKER_CRASHED", Next::kRetry}),
     [](const auto& parameter) { return "exit_" + std::to_string(parameter.param.code); });
 
+TEST(OutcomeTest, QueuesWhatWasPreemptedAgain) {
+  AttemptFacts facts = Exited(10);
+  facts.preempted = true;
+  const Outcome outcome = Judge(facts);
+  EXPECT_EQ(outcome.cause, "PREEMPTED");
+  EXPECT_EQ(NextState(outcome, v1::STATE_RUNNING, 2).to, v1::STATE_QUEUED);
+  EXPECT_EQ(NextState(outcome, v1::STATE_CANCELLING, 2).to, v1::STATE_CANCELLED);
+  facts.cancel_asked = true;
+  EXPECT_EQ(Judge(facts).cause, "CANCELLED");
+  facts = Exited(0);
+  facts.preempted = true;
+  facts.done = true;
+  EXPECT_EQ(Judge(facts).next, Next::kSucceed) << "it was faster";
+}
+
+TEST(OutcomeTest, TriesWithLessOnTheGpuOnceWhereThereIsLess) {
+  v1::Plan plan;
+  v1::Attempt attempt;
+  EXPECT_EQ(AfterGpuOutOfMemory(plan, attempt), OnGpuOutOfMemory::kFail);
+  plan.set_peak_gpu_bytes(100);
+  plan.set_least_gpu_bytes(50);
+  EXPECT_EQ(AfterGpuOutOfMemory(plan, attempt), OnGpuOutOfMemory::kTryWithLess);
+  attempt.set_offloads(true);
+  EXPECT_EQ(AfterGpuOutOfMemory(plan, attempt), OnGpuOutOfMemory::kFail);
+  const Outcome outcome = Judge(Exited(30));
+  EXPECT_EQ(NextState(outcome, v1::STATE_RUNNING, 0, OnGpuOutOfMemory::kTryWithLess).to, v1::STATE_QUEUED);
+  EXPECT_EQ(NextState(outcome, v1::STATE_RUNNING, 0, OnGpuOutOfMemory::kFail).to, v1::STATE_FAILED);
+  EXPECT_EQ(NextState(Judge(Exited(31)), v1::STATE_RUNNING, 0, OnGpuOutOfMemory::kTryWithLess).to, v1::STATE_FAILED);
+}
+
 TEST(OutcomeTest, NamesTheSignalOfACrash) {
   const Outcome outcome = Judge({.end = {.signal = SIGSEGV}});
   EXPECT_EQ(outcome.cause, "WORKER_CRASHED");

@@ -9,7 +9,9 @@
 #include "gtest/gtest.h"
 
 #include "proto/status/reason.h"
-#include "server/scheduler/choice.h"
+#include "server/scheduler/admission.h"
+#include "tests/server/snapshot_builder.h"
+#include "tests/server/store_fixture.h"
 #include "tests/support/eventually.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
@@ -21,36 +23,12 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
-Device Cpu() { return {.name = "cpu"}; }
-Device Gpu(int index) { return {.name = "cuda:" + std::to_string(index), .uuid = "GPU-" + std::to_string(index)}; }
-QueuedJob Wants(const std::string& uid, const std::string& device) { return {.uid = uid, .device = device}; }
+Device Cpu() { return NamedCpu(); }
+Device Gpu(int index) { return NumberedGpu(index); }
 
-std::string Chosen(const std::optional<Choice>& choice) {
-  return choice.has_value() ? choice->job.uid + "@" + choice->device.name : "none";
-}
-
-TEST(ChoiceTest, TakesTheFirstJobThatFits) {
-  const std::vector<QueuedJob> queue = {Wants("a", "auto"), Wants("b", "auto")};
-  EXPECT_EQ(Chosen(ChooseNext(queue, {Cpu()}, {})), "a@cpu");
-  EXPECT_EQ(Chosen(ChooseNext({}, {Cpu()}, {})), "none");
-}
-
-TEST(ChoiceTest, PutsAutoOnGpusWhereThereAreAny) {
-  const std::vector<Device> devices = {Gpu(0), Gpu(1), Cpu()};
-  EXPECT_EQ(Chosen(ChooseNext({Wants("a", "auto")}, devices, {})), "a@cuda:0");
-  EXPECT_EQ(Chosen(ChooseNext({Wants("a", "auto")}, devices, {"GPU-0"})), "a@cuda:1");
-  EXPECT_EQ(Chosen(ChooseNext({Wants("a", "auto")}, devices, {"GPU-0", "GPU-1"})), "none") << "not on the CPU instead";
-}
-
-TEST(ChoiceTest, PassesOverAJobWhoseDeviceIsTaken) {
-  const std::vector<QueuedJob> queue = {Wants("a", "cuda:1"), Wants("b", "cpu"), Wants("c", "cuda:0")};
-  const std::vector<Device> devices = {Gpu(0), Gpu(1), Cpu()};
-  EXPECT_EQ(Chosen(ChooseNext(queue, devices, {"GPU-1"})), "b@cpu");
-  EXPECT_EQ(Chosen(ChooseNext(queue, devices, {"GPU-1", "cpu"})), "c@cuda:0");
-}
-
-TEST(ChoiceTest, RefusesADeviceThatIsNotThere) {
+TEST(DeviceTest, RefusesADeviceThatIsNotThere) {
   EXPECT_OK(CheckDevice("auto", {Cpu()}));
   EXPECT_OK(CheckDevice("", {Cpu()}));
   EXPECT_OK(CheckDevice("cuda:1", {Gpu(0), Gpu(1), Cpu()}));
@@ -83,6 +61,12 @@ TEST(NvmlTest, ListsTheGpusThatAnswer) {
   EXPECT_EQ(gpus[0].memory_bytes, int64_t{80} << 30);
 }
 
+TEST(NvmlTest, TellsWhatIsFree) {
+  const GpuMemory memory(PIVOT_FAKE_NVML);
+  EXPECT_THAT(memory.FreeBytes(), ElementsAre(Pair("GPU-0", 80 * kGib), Pair("GPU-2", 78 * kGib)));
+  EXPECT_THAT(GpuMemory("libno-such-thing.so").FreeBytes(), IsEmpty());
+}
+
 TEST(NvmlTest, FindsNothingWithoutTheLibrary) { EXPECT_THAT(FindGpus("libno-such-thing.so"), IsEmpty()); }
 
 TEST(CpuTest, IsDescribed) {
@@ -96,16 +80,23 @@ class SchedulerTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_OK_AND_ASSIGN(store_, Store::Open(folder_ / "pivot.db"));
-    scheduler_.emplace(store_.get(), &executor_, &timers_, std::vector<Device>{Gpu(0), Cpu()},
-                       [this](const Assignment& assignment) {
-                         const std::lock_guard lock(mutex_);
-                         started_.push_back(assignment);
-                       });
+    scheduler_.emplace(Scheduler::Parts{.store = store_.get(),
+                                        .executor = &executor_,
+                                        .timers = &timers_,
+                                        .gauge = &gauge_,
+                                        .policy = {},
+                                        .start =
+                                            [this](const Assignment& assignment) {
+                                              const std::lock_guard lock(mutex_);
+                                              started_.push_back(assignment);
+                                            },
+                                        .preempt = [](const std::string&, int) {},
+                                        .written_bytes = [](const std::string&) { return int64_t{0}; }});
   }
   void TearDown() override { executor_.Stop(); }
 
-  std::string Create(const std::string& device) {
-    NewJob job{.project = "p", .max_queued = 100};
+  std::string Create(const std::string& device, const std::string& project = "p") {
+    NewJob job{.project = project, .max_queued = 100};
     job.spec.set_device(device);
     return store_->CreateJob(job).value_or("");
   }
@@ -120,6 +111,9 @@ class SchedulerTest : public ::testing::Test {
   std::unique_ptr<Store> store_;
   Executor executor_{2};
   TimerQueue timers_;
+  RoomGauge gauge_{{Gpu(0), Cpu()},
+                   {.gpu_free_bytes = [] { return std::map<std::string, int64_t>(); },
+                    .disk_free_bytes = [] { return 100 * kGib; }}};
   std::mutex mutex_;
   std::vector<Assignment> started_;
   std::optional<Scheduler> scheduler_;
@@ -135,6 +129,38 @@ TEST_F(SchedulerTest, GivesOutEveryFreeDeviceOnce) {
   scheduler_->Stop();
   EXPECT_THAT(Started(), ElementsAre(first, third));
   EXPECT_EQ(store_->ReadJobHead(second)->state, v1::STATE_QUEUED);
+}
+
+TEST_F(SchedulerTest, SharesADeviceBetweenProjects) {
+  const std::string first = Create("auto", "busy");
+  const std::string second = Create("auto", "busy");
+  const std::string other = Create("auto", "other");
+  scheduler_->Kick();
+  EXPECT_TRUE(Eventually([&] { return Started().size() == 1; }));
+  ASSERT_OK(store_->EndAttempt(started_[0].key, v1::STATE_RUNNING, EndedWith("DONE"), {.to = v1::STATE_SUCCEEDED}));
+  scheduler_->Kick();
+  EXPECT_TRUE(Eventually([&] { return Started().size() == 2; }));
+  scheduler_->Stop();
+  EXPECT_THAT(Started(), ElementsAre(first, other));
+  EXPECT_EQ(store_->ReadJobHead(second)->state, v1::STATE_QUEUED);
+}
+
+TEST_F(SchedulerTest, SaysWhyAJobWaits) {
+  NewJob job{.project = "p", .max_queued = 100};
+  job.spec.set_device("cpu");
+  job.plan.emplace().set_disk_bytes(200 * kGib);
+  const std::string uid = store_->CreateJob(job).value_or("");
+  const std::string running = Create("auto");
+  const std::string waiting = Create("auto");
+  const AttemptKey key = store_->Claim(store_->ReadQueue()->at(1), "GPU-0", "cuda:0").value_or(AttemptKey{});
+  ASSERT_OK(store_->EndAttempt(key, v1::STATE_RUNNING, EndedWith("WORKER_CRASHED"),
+                               {.to = v1::STATE_QUEUED, .reason = "WORKER_CRASHED"}));
+  scheduler_->Kick();
+  const auto reason = [&](const std::string& of) { return store_->ReadJob(of)->job.state_reason(); };
+  EXPECT_TRUE(Eventually([&] { return reason(uid) == "WAITING_FOR_DISK"; }));
+  scheduler_->Stop();
+  EXPECT_THAT(Started(), ElementsAre(running));
+  EXPECT_EQ(reason(waiting), "WAITING_FOR_DEVICE");
 }
 
 TEST_F(SchedulerTest, GivesOutNothingOnceStopped) {
