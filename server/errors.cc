@@ -120,6 +120,14 @@ absl::Status ServerBusy() {
       kBriefDelay);
 }
 
+absl::Status QueueTimeout(absl::Duration limit) {
+  return WithReason(
+      absl::DeadlineExceededError(
+          absl::StrCat("the job waited in the queue for longer than its queue_timeout of ", absl::FormatDuration(limit),
+                       "; retry it to let it wait once more, or create one with a longer queue_timeout")),
+      "QUEUE_TIMEOUT");
+}
+
 absl::Status Draining() {
   return WithRetryDelay(
       WithReason(absl::UnavailableError("the server is shutting down; try again when it is back"), "DRAINING"),

@@ -40,6 +40,8 @@ absl::Status OffsetBeyondEnd(int64_t offset, int64_t size);
 // What the server cannot do now.
 absl::Status QueueFull(int64_t max_queued);
 absl::Status ServerBusy();
+/// Of a job that was queued for longer than this.
+absl::Status QueueTimeout(absl::Duration limit);
 absl::Status Draining();
 absl::Status DiskFull(absl::string_view message);
 

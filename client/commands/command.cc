@@ -18,7 +18,7 @@ constexpr std::array<Command, 22> kCommands = {{
     {"suspend", "take jobs off their devices; finished blocks are kept", DeclareSuspend, OnInterrupt::kEnd},
     {"resume", "let suspended jobs go on", DeclareResume, OnInterrupt::kEnd},
     {"retry", "queue failed or cancelled jobs again; finished blocks are kept", DeclareRetry, OnInterrupt::kEnd},
-    {"update", "change jobs' priority and labels", DeclareUpdate, OnInterrupt::kEnd},
+    {"update", "change jobs' priority, labels and time limits", DeclareUpdate, OnInterrupt::kEnd},
     {"rm", "delete jobs that have ended or are suspended, with what they published", DeclareRm, OnInterrupt::kEnd},
     {"pull", "fetch a published checkpoint, verified", DeclarePull, OnInterrupt::kAsk},
     {"eval", "perplexity of a model; with a reference also KL divergence", DeclareEval, OnInterrupt::kAsk},

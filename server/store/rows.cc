@@ -66,6 +66,16 @@ void LoadTimes(const Statement& row, int first_column, v1::Job* job) {
   *job->mutable_update_time() = ToTimestamp(row.Integer(first_column + 3));
 }
 
+void LoadLimits(const Statement& row, int first_column, v1::Job* job) {
+  if (!row.IsNull(first_column)) *job->mutable_queue_timeout() = ToDuration(row.Integer(first_column));
+  if (row.IsNull(first_column + 1)) return;
+  const int64_t ttl_us = row.Integer(first_column + 1);
+  *job->mutable_ttl() = ToDuration(ttl_us);
+  if (!job->has_end_time()) return;
+  const int64_t end_us = job->end_time().seconds() * 1000000 + job->end_time().nanos() / 1000;
+  *job->mutable_expire_time() = ToTimestamp(end_us + ttl_us);
+}
+
 /// job.last_seq grown by one, if the fence allows; the row is (last_seq, project, id, attempt).
 Statement TakeSequence(WriteBatch& batch, absl::string_view job_uid, const AttemptKey* fence) {
   if (fence == nullptr) {
@@ -98,8 +108,8 @@ std::optional<Blob> AsBlob(const std::optional<std::string>& bytes) {
 absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, JobDetail detail) {
   Statement row = database.Query(
       "SELECT spec_pb, plan_pb, result_pb, error_pb, create_us, start_us, end_us, update_us, "
-      "project, id, state, state_reason, attempt, last_seq, staging_uid, retried_after, priority, revision FROM job "
-      "WHERE uid = ?",
+      "project, id, state, state_reason, attempt, last_seq, staging_uid, retried_after, priority, revision, "
+      "queue_timeout_us, ttl_us FROM job WHERE uid = ?",
       uid);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return JobNotFound(uid);
@@ -117,6 +127,7 @@ absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, Job
   job.set_last_seq(static_cast<uint64_t>(row.Integer(13)));
   job.set_priority(static_cast<int>(row.Integer(16)));
   job.set_etag(FormatEtag(uid, row.Integer(17)));
+  LoadLimits(row, 18, &job);
   PIVOT_RETURN_IF_ERROR(LoadLabels(database, uid, &job));
   PIVOT_RETURN_IF_ERROR(LoadAttempts(database, uid, detail, &job));
   PIVOT_RETURN_IF_ERROR(LoadCheckpoints(database, uid, &job));
@@ -210,14 +221,16 @@ absl::Status ChangeState(WriteBatch& batch, const StateGuard& guard, const State
   const bool starts = change.to == v1::STATE_RUNNING;
   const int64_t start_us = starts ? batch.now_us : 0;
   const int64_t end_us = IsTerminal(change.to) ? batch.now_us : 0;
+  const int64_t queued_us = change.to == v1::STATE_QUEUED ? batch.now_us : 0;
   const std::optional<std::string> error = Serialized(change.error);
   const std::optional<std::string> result = Serialized(change.result);
   PIVOT_RETURN_IF_ERROR(batch.database.Run(
       "UPDATE job SET state = ?4, state_reason = ?5, attempt = attempt + ?6, revision = revision + 1, "
-      "start_us = coalesce(start_us, nullif(?7, 0)), end_us = nullif(?8, 0), error_pb = ?9, result_pb = ?10 "
+      "start_us = coalesce(start_us, nullif(?7, 0)), end_us = nullif(?8, 0), error_pb = ?9, result_pb = ?10, "
+      "queued_us = coalesce(nullif(?11, 0), queued_us) "
       "WHERE uid = ?1 AND state = ?2 AND attempt = ?3",
       guard.job_uid, guard.from, guard.attempt, change.to, change.reason, starts ? 1 : 0, start_us, end_us,
-      AsBlob(error), AsBlob(result)));
+      AsBlob(error), AsBlob(result), queued_us));
   if (batch.database.num_changed() == 0) return StateMovedOn();
   v1::JobEvent event;
   event.mutable_state_changed()->set_from(guard.from);

@@ -97,7 +97,7 @@ ALTER TABLE job ADD COLUMN retried_after INTEGER NOT NULL DEFAULT 0;  -- attempt
 
 // Labels, etags, and requests that outlive their jobs.
 constexpr absl::string_view kVersion3 = R"sql(
-ALTER TABLE job ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;  -- grows with state, priority and labels
+ALTER TABLE job ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;  -- grows with state and what clients set
 
 CREATE TABLE label (
   job_uid  TEXT NOT NULL REFERENCES job(uid),
@@ -123,7 +123,17 @@ ALTER TABLE kept_request RENAME TO request;
 CREATE INDEX request_by_job ON request (job_uid);
 )sql";
 
-constexpr std::array<absl::string_view, 3> kMigrations = {kVersion1, kVersion2, kVersion3};
+// Jobs that wait, and are kept, for so long only. 1 is QUEUED.
+constexpr absl::string_view kVersion4 = R"sql(
+ALTER TABLE job ADD COLUMN queued_us INTEGER NOT NULL DEFAULT 0;  -- when it was queued last
+ALTER TABLE job ADD COLUMN queue_timeout_us INTEGER;              -- NULL: none
+ALTER TABLE job ADD COLUMN ttl_us INTEGER;                        -- NULL: none
+UPDATE job SET queued_us = update_us;
+CREATE INDEX job_by_queue_end ON job (queued_us + queue_timeout_us) WHERE state = 1 AND queue_timeout_us IS NOT NULL;
+CREATE INDEX job_by_expiry ON job (end_us + ttl_us) WHERE end_us IS NOT NULL AND ttl_us IS NOT NULL;
+)sql";
+
+constexpr std::array<absl::string_view, 4> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 }  // namespace
 

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/time/clock.h"
-
 #include "proto/status/status_macros.h"
 #include "server/store/open_database.h"
 #include "server/store/reader.h"
@@ -30,7 +28,7 @@ absl::Status Store::Write(absl::FunctionRef<absl::Status(WriteBatch&)> body) {
   {
     const std::lock_guard lock(write_mutex_);
     PIVOT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*writer_, Transaction::Kind::kWrite));
-    WriteBatch batch{*writer_, std::max(absl::ToUnixMicros(absl::Now()), last_us_ + 1), {}};
+    WriteBatch batch{*writer_, std::max(absl::ToUnixMicros(hooks_.now()), last_us_ + 1), {}};
     PIVOT_RETURN_IF_ERROR(body(batch));
     const auto begin = std::chrono::steady_clock::now();
     PIVOT_RETURN_IF_ERROR(transaction.Commit());
@@ -86,7 +84,7 @@ absl::StatusOr<QueueFigures> Store::ReadQueueFigures() {
     if (!row) return figures;
     const auto state = static_cast<v1::State>(rows.Integer(0));
     figures.jobs[state] = rows.Integer(1);
-    if (state == v1::STATE_QUEUED) figures.oldest_queued = absl::Now() - absl::FromUnixMicros(rows.Integer(2));
+    if (state == v1::STATE_QUEUED) figures.oldest_queued = hooks_.now() - absl::FromUnixMicros(rows.Integer(2));
   }
 }
 

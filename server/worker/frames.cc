@@ -130,7 +130,10 @@ absl::StatusOr<std::optional<v1::JobEvent>> ReadEvent(const Frame& frame) {
 json StartPayload(const JobRecord& record, int attempt, bool on_gpu, bool resume) {
   v1::JobSpec spec = record.job.spec();
   spec.set_device(on_gpu ? "cuda:0" : "cpu");
-  spec.clear_run_timeout();  // the server's business
+  // The server's business.
+  spec.clear_run_timeout();
+  spec.clear_queue_timeout();
+  spec.clear_ttl();
   return {{"spec", ToJson(spec)}, {"job", record.job.name()}, {"uid", record.job.uid()},
           {"attempt", attempt},   {"resume", resume},         {"threads", 0}};
 }

@@ -213,10 +213,7 @@ bool Supervisor::RecordEnd(const WorkerSession& session) {
 
 void Supervisor::TidyAfter(const WorkerSession& session, v1::State state) {
   if (!IsTerminal(state)) return;
-  parts_.publishing->Post([this, staging_uid = session.record().staging_uid] {
-    const absl::Status status = TidyStaging(*parts_.store, *parts_.data, staging_uid);
-    if (!status.ok()) Log(Severity::kWarning, "staging_not_removed", {{"uid", staging_uid}, {"message", status}});
-  });
+  TidyLater(session.record().staging_uid, parts_.store, parts_.data, parts_.publishing);
 }
 
 }  // namespace pivot

@@ -87,6 +87,8 @@ TEST(FramesTest, TellsTheWorkerItsOwnViewOfTheDevice) {
   EXPECT_EQ(start["resume"], true);
   EXPECT_EQ(StartPayload(record, 1, false, false)["spec"]["device"], "cpu");
   record.job.mutable_spec()->mutable_run_timeout()->set_seconds(5);
+  record.job.mutable_spec()->mutable_queue_timeout()->set_seconds(5);
+  record.job.mutable_spec()->mutable_ttl()->set_seconds(5);
   EXPECT_EQ(StartPayload(record, 2, true, true), start) << "the server's business";
 }
 

@@ -120,18 +120,18 @@ TEST_F(RecoveryTest, RemovesTheFilesOfADeletedJob) {
   folder_.Write("data/logs/" + uid + ".log", "");
   ASSERT_OK_AND_ASSIGN(DeletedJob deleted, store_->DeleteJob(uid, ""));
   deleted.objects = {"o"};
-  ASSERT_OK(RemoveFilesOf(deleted, uid, *store_, *data_));
+  ASSERT_OK(RemoveFilesOf(deleted, *store_, *data_));
   EXPECT_FALSE(HasStaging(uid));
   EXPECT_FALSE(fs::exists(data_->object("o")));
   EXPECT_FALSE(fs::exists(data_->log(uid)));
-  EXPECT_OK(RemoveFilesOf(deleted, uid, *store_, *data_)) << "again: nothing";
+  EXPECT_OK(RemoveFilesOf(deleted, *store_, *data_)) << "again: nothing";
 }
 
 TEST_F(RecoveryTest, KeepsTheBlocksThatAnotherJobGoesOnFrom) {
   const std::string first = JobIn(v1::STATE_CANCELLED);
   JobIn(v1::STATE_QUEUED, /*compress=*/true, first);
   ASSERT_OK_AND_ASSIGN(const DeletedJob deleted, store_->DeleteJob(first, ""));
-  ASSERT_OK(RemoveFilesOf(deleted, first, *store_, *data_));
+  ASSERT_OK(RemoveFilesOf(deleted, *store_, *data_));
   EXPECT_TRUE(HasStaging(first));
 }
 
