@@ -95,10 +95,10 @@ absl::Status DeviceNotFound(absl::string_view message) {
   return WithReason(absl::FailedPreconditionError(message), "DEVICE_NOT_FOUND", "job.spec.device");
 }
 
-absl::Status SequenceFromFuture(uint64_t after_seq, uint64_t last_seq) {
-  return WithReason(absl::OutOfRangeError(absl::StrCat("after_seq is ", after_seq, " but the job's newest event is ",
-                                                       last_seq, "; watch again from the beginning")),
-                    "SEQ_FROM_FUTURE", "after_seq");
+absl::Status SequenceFromFuture(absl::string_view field, uint64_t cursor, uint64_t last_seq) {
+  return WithReason(absl::OutOfRangeError(absl::StrCat(field, " is ", cursor, " but the newest event is ", last_seq,
+                                                       "; watch again from the beginning")),
+                    "SEQ_FROM_FUTURE", field);
 }
 
 absl::Status OffsetBeyondEnd(int64_t offset, int64_t size) {

@@ -34,7 +34,8 @@ absl::Status EtagMismatch(absl::string_view name, absl::string_view etag);
 absl::Status IllegalState(absl::string_view message);
 absl::Status ResumeNotPossible(absl::string_view message);
 absl::Status DeviceNotFound(absl::string_view message);
-absl::Status SequenceFromFuture(uint64_t after_seq, uint64_t last_seq);
+/// `field` is what the request calls the cursor.
+absl::Status SequenceFromFuture(absl::string_view field, uint64_t cursor, uint64_t last_seq);
 absl::Status OffsetBeyondEnd(int64_t offset, int64_t size);
 
 // What the server cannot do now.

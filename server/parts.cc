@@ -89,6 +89,8 @@ void Server::Parts::HandleCommit(const std::string& job_uid, const v1::JobEvent&
     if (deadlines_now != nullptr && has_deadline) deadlines_now->Kick();
   }
   hub.Notify(job_uid);
+  // "projects/{project}", with which the names of its jobs begin.
+  hub.Notify(event.job().substr(0, event.job().find("/jobs/")));
 }
 
 absl::Status Server::Parts::StartThreads() {

@@ -13,7 +13,7 @@ constexpr std::array<Command, 22> kCommands = {{
     {"submit", "queue a compression on a server", DeclareSubmit, OnInterrupt::kAsk},
     {"ls", "list a server's jobs", DeclareLs, OnInterrupt::kEnd},
     {"get", "show one job", DeclareGet, OnInterrupt::kEnd},
-    {"watch", "follow a job until it ends", DeclareWatch, OnInterrupt::kAsk},
+    {"watch", "follow a job until it ends, or all jobs", DeclareWatch, OnInterrupt::kAsk},
     {"cancel", "end jobs; what they published stays", DeclareCancel, OnInterrupt::kEnd},
     {"suspend", "take jobs off their devices; finished blocks are kept", DeclareSuspend, OnInterrupt::kEnd},
     {"resume", "let suspended jobs go on", DeclareResume, OnInterrupt::kEnd},

@@ -67,6 +67,10 @@ class Store {
   // Events.
   /// Nothing when there is none of that number yet.
   absl::StatusOr<std::optional<v1::JobEvent>> ReadEvent(absl::string_view job_uid, uint64_t seq);
+  /// The project's next event after a cursor, with project_seq; nothing when there is none yet.
+  absl::StatusOr<std::optional<v1::JobEvent>> ReadProjectEvent(absl::string_view project, uint64_t after_project_seq);
+  /// Of the project's newest event, also of a job that was deleted; 0 for a project that had none.
+  absl::StatusOr<uint64_t> ReadProjectSeq(absl::string_view project);
   /// For a worker, while it holds its lease; else IsStateMovedOn.
   absl::Status AppendEvent(const AttemptKey& key, v1::JobEvent event);
 

@@ -85,6 +85,10 @@ class FakeService {
                           grpc::ServerWriter<v1::JobEvent>* writer) override {
       return Send(methods->watch_job, *request, writer);
     }
+    grpc::Status WatchJobs(grpc::ServerContext*, const v1::WatchJobsRequest* request,
+                           grpc::ServerWriter<v1::JobEvent>* writer) override {
+      return Send(methods->watch_jobs, *request, writer);
+    }
     FakeMethods* methods;
   };
 
