@@ -59,6 +59,13 @@ absl::Status CheckpointNotFound(absl::string_view name) {
   return WithReason(absl::NotFoundError(absl::StrCat("there is no checkpoint ", name)), "CHECKPOINT_NOT_FOUND");
 }
 
+absl::Status AttemptNotFound(absl::string_view job, int attempt, int num_attempts) {
+  return WithReason(
+      absl::NotFoundError(absl::StrCat(job, " has had ", num_attempts, num_attempts == 1 ? " attempt" : " attempts",
+                                       "; there is no ", attempt)),
+      "ATTEMPT_NOT_FOUND");
+}
+
 absl::Status FileNotFound(absl::string_view path, absl::string_view checkpoint) {
   return WithReason(
       absl::NotFoundError(absl::StrCat("the manifest of ", checkpoint, " lists no file \"", path.substr(0, 512), "\"")),
@@ -102,7 +109,7 @@ absl::Status SequenceFromFuture(absl::string_view field, uint64_t cursor, uint64
 }
 
 absl::Status OffsetBeyondEnd(int64_t offset, int64_t size) {
-  return WithReason(absl::OutOfRangeError(absl::StrCat("offset is ", offset, " but the file has ", size, " bytes")),
+  return WithReason(absl::OutOfRangeError(absl::StrCat("offset is ", offset, " but there are ", size, " bytes")),
                     "OFFSET_BEYOND_END", "offset");
 }
 

@@ -26,6 +26,8 @@ absl::Status SourceNotAvailable(absl::string_view field, absl::string_view path)
 absl::Status JobNotFound(absl::string_view name);
 absl::Status JobExists(absl::string_view name);
 absl::Status CheckpointNotFound(absl::string_view name);
+/// Of a job that had `num_attempts`.
+absl::Status AttemptNotFound(absl::string_view job, int attempt, int num_attempts);
 absl::Status FileNotFound(absl::string_view path, absl::string_view checkpoint);
 absl::Status RequestIdReused(absl::string_view request_id);
 /// Of the job that this request made before.

@@ -10,6 +10,8 @@ namespace pivot {
 
 std::string ProjectTopic(absl::string_view project) { return absl::StrCat("projects/", project); }
 
+std::string LogTopic(absl::string_view job_uid) { return absl::StrCat(job_uid, "/log"); }
+
 void Hub::Subscribe(const std::string& topic, const std::shared_ptr<Watcher>& watcher) {
   const std::lock_guard lock(mutex_);
   auto& watchers = watchers_[topic];

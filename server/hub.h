@@ -37,6 +37,8 @@ struct LiveProgress {
 // What may be watched: a job's uid stands for its events and its progress.
 /// The events of all jobs of a project.
 std::string ProjectTopic(absl::string_view project);
+/// What a job's workers write.
+std::string LogTopic(absl::string_view job_uid);
 
 /// Every function may be called from any thread.
 class Hub {

@@ -6,7 +6,7 @@
 namespace pivot::client {
 namespace {
 
-constexpr std::array<Command, 22> kCommands = {{
+constexpr std::array<Command, 23> kCommands = {{
     {"compress", "plan, compress, evaluate and download, on a server of its own if need be", DeclareCompress,
      OnInterrupt::kAsk},
     {"plan", "what compress would write, and its price; runs nothing", DeclarePlan, OnInterrupt::kAsk},
@@ -14,6 +14,7 @@ constexpr std::array<Command, 22> kCommands = {{
     {"ls", "list a server's jobs", DeclareLs, OnInterrupt::kEnd},
     {"get", "show one job", DeclareGet, OnInterrupt::kEnd},
     {"watch", "follow a job until it ends, or all jobs", DeclareWatch, OnInterrupt::kAsk},
+    {"logs", "what a job's worker wrote", DeclareLogs, OnInterrupt::kAsk},
     {"cancel", "end jobs; what they published stays", DeclareCancel, OnInterrupt::kEnd},
     {"suspend", "take jobs off their devices; finished blocks are kept", DeclareSuspend, OnInterrupt::kEnd},
     {"resume", "let suspended jobs go on", DeclareResume, OnInterrupt::kEnd},

@@ -50,7 +50,7 @@ absl::Status RemoveOrphanLogs(Store& store, const DataFolder& data) {
   for (const std::string& name : found) {
     const absl::string_view uid = absl::StripSuffix(name, ".log");
     if (!absl::IsNotFound(store.ReadJobHead(uid).status())) continue;
-    PIVOT_RETURN_IF_ERROR(RemoveAll(data.log(uid)));
+    PIVOT_RETURN_IF_ERROR(RemoveAll(data.logs() + "/" + name));
   }
   return absl::OkStatus();
 }
@@ -84,6 +84,7 @@ absl::Status RemoveFilesOf(const DeletedJob& deleted, Store& store, const DataFo
   absl::Status status;
   for (const std::string& object : deleted.objects) status.Update(RemoveAll(data.object(object)));
   status.Update(RemoveAll(data.log(deleted.uid)));
+  status.Update(RemoveAll(data.old_log(deleted.uid)));
   status.Update(TidyStaging(store, data, deleted.staging_uid));
   return status;
 }

@@ -112,14 +112,16 @@ void Supervisor::Wait() {
     next = std::min(next, session->next_check());
     order.push_back(session.get());
     waits.push_back({session->socket_fd(), POLLIN, 0});
+    waits.push_back({session->output_fd(), POLLIN, 0});
     waits.push_back({session->process_fd(), POLLIN, 0});
   }
   poll(waits.data(), waits.size(), Milliseconds(next, now));
   eventfd_t count = 0;
   eventfd_read(wake_.get(), &count);
   for (size_t i = 0; i < order.size(); ++i) {
-    if (waits[1 + 2 * i].revents != 0) order[i]->ReadFrames(Clock::now());
-    if (waits[2 + 2 * i].revents != 0) order[i]->ProcessEnded(Clock::now());
+    if (waits[1 + 3 * i].revents != 0) order[i]->ReadFrames(Clock::now());
+    if (waits[2 + 3 * i].revents != 0) order[i]->ReadOutput();
+    if (waits[3 + 3 * i].revents != 0) order[i]->ProcessEnded(Clock::now());
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands that follow more than one job's events.
+// Commands that follow more than one job's events, or what a worker writes.
 #include <string>
 #include <vector>
 
@@ -68,7 +68,25 @@ class FollowCommandsTest : public CliTest {
     }};
   }
 
+  FakeMethods Logs(std::vector<v1::LogChunk> chunks) {
+    return {.stream_logs = [this, chunks = std::move(chunks)](const v1::StreamLogsRequest& request, const auto& send) {
+      logs_.push_back(request);
+      for (const v1::LogChunk& chunk : chunks) send(chunk);
+      return grpc::Status::OK;
+    }};
+  }
+
+  static v1::LogChunk Chunk(int64_t offset, int64_t skipped_bytes, const std::string& data) {
+    v1::LogChunk chunk;
+    chunk.set_attempt(2);
+    chunk.set_offset(offset);
+    chunk.set_skipped_bytes(skipped_bytes);
+    chunk.set_data(data);
+    return chunk;
+  }
+
   std::vector<v1::WatchJobsRequest> watches_;
+  std::vector<v1::StreamLogsRequest> logs_;
 };
 
 TEST_F(FollowCommandsTest, WatchAllPrintsALineForEachEventWithItsJob) {
@@ -112,6 +130,45 @@ TEST_F(FollowCommandsTest, WatchAllSaysWhatTheServerRefuses) {
   };
   EXPECT_EQ(RunThere({"watch", "--all", "--after", "99", "--json"}, methods), ExitCode::kFailed);
   EXPECT_EQ(Lines().back()["error"]["reason"], "SEQ_FROM_FUTURE");
+}
+
+TEST_F(FollowCommandsTest, LogsPrintsWhatTheWorkerWrote) {
+  EXPECT_EQ(RunThere({"logs", "job-1"}, Logs({Chunk(0, 0, "one\ntw"), Chunk(6, 0, "o\n")})), ExitCode::kDone) << err_;
+  EXPECT_EQ(out_, "one\ntwo\n");
+  ASSERT_THAT(logs_, SizeIs(1));
+  EXPECT_EQ(logs_[0].name(), kFirstJob);
+  EXPECT_EQ(logs_[0].attempt(), 0);
+  EXPECT_TRUE(logs_[0].no_follow());
+  EXPECT_EQ(RunThere({"logs", "job-1", "--follow", "--attempt", "2"}, Logs({})), ExitCode::kDone);
+  EXPECT_EQ(out_, "");
+  EXPECT_EQ(logs_[1].attempt(), 2);
+  EXPECT_FALSE(logs_[1].no_follow());
+}
+
+TEST_F(FollowCommandsTest, LogsMarksWhatIsNotKept) {
+  const auto chunks = {Chunk(0, 0, "begin"), Chunk(12'345, 12'340, "end\n")};
+  EXPECT_EQ(RunThere({"logs", "job-1"}, Logs(chunks)), ExitCode::kDone);
+  EXPECT_EQ(out_, "begin\n[12,340 bytes are not kept]\nend\n");
+  EXPECT_EQ(RunThere({"logs", "job-1", "--json"}, Logs(chunks)), ExitCode::kDone);
+  ASSERT_THAT(Lines(), SizeIs(2));
+  EXPECT_EQ(Lines()[1]["skipped_bytes"], 12'340);
+  EXPECT_EQ(Lines()[1]["offset"], 12'345);
+  EXPECT_EQ(Lines()[1]["attempt"], 2);
+  EXPECT_EQ(Lines()[1]["text"], "end\n");
+}
+
+TEST_F(FollowCommandsTest, LogsDoesNotLetAWorkerSteerTheTerminal) {
+  EXPECT_EQ(RunThere({"logs", "job-1"}, Logs({Chunk(0, 0, "a\x1b]0;x\x07\tb\rc\n")})), ExitCode::kDone);
+  EXPECT_EQ(out_, "a?]0;x?\tb\nc\n");
+  EXPECT_EQ(RunThere({"logs", "job-1", "--json"}, Logs({Chunk(0, 0, "\xff\n")})), ExitCode::kDone);
+  EXPECT_EQ(Lines()[0]["text"], "\xEF\xBF\xBD\n");
+}
+
+TEST_F(FollowCommandsTest, LogsRefusesWhatIsNoAttempt) {
+  EXPECT_EQ(RunThere({"logs", "job-1", "--attempt", "-1"}, Logs({})), ExitCode::kUsage);
+  EXPECT_EQ(RunThere({"logs", "job-1", "--attempt", "x"}, Logs({})), ExitCode::kUsage);
+  EXPECT_EQ(RunThere({"logs"}, Logs({})), ExitCode::kUsage);
+  EXPECT_THAT(logs_, IsEmpty());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Streams that go on across lost connections.
+// Streams that go on across lost connections: a project's events, and logs.
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 
 #include "client/connection.h"
+#include "client/logs.h"
 #include "client/watch_all.h"
 #include "proto/status/reason.h"
 #include "tests/client/fake_service.h"
@@ -113,6 +114,53 @@ TEST_F(WatchAllTest, EndsWithARefusal) {
                const Send&) { return StatusWithReason(grpc::StatusCode::OUT_OF_RANGE, "SEQ_FROM_FUTURE"); },
             {.after_project_seq = 5});
   EXPECT_EQ(ReasonOf(status), "SEQ_FROM_FUTURE");
+}
+
+class LogsTest : public ::testing::Test {
+ protected:
+  using Send = std::function<bool(const v1::LogChunk&)>;
+
+  static v1::LogChunk Chunk(int64_t offset, const std::string& data) {
+    v1::LogChunk chunk;
+    chunk.set_attempt(3);
+    chunk.set_offset(offset);
+    chunk.set_data(data);
+    return chunk;
+  }
+
+  absl::Status Follow(Stream<v1::StreamLogsRequest, v1::LogChunk> stream) {
+    const FakeService service(FakeMethods{.stream_logs = std::move(stream)});
+    const absl::StatusOr<Connection> connection = Connect(service.address());
+    v1::StreamLogsRequest request;
+    request.set_name("projects/default/jobs/j");
+    return StreamLogs(*connection, request, Quick(), [&](const v1::LogChunk& chunk) { text_ += chunk.data(); });
+  }
+
+  std::string text_;
+};
+
+TEST_F(LogsTest, GoesOnWithTheSameAttemptWhereTheStreamWasCut) {
+  std::vector<std::pair<int, int64_t>> asked;
+  EXPECT_OK(Follow([&](const v1::StreamLogsRequest& request, const Send& send) {
+    asked.emplace_back(request.attempt(), request.offset());
+    if (request.offset() == 0) {
+      send(Chunk(0, "ab"));
+      send(Chunk(12, "cd"));  // behind a gap
+      send(Chunk(14, ""));
+      return kCut;
+    }
+    send(Chunk(14, "ef"));
+    return grpc::Status::OK;
+  }));
+  EXPECT_EQ(text_, "abcdef");
+  EXPECT_THAT(asked, ElementsAre(std::pair(0, 0), std::pair(3, 14)));
+}
+
+TEST_F(LogsTest, EndsWithARefusal) {
+  EXPECT_EQ(ReasonOf(Follow([](const v1::StreamLogsRequest&, const Send&) {
+              return StatusWithReason(grpc::StatusCode::NOT_FOUND, "ATTEMPT_NOT_FOUND");
+            })),
+            "ATTEMPT_NOT_FOUND");
 }
 
 }  // namespace

@@ -117,6 +117,7 @@ TEST(DataFolderTest, CannotLieInAFile) {
 TEST_F(RecoveryTest, RemovesTheFilesOfADeletedJob) {
   const std::string uid = JobIn(v1::STATE_CANCELLED);
   folder_.Write("data/objects/o/config.json", "{}");
+  folder_.Write("data/logs/" + uid + "/1/00000000000000000000.log", "");
   folder_.Write("data/logs/" + uid + ".log", "");
   ASSERT_OK_AND_ASSIGN(DeletedJob deleted, store_->DeleteJob(uid, ""));
   deleted.objects = {"o"};
@@ -124,6 +125,7 @@ TEST_F(RecoveryTest, RemovesTheFilesOfADeletedJob) {
   EXPECT_FALSE(HasStaging(uid));
   EXPECT_FALSE(fs::exists(data_->object("o")));
   EXPECT_FALSE(fs::exists(data_->log(uid)));
+  EXPECT_FALSE(fs::exists(data_->old_log(uid)));
   EXPECT_OK(RemoveFilesOf(deleted, *store_, *data_)) << "again: nothing";
 }
 
@@ -138,13 +140,18 @@ TEST_F(RecoveryTest, KeepsTheBlocksThatAnotherJobGoesOnFrom) {
 TEST_F(RecoveryTest, RemovesWhatADyingServerLeftOfADeletedJob) {
   const std::string deleted = JobIn(v1::STATE_CANCELLED);
   const std::string kept = JobIn(v1::STATE_CANCELLED);
-  for (const std::string& uid : {deleted, kept}) folder_.Write("data/logs/" + uid + ".log", "");
+  for (const std::string& uid : {deleted, kept}) {
+    folder_.Write("data/logs/" + uid + "/1/00000000000000000000.log", "");
+    folder_.Write("data/logs/" + uid + ".log", "");
+  }
   ASSERT_OK(store_->DeleteJob(deleted, ""));
   ASSERT_OK(Recover(*store_, *data_));
   EXPECT_FALSE(HasStaging(deleted));
   EXPECT_FALSE(fs::exists(data_->log(deleted)));
+  EXPECT_FALSE(fs::exists(data_->old_log(deleted)));
   EXPECT_TRUE(HasStaging(kept));
   EXPECT_TRUE(fs::exists(data_->log(kept)));
+  EXPECT_TRUE(fs::exists(data_->old_log(kept)));
 }
 
 }  // namespace
