@@ -54,6 +54,27 @@ absl::StatusOr<v1::Job> Steer(const Connection& connection, const std::string& n
   return job;
 }
 
+/// All but the labels, which need a look at the job.
+v1::UpdateJobRequest RequestOf(const std::string& name, const JobUpdate& update) {
+  v1::UpdateJobRequest request;
+  v1::Job& job = *request.mutable_job();
+  job.set_name(name);
+  if (update.priority.has_value()) {
+    job.set_priority(*update.priority);
+    request.mutable_update_mask()->add_paths("priority");
+  }
+  if (update.queue_timeout.has_value()) {
+    if (*update.queue_timeout != absl::InfiniteDuration())
+      *job.mutable_queue_timeout() = ToDuration(*update.queue_timeout);
+    request.mutable_update_mask()->add_paths("queue_timeout");
+  }
+  if (update.ttl.has_value()) {
+    if (*update.ttl != absl::InfiniteDuration()) *job.mutable_ttl() = ToDuration(*update.ttl);
+    request.mutable_update_mask()->add_paths("ttl");
+  }
+  return request;
+}
+
 bool IsId(absl::string_view text) {
   const bool begins = !text.empty() && absl::ascii_islower(static_cast<unsigned char>(text.front()));
   return begins && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -125,15 +146,9 @@ absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string
 
 absl::StatusOr<v1::Job> UpdateJob(const Connection& connection, const std::string& name, const JobUpdate& update,
                                   const CallLimits& limits) {
-  const bool changes_labels = !update.labels.empty() || !update.removed_labels.empty();
   for (int i = 1;; ++i) {
-    v1::UpdateJobRequest request;
-    request.mutable_job()->set_name(name);
-    if (update.priority.has_value()) {
-      request.mutable_job()->set_priority(*update.priority);
-      request.mutable_update_mask()->add_paths("priority");
-    }
-    if (changes_labels) {
+    v1::UpdateJobRequest request = RequestOf(name, update);
+    if (update.changes_labels()) {
       PIVOT_ASSIGN_OR_RETURN(v1::Job before, GetJob(connection, name, limits));
       auto& labels = *request.mutable_job()->mutable_labels();
       labels.swap(*before.mutable_labels());
@@ -166,6 +181,13 @@ absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const Connection& connect
     return v1::Capabilities::NewStub(connection.control)->GetCapabilities(context, {}, &capabilities);
   }));
   return capabilities;
+}
+
+google::protobuf::Duration ToDuration(absl::Duration time) {
+  google::protobuf::Duration duration;
+  duration.set_seconds(absl::ToInt64Seconds(time));
+  duration.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time % absl::Seconds(1))));
+  return duration;
 }
 
 bool IsTerminal(v1::State state) {

@@ -13,6 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
 #include "pivot/v1/capabilities.pb.h"
 #include "pivot/v1/job.pb.h"
 
@@ -60,6 +62,14 @@ struct JobUpdate {
   std::optional<int32_t> priority;
   std::map<std::string, std::string> labels;  // set, whatever they were
   std::vector<std::string> removed_labels;
+  // Infinite: none.
+  std::optional<absl::Duration> queue_timeout;
+  std::optional<absl::Duration> ttl;
+
+  bool changes_labels() const { return !labels.empty() || !removed_labels.empty(); }
+  bool changes_something() const {
+    return changes_labels() || priority.has_value() || queue_timeout.has_value() || ttl.has_value();
+  }
 };
 
 /// Labels that the update does not name stay, also when somebody else changes them at the same time.
@@ -69,6 +79,8 @@ absl::StatusOr<v1::Job> UpdateJob(const Connection& connection, const std::strin
 absl::Status DeleteJob(const Connection& connection, const std::string& name, const CallLimits& limits = {});
 
 absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const Connection& connection, const CallLimits& limits = {});
+
+google::protobuf::Duration ToDuration(absl::Duration time);
 
 /// SUCCEEDED, FAILED or CANCELLED.
 bool IsTerminal(v1::State state);

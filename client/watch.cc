@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/watch.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "pivot/v1/jobs.grpc.pb.h"
 
+#include "client/reconnect.h"
 #include "client/timed_stream.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -22,22 +21,18 @@ class Watcher {
         options_(options),
         on_event_(on_event),
         stub_(v1::Jobs::NewStub(connection.control)),
-        backoff_(options.backoff),
         last_seq_(options.after_seq) {}
 
   absl::Status Run() {
-    while (true) {
-      const absl::Status status = FollowOneStream();
-      if (options_.stop.stop_requested()) return Interrupted();
-      if (!absl::IsUnavailable(status)) return status;
-      if (backoff_.IsTimeToGiveUp()) return status;
-      if (options_.before_reconnect) PIVOT_RETURN_IF_ERROR(options_.before_reconnect(status));
-      if (!SleepUnlessStopped(std::max(backoff_.Next(), RetryDelayOf(status)), options_.stop)) return Interrupted();
-    }
+    return FollowStreams({.silence_limit = options_.silence_limit,
+                          .backoff = options_.backoff,
+                          .stop = options_.stop,
+                          .before_reconnect = options_.before_reconnect},
+                         [this](Backoff* backoff) { return FollowOneStream(backoff); });
   }
 
  private:
-  absl::Status FollowOneStream() {
+  absl::Status FollowOneStream(Backoff* backoff) {
     v1::WatchJobRequest request;
     request.set_name(job_);
     request.set_after_seq(last_seq_);
@@ -50,7 +45,7 @@ class Watcher {
     TimedStream<v1::JobEvent> stream(prepare, options_.silence_limit, options_.stop);
     v1::JobEvent event;
     while (stream.Read(&event)) {
-      backoff_.Reset();
+      backoff->Reset();
       PIVOT_RETURN_IF_ERROR(Deliver(event));
     }
     return FromGrpcStatus(stream.Finish(), connection_.address);
@@ -84,7 +79,6 @@ class Watcher {
   const WatchOptions& options_;
   absl::FunctionRef<void(const v1::JobEvent&)> on_event_;
   std::unique_ptr<v1::Jobs::Stub> stub_;
-  Backoff backoff_;
   uint64_t last_seq_;
   bool gap_seen_ = false;
   uint64_t gap_after_ = 0;

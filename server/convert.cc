@@ -37,6 +37,13 @@ absl::Duration FromDuration(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
+google::protobuf::Duration ToDuration(int64_t microseconds) {
+  google::protobuf::Duration duration;
+  duration.set_seconds(microseconds / 1000000);
+  duration.set_nanos(static_cast<int32_t>(microseconds % 1000000) * 1000);
+  return duration;
+}
+
 std::string StateText(v1::State state) {
   const std::string& name = v1::State_Name(state);
   return name.empty() ? "UNSPECIFIED" : std::string(absl::StripPrefix(name, "STATE_"));

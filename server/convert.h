@@ -21,6 +21,8 @@ google::protobuf::Timestamp ToTimestamp(int64_t microseconds);
 /// Of any value that a client may have sent.
 absl::Duration FromDuration(const google::protobuf::Duration& duration);
 
+google::protobuf::Duration ToDuration(int64_t microseconds);
+
 /// "QUEUED" for STATE_QUEUED; "UNSPECIFIED" for a value that is not known.
 std::string StateText(v1::State state);
 

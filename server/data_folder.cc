@@ -59,7 +59,13 @@ std::string DataFolder::staging(absl::string_view staging_uid) const {
   return absl::StrCat(path_, "/staging/", staging_uid);
 }
 
-std::string DataFolder::log(absl::string_view job_uid) const { return absl::StrCat(path_, "/logs/", job_uid, ".log"); }
+std::string DataFolder::log(absl::string_view job_uid) const { return absl::StrCat(path_, "/logs/", job_uid); }
+
+std::string DataFolder::log(absl::string_view job_uid, int attempt) const {
+  return absl::StrCat(log(job_uid), "/", attempt);
+}
+
+std::string DataFolder::old_log(absl::string_view job_uid) const { return absl::StrCat(log(job_uid), ".log"); }
 
 int64_t DataFolder::FreeBytes() const {
   struct statvfs info{};

@@ -28,7 +28,11 @@ class DataFolder {
   std::string staging() const { return path_ + "/staging"; }
   std::string staging(absl::string_view staging_uid) const;
   std::string logs() const { return path_ + "/logs"; }
+  /// With a folder for each attempt, server/worker/attempt_log.h.
   std::string log(absl::string_view job_uid) const;
+  std::string log(absl::string_view job_uid, int attempt) const;
+  /// Where servers before this one kept what is now in log().
+  std::string old_log(absl::string_view job_uid) const;
 
   /// The folder did not exist before Open().
   bool is_new() const { return is_new_; }

@@ -59,6 +59,13 @@ absl::Status CheckpointNotFound(absl::string_view name) {
   return WithReason(absl::NotFoundError(absl::StrCat("there is no checkpoint ", name)), "CHECKPOINT_NOT_FOUND");
 }
 
+absl::Status AttemptNotFound(absl::string_view job, int attempt, int num_attempts) {
+  return WithReason(
+      absl::NotFoundError(absl::StrCat(job, " has had ", num_attempts, num_attempts == 1 ? " attempt" : " attempts",
+                                       "; there is no ", attempt)),
+      "ATTEMPT_NOT_FOUND");
+}
+
 absl::Status FileNotFound(absl::string_view path, absl::string_view checkpoint) {
   return WithReason(
       absl::NotFoundError(absl::StrCat("the manifest of ", checkpoint, " lists no file \"", path.substr(0, 512), "\"")),
@@ -95,14 +102,14 @@ absl::Status DeviceNotFound(absl::string_view message) {
   return WithReason(absl::FailedPreconditionError(message), "DEVICE_NOT_FOUND", "job.spec.device");
 }
 
-absl::Status SequenceFromFuture(uint64_t after_seq, uint64_t last_seq) {
-  return WithReason(absl::OutOfRangeError(absl::StrCat("after_seq is ", after_seq, " but the job's newest event is ",
-                                                       last_seq, "; watch again from the beginning")),
-                    "SEQ_FROM_FUTURE", "after_seq");
+absl::Status SequenceFromFuture(absl::string_view field, uint64_t cursor, uint64_t last_seq) {
+  return WithReason(absl::OutOfRangeError(absl::StrCat(field, " is ", cursor, " but the newest event is ", last_seq,
+                                                       "; watch again from the beginning")),
+                    "SEQ_FROM_FUTURE", field);
 }
 
 absl::Status OffsetBeyondEnd(int64_t offset, int64_t size) {
-  return WithReason(absl::OutOfRangeError(absl::StrCat("offset is ", offset, " but the file has ", size, " bytes")),
+  return WithReason(absl::OutOfRangeError(absl::StrCat("offset is ", offset, " but there are ", size, " bytes")),
                     "OFFSET_BEYOND_END", "offset");
 }
 
@@ -118,6 +125,14 @@ absl::Status ServerBusy() {
   return WithRetryDelay(
       WithReason(absl::ResourceExhaustedError("too many jobs are being created at once; try again"), "SERVER_BUSY"),
       kBriefDelay);
+}
+
+absl::Status QueueTimeout(absl::Duration limit) {
+  return WithReason(
+      absl::DeadlineExceededError(
+          absl::StrCat("the job waited in the queue for longer than its queue_timeout of ", absl::FormatDuration(limit),
+                       "; retry it to let it wait once more, or create one with a longer queue_timeout")),
+      "QUEUE_TIMEOUT");
 }
 
 absl::Status Draining() {

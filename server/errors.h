@@ -26,6 +26,8 @@ absl::Status SourceNotAvailable(absl::string_view field, absl::string_view path)
 absl::Status JobNotFound(absl::string_view name);
 absl::Status JobExists(absl::string_view name);
 absl::Status CheckpointNotFound(absl::string_view name);
+/// Of a job that had `num_attempts`.
+absl::Status AttemptNotFound(absl::string_view job, int attempt, int num_attempts);
 absl::Status FileNotFound(absl::string_view path, absl::string_view checkpoint);
 absl::Status RequestIdReused(absl::string_view request_id);
 /// Of the job that this request made before.
@@ -34,12 +36,15 @@ absl::Status EtagMismatch(absl::string_view name, absl::string_view etag);
 absl::Status IllegalState(absl::string_view message);
 absl::Status ResumeNotPossible(absl::string_view message);
 absl::Status DeviceNotFound(absl::string_view message);
-absl::Status SequenceFromFuture(uint64_t after_seq, uint64_t last_seq);
+/// `field` is what the request calls the cursor.
+absl::Status SequenceFromFuture(absl::string_view field, uint64_t cursor, uint64_t last_seq);
 absl::Status OffsetBeyondEnd(int64_t offset, int64_t size);
 
 // What the server cannot do now.
 absl::Status QueueFull(int64_t max_queued);
 absl::Status ServerBusy();
+/// Of a job that was queued for longer than this.
+absl::Status QueueTimeout(absl::Duration limit);
 absl::Status Draining();
 absl::Status DiskFull(absl::string_view message);
 

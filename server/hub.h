@@ -2,7 +2,7 @@
 #ifndef PIVOT_SERVER_HUB_H_
 #define PIVOT_SERVER_HUB_H_
 
-// Tells those who watch a job that there is something new. It keeps no queues: durable events are read from the store,
+// Tells those who watch jobs that there is something new. It keeps no queues: durable events are read from the store,
 // and of progress only the newest is kept.
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "pivot/v1/job.pb.h"
 
@@ -33,24 +34,30 @@ struct LiveProgress {
   uint64_t version = 0;  // grows with every change of any job
 };
 
+// What may be watched: a job's uid stands for its events and its progress.
+/// The events of all jobs of a project.
+std::string ProjectTopic(absl::string_view project);
+/// What a job's workers write.
+std::string LogTopic(absl::string_view job_uid);
+
 /// Every function may be called from any thread.
 class Hub {
  public:
   /// Ends when the watcher does.
-  void Subscribe(const std::string& job_uid, const std::shared_ptr<Watcher>& watcher);
+  void Subscribe(const std::string& topic, const std::shared_ptr<Watcher>& watcher);
 
-  /// Wakes the job's watchers.
-  void Notify(const std::string& job_uid);
+  /// Wakes the topic's watchers.
+  void Notify(const std::string& topic);
 
   void SetProgress(const std::string& job_uid, int attempt, v1::Progress progress);
   void ClearProgress(const std::string& job_uid);
   std::optional<LiveProgress> Progress(const std::string& job_uid) const;
 
  private:
-  std::vector<std::shared_ptr<Watcher>> Watchers(const std::string& job_uid);
+  std::vector<std::shared_ptr<Watcher>> Watchers(const std::string& topic);
 
   mutable std::mutex mutex_;
-  absl::flat_hash_map<std::string, std::vector<std::weak_ptr<Watcher>>> watchers_;
+  absl::flat_hash_map<std::string, std::vector<std::weak_ptr<Watcher>>> watchers_;  // by topic
   absl::flat_hash_map<std::string, LiveProgress> progress_;
   uint64_t version_ = 0;
 };

@@ -67,7 +67,8 @@ absl::Status Server::Parts::OpenStore() {
       store,
       Store::Open(data->database(),
                   {.committed = [this](const std::string& uid, const v1::JobEvent& event) { HandleCommit(uid, event); },
-                   .commit_took = [this](absl::Duration time) { metrics->CommitTook(time); }}));
+                   .commit_took = [this](absl::Duration time) { metrics->CommitTook(time); },
+                   .now = options.now}));
   return Recover(*store, *data);
 }
 
@@ -83,8 +84,13 @@ void Server::Parts::HandleCommit(const std::string& job_uid, const v1::JobEvent&
     // Queued, or off its device: either way somebody may start now.
     Scheduler* const kicked = scheduler_to_kick;
     if (kicked != nullptr && change.to() != v1::STATE_RUNNING) kicked->Kick();
+    Deadlines* const deadlines_now = deadlines_to_kick;
+    const bool has_deadline = change.to() == v1::STATE_QUEUED || IsTerminal(change.to());
+    if (deadlines_now != nullptr && has_deadline) deadlines_now->Kick();
   }
   hub.Notify(job_uid);
+  // "projects/{project}", with which the names of its jobs begin.
+  hub.Notify(event.job().substr(0, event.job().find("/jobs/")));
 }
 
 absl::Status Server::Parts::StartThreads() {
@@ -103,6 +109,13 @@ absl::Status Server::Parts::StartThreads() {
   transfer = std::make_unique<Executor>(kTransferThreads);
   MakeSupervisor();
   MakeScheduler();
+  deadlines = std::make_unique<Deadlines>(Deadlines::Parts{.store = store.get(),
+                                                           .hub = &hub,
+                                                           .data = data.get(),
+                                                           .control = control.get(),
+                                                           .publishing = publishing.get(),
+                                                           .timers = timers.get(),
+                                                           .now = options.now});
   MakeBackend(std::move(capabilities));
   return absl::OkStatus();
 }
@@ -154,6 +167,7 @@ void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
                             .checkpoints = checkpoints.get(),
                             .metrics = metrics.get(),
                             .timers = timers.get(),
+                            .deadlines = deadlines.get(),
                             .streams = &streams,
                             .control = control.get(),
                             .probing = probing.get(),
@@ -178,6 +192,8 @@ absl::Status Server::Parts::Serve() {
 
 void Server::Parts::RunJobs() {
   scheduler_to_kick = scheduler.get();
+  deadlines_to_kick = deadlines.get();
+  deadlines->Kick();
   scheduler->Kick();
 }
 
@@ -186,6 +202,7 @@ void Server::Parts::Shutdown() {
   if (backend != nullptr) backend->draining = true;
   if (probe != nullptr) probe->Stop();
   if (scheduler != nullptr) scheduler->Stop();
+  if (deadlines != nullptr) deadlines->Stop();
   if (publisher != nullptr) publisher->Stop();
   if (supervisor != nullptr) supervisor->StopWorkers();
   streams.StopAll(Draining());

@@ -16,6 +16,7 @@
 #include "server/artifact/checkpoint_reader.h"
 #include "server/artifact/publisher.h"
 #include "server/data_folder.h"
+#include "server/deadlines.h"
 #include "server/executor.h"
 #include "server/handlers/backend.h"
 #include "server/handlers/stream_registry.h"
@@ -45,6 +46,7 @@ struct Server::Parts {
   Hub hub;
   std::shared_ptr<Metrics> metrics;
   std::atomic<Scheduler*> scheduler_to_kick = nullptr;  // set once jobs may run
+  std::atomic<Deadlines*> deadlines_to_kick = nullptr;  // the same
   std::unique_ptr<Store> store;
   std::unique_ptr<Probe> probe;
   std::unique_ptr<Publisher> publisher;
@@ -54,6 +56,7 @@ struct Server::Parts {
   std::unique_ptr<GpuMemory> gpu_memory;
   std::unique_ptr<RoomGauge> gauge;
   std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<Deadlines> deadlines;
   std::unique_ptr<Supervisor> supervisor;
   std::unique_ptr<Executor> publishing;
   std::unique_ptr<Executor> control;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 
 #include "server/process/capture.h"
@@ -42,6 +43,7 @@ struct ServerOptions {
   WatchdogLimits watchdog;
   CaptureLimits probe_limits;
   absl::Duration heartbeat_interval = absl::Seconds(15);
+  std::function<absl::Time()> now = absl::Now;   // what queue_timeout and ttl go by
   absl::Duration call_grace = absl::Seconds(3);  // how long Shutdown() waits for calls to end by themselves
 };
 

@@ -115,6 +115,16 @@ class JobsService final : public v1::Jobs::CallbackService {
     return pivot::WatchJob(*request, *backend_);
   }
 
+  grpc::ServerWriteReactor<v1::JobEvent>* WatchJobs(CallbackServerContext* /*context*/,
+                                                    const v1::WatchJobsRequest* request) override {
+    return pivot::WatchJobs(*request, *backend_);
+  }
+
+  grpc::ServerWriteReactor<v1::LogChunk>* StreamLogs(CallbackServerContext* /*context*/,
+                                                     const v1::StreamLogsRequest* request) override {
+    return pivot::StreamLogs(*request, *backend_);
+  }
+
  private:
   Call Control(CallbackServerContext* context, const char* method) const {
     return {context, backend_, backend_->control, "Jobs", method};

@@ -6,19 +6,20 @@
 namespace pivot::client {
 namespace {
 
-constexpr std::array<Command, 22> kCommands = {{
+constexpr std::array<Command, 23> kCommands = {{
     {"compress", "plan, compress, evaluate and download, on a server of its own if need be", DeclareCompress,
      OnInterrupt::kAsk},
     {"plan", "what compress would write, and its price; runs nothing", DeclarePlan, OnInterrupt::kAsk},
     {"submit", "queue a compression on a server", DeclareSubmit, OnInterrupt::kAsk},
     {"ls", "list a server's jobs", DeclareLs, OnInterrupt::kEnd},
     {"get", "show one job", DeclareGet, OnInterrupt::kEnd},
-    {"watch", "follow a job until it ends", DeclareWatch, OnInterrupt::kAsk},
+    {"watch", "follow a job until it ends, or all jobs", DeclareWatch, OnInterrupt::kAsk},
+    {"logs", "what a job's worker wrote", DeclareLogs, OnInterrupt::kAsk},
     {"cancel", "end jobs; what they published stays", DeclareCancel, OnInterrupt::kEnd},
     {"suspend", "take jobs off their devices; finished blocks are kept", DeclareSuspend, OnInterrupt::kEnd},
     {"resume", "let suspended jobs go on", DeclareResume, OnInterrupt::kEnd},
     {"retry", "queue failed or cancelled jobs again; finished blocks are kept", DeclareRetry, OnInterrupt::kEnd},
-    {"update", "change jobs' priority and labels", DeclareUpdate, OnInterrupt::kEnd},
+    {"update", "change jobs' priority, labels and time limits", DeclareUpdate, OnInterrupt::kEnd},
     {"rm", "delete jobs that have ended or are suspended, with what they published", DeclareRm, OnInterrupt::kEnd},
     {"pull", "fetch a published checkpoint, verified", DeclarePull, OnInterrupt::kAsk},
     {"eval", "perplexity of a model; with a reference also KL divergence", DeclareEval, OnInterrupt::kAsk},

@@ -41,6 +41,7 @@ CommandAction DeclareSubmit(CLI::App& app);
 CommandAction DeclareLs(CLI::App& app);
 CommandAction DeclareGet(CLI::App& app);
 CommandAction DeclareWatch(CLI::App& app);
+CommandAction DeclareLogs(CLI::App& app);
 CommandAction DeclareCancel(CLI::App& app);
 CommandAction DeclareSuspend(CLI::App& app);
 CommandAction DeclareResume(CLI::App& app);

@@ -18,6 +18,8 @@
 namespace pivot::client {
 namespace {
 
+constexpr absl::Duration kMaxTimeLimit = absl::Hours(365 * 24);
+
 struct SizeUnit {
   absl::string_view name;
   int64_t bytes;
@@ -102,6 +104,14 @@ absl::StatusOr<int64_t> ParseSize(absl::string_view flag, const std::string& tex
                       flag);
   }
   return number * unit->bytes;
+}
+
+absl::StatusOr<absl::Duration> ParseTimeLimit(absl::string_view flag, const std::string& text) {
+  absl::Duration time;
+  const bool is_time = absl::ParseDuration(text, &time) && time > absl::ZeroDuration();
+  if (is_time && time <= kMaxTimeLimit) return time;
+  return UsageError(absl::StrCat(flag, " is \"", text, "\"; allowed: a time above 0 up to 8760h, as 90m or 1h30m"),
+                    flag);
 }
 
 absl::StatusOr<std::string> ParseDevice(const std::string& text) {

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "pivot/v1/job.pb.h"
 
 #include "client/session.h"
@@ -57,6 +58,9 @@ absl::StatusOr<v1::Format> ParseFormat(const std::string& text);
 
 /// Bytes: a whole number, alone or with B, kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB or TiB.
 absl::StatusOr<int64_t> ParseSize(absl::string_view flag, const std::string& text);
+
+/// A time above 0 up to 8760h: "90m", "1h30m".
+absl::StatusOr<absl::Duration> ParseTimeLimit(absl::string_view flag, const std::string& text);
 
 /// The device itself, "" for "auto".
 absl::StatusOr<std::string> ParseDevice(const std::string& text);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that look at a server's jobs: ls, get, watch.
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,8 @@
 #include "client/follow.h"
 #include "client/jobs.h"
 #include "client/view/job_text.h"
+#include "client/view/project_lines.h"
+#include "client/watch_all.h"
 #include "proto/json.h"
 #include "proto/status/status_macros.h"
 
@@ -25,6 +29,8 @@ namespace {
 
 struct Flags {
   std::string job;
+  bool all = false;
+  std::optional<int64_t> after;
   int64_t limit = 100;
   ListChoice choice;
   std::string order;
@@ -72,7 +78,34 @@ absl::Status RunGet(const Flags& flags, const Console& console) {
   return absl::OkStatus();
 }
 
+absl::Status RunWatchAll(const Flags& flags, const Console& console) {
+  PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, "watch"));
+  // Says at once when the server is away; the watch itself would wait for it.
+  PIVOT_RETURN_IF_ERROR(GetCapabilities(session->connection(), {.stop = console.interrupted}).status());
+  Reporter reporter(console, flags.shown);
+  ProjectLines lines(flags.shown.verbose ? Detail::kAll : Detail::kNormal);
+  WatchAllOptions options;
+  if (flags.after.has_value()) options.after_project_seq = static_cast<uint64_t>(*flags.after);
+  options.reconnect.stop = console.interrupted;
+  options.reconnect.before_reconnect = [&reporter](const absl::Status& lost) {
+    reporter.Note(absl::StrCat(lost.message(), "; trying again"));
+    return absl::OkStatus();
+  };
+  return WatchJobs(session->connection(), kDefaultProject, options, [&](const v1::JobEvent& event) {
+    if (flags.shown.json) return PrintJson(EventJson(event), console.out);
+    const std::string line = lines.LineOf(event, absl::Now());
+    if (!line.empty()) *console.out << line << "\n" << std::flush;
+  });
+}
+
 absl::Status RunWatch(const Flags& flags, const Console& console) {
+  if (flags.all && !flags.job.empty()) return UsageError("JOB and --all exclude each other", "--all");
+  if (flags.after.has_value() && !flags.all) return UsageError("--after goes with --all", "--after");
+  if (flags.after.has_value() && *flags.after < 0) {
+    return UsageError(absl::StrCat("--after is ", *flags.after, "; allowed: 0 (all) and more"), "--after");
+  }
+  if (flags.all) return RunWatchAll(flags, console);
+  if (flags.job.empty()) return UsageError("which job? give its id as `pivot ls` prints it, or --all", "job");
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RemoteSession(flags.server, "watch"));
   PIVOT_ASSIGN_OR_RETURN(const std::string name, JobName(flags.job));
   // Says at once when there is no such job or server; the watch itself would wait for the server.
@@ -112,7 +145,13 @@ CommandAction DeclareGet(CLI::App& app) {
 }
 
 CommandAction DeclareWatch(CLI::App& app) {
-  return [flags = DeclareJobFlags(app)](const Console& console) { return RunWatch(*flags, console); };
+  auto flags = DeclareFlags(app);
+  app.add_option("JOB", flags->job, "a job's id, or its full name");
+  app.add_flag("--all", flags->all, "the events of all jobs, from now on, until Ctrl-C");
+  app.add_option(
+      "--after", flags->after,
+      "with --all: also what was stored after the event with this project_seq, as --json shows it; 0 for all");
+  return [flags](const Console& console) { return RunWatch(*flags, console); };
 }
 
 }  // namespace pivot::client

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "CLI/App.hpp"
+#include "absl/time/time.h"
 #include "nlohmann/json.hpp"
 
 #include "client/commands/command.h"
@@ -101,7 +102,17 @@ struct UpdateFlags {
   std::optional<int64_t> priority;
   std::vector<std::string> labels;
   std::vector<std::string> removed_labels;
+  std::string queue_timeout;
+  std::string ttl;
 };
+
+/// Nothing when the flag was not given; infinite for "none".
+absl::StatusOr<std::optional<absl::Duration>> LimitOf(absl::string_view flag, const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  if (text == "none") return absl::InfiniteDuration();
+  PIVOT_ASSIGN_OR_RETURN(const absl::Duration limit, ParseTimeLimit(flag, text));
+  return limit;
+}
 
 absl::StatusOr<JobUpdate> UpdateOf(const UpdateFlags& flags) {
   JobUpdate update{.removed_labels = flags.removed_labels};
@@ -111,8 +122,10 @@ absl::StatusOr<JobUpdate> UpdateOf(const UpdateFlags& flags) {
   }
   PIVOT_ASSIGN_OR_RETURN(update.labels, ParseLabels(flags.labels));
   for (const std::string& key : flags.removed_labels) PIVOT_RETURN_IF_ERROR(CheckLabelKey("--remove-label", key));
-  if (update.priority.has_value() || !update.labels.empty() || !update.removed_labels.empty()) return update;
-  return UsageError("nothing to update: give --priority, --label or --remove-label");
+  PIVOT_ASSIGN_OR_RETURN(update.queue_timeout, LimitOf("--queue-timeout", flags.queue_timeout));
+  PIVOT_ASSIGN_OR_RETURN(update.ttl, LimitOf("--ttl", flags.ttl));
+  if (update.changes_something()) return update;
+  return UsageError("nothing to update: give --priority, --label, --remove-label, --queue-timeout or --ttl");
 }
 
 absl::Status RunUpdate(const UpdateFlags& flags, const Console& to) {
@@ -148,6 +161,10 @@ CommandAction DeclareUpdate(CLI::App& app) {
   app.add_option("--label", flags->labels, "KEY=VALUE, added or changed; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--remove-label", flags->removed_labels, "a KEY; may be given several times")->allow_extra_args(false);
+  app.add_option("--queue-timeout", flags->queue_timeout,
+                 "longest that the job may wait for a device, as 90m or 1h30m; none: no limit");
+  app.add_option("--ttl", flags->ttl,
+                 "how long the job and what it published are kept once it has ended; none: until `rm`");
   return [flags](const Console& console) { return RunUpdate(*flags, console); };
 }
 

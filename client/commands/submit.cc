@@ -25,26 +25,31 @@
 namespace pivot::client {
 namespace {
 
-constexpr absl::Duration kMaxRunTimeout = absl::Hours(365 * 24);
-
 struct Flags {
   CompressFlags compress;
   std::vector<std::string> labels;
   std::optional<int64_t> priority;
   std::string run_timeout;
+  std::string queue_timeout;
+  std::string ttl;
   bool wait = false;
   OutputFlags shown;
 };
 
-/// Zero for none.
-absl::StatusOr<absl::Duration> ParseRunTimeout(const std::string& text) {
-  if (text.empty()) return absl::ZeroDuration();
-  absl::Duration time;
-  const bool is_time = absl::ParseDuration(text, &time) && time > absl::ZeroDuration();
-  if (is_time && time <= kMaxRunTimeout) return time;
-  return UsageError(
-      absl::StrCat("--run-timeout is \"", text, "\"; allowed: a time above 0 up to 8760h, as 90m or 1h30m"),
-      "--run-timeout");
+absl::Status AddTimeLimits(const Flags& flags, v1::JobSpec* spec) {
+  if (!flags.run_timeout.empty()) {
+    PIVOT_ASSIGN_OR_RETURN(const absl::Duration limit, ParseTimeLimit("--run-timeout", flags.run_timeout));
+    *spec->mutable_run_timeout() = ToDuration(limit);
+  }
+  if (!flags.queue_timeout.empty()) {
+    PIVOT_ASSIGN_OR_RETURN(const absl::Duration limit, ParseTimeLimit("--queue-timeout", flags.queue_timeout));
+    *spec->mutable_queue_timeout() = ToDuration(limit);
+  }
+  if (!flags.ttl.empty()) {
+    PIVOT_ASSIGN_OR_RETURN(const absl::Duration limit, ParseTimeLimit("--ttl", flags.ttl));
+    *spec->mutable_ttl() = ToDuration(limit);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Run(const Flags& flags, const Console& console) {
@@ -54,15 +59,12 @@ absl::Status Run(const Flags& flags, const Console& console) {
   if (flags.priority.has_value()) {
     PIVOT_RETURN_IF_ERROR(CheckRange("--priority", static_cast<double>(*flags.priority), 1, 100));
   }
-  PIVOT_ASSIGN_OR_RETURN(const absl::Duration run_timeout, ParseRunTimeout(flags.run_timeout));
+  v1::JobSpec limits;  // before a model is looked for
+  PIVOT_RETURN_IF_ERROR(AddTimeLimits(flags, &limits));
   ModelFinder finder(console, flags.shown);
   PIVOT_ASSIGN_OR_RETURN(v1::JobSpec spec, SpecOf(flags.compress, &finder));
   spec.set_priority(static_cast<int32_t>(flags.priority.value_or(0)));
-  if (run_timeout > absl::ZeroDuration()) {
-    spec.mutable_run_timeout()->set_seconds(absl::ToInt64Seconds(run_timeout));
-    spec.mutable_run_timeout()->set_nanos(
-        static_cast<int32_t>(absl::ToInt64Nanoseconds(run_timeout % absl::Seconds(1))));
-  }
+  spec.MergeFrom(limits);
   options.limits.stop = console.interrupted;
   PIVOT_ASSIGN_OR_RETURN(v1::Job job, CreateJob(session->connection(), spec, options));
   if (flags.shown.json) {
@@ -92,6 +94,10 @@ CommandAction DeclareSubmit(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_option("--run-timeout", flags->run_timeout,
                  "longest that one attempt may run, as 90m or 1h30m; then the job fails and can be retried (no limit)");
+  app.add_option(
+      "--queue-timeout", flags->queue_timeout,
+      "longest that the job may wait for a device, as 90m or 1h30m; then it fails and can be retried (no limit)");
+  app.add_option("--ttl", flags->ttl, "how long the job and what it published are kept once it has ended (until `rm`)");
   app.add_flag("--wait", flags->wait, "follow the job until it ends; exit code 0 only if it succeeded");
   AddOutputFlags(app, &flags->shown);
   return [flags](const Console& console) { return Run(*flags, console); };

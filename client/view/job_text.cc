@@ -111,6 +111,7 @@ std::string RenderJob(const v1::Job& job) {
   table.AddRow({"created", Clock(job.create_time())});
   if (job.has_start_time()) table.AddRow({"started", Clock(job.start_time())});
   if (job.has_end_time()) table.AddRow({"ended", Clock(job.end_time())});
+  if (job.has_expire_time()) table.AddRow({"kept until", Clock(job.expire_time())});
   AddAttempts(job, &table);
   AddCheckpoints(job, &table);
   if (job.result().has_quality()) table.AddRow({"result", DescribeQuality(job.result().quality())});

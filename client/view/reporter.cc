@@ -18,15 +18,14 @@ namespace {
 constexpr absl::Duration kLiveDistance = absl::Milliseconds(100);
 constexpr absl::Duration kPlainDistance = absl::Seconds(2);
 
-/// {"event": "block_done", "job": ..., "block_done": {...}}.
+}  // namespace
+
 nlohmann::json EventJson(const v1::JobEvent& event) {
   nlohmann::json object = ToJson(event);
   const auto* field = v1::JobEvent::descriptor()->FindFieldByNumber(event.event_case());
   object["event"] = field == nullptr ? "unknown" : field->name();
   return object;
 }
-
-}  // namespace
 
 Reporter::Reporter(const Console& console, const OutputFlags& flags)
     : Reporter(console, flags,

@@ -10,6 +10,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nlohmann/json_fwd.hpp"
 #include "pivot/v1/event.pb.h"
 #include "pivot/v1/job.pb.h"
 
@@ -37,6 +38,9 @@ struct TransferProgress {
   /// One of the files.
   absl::string_view path;
 };
+
+/// {"event": "block_done", "job": ..., "block_done": {...}}.
+nlohmann::json EventJson(const v1::JobEvent& event);
 
 /// JSON lines on the result stream, else a live view where there is a terminal, else plain lines; nothing of it when
 /// quiet. For one thread.

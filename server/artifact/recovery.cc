@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -49,7 +50,7 @@ absl::Status RemoveOrphanLogs(Store& store, const DataFolder& data) {
   for (const std::string& name : found) {
     const absl::string_view uid = absl::StripSuffix(name, ".log");
     if (!absl::IsNotFound(store.ReadJobHead(uid).status())) continue;
-    PIVOT_RETURN_IF_ERROR(RemoveAll(data.log(uid)));
+    PIVOT_RETURN_IF_ERROR(RemoveAll(data.logs() + "/" + name));
   }
   return absl::OkStatus();
 }
@@ -79,12 +80,27 @@ absl::Status TidyStaging(Store& store, const DataFolder& data, const std::string
   return aside.empty() ? absl::OkStatus() : RemoveAll(aside);
 }
 
-absl::Status RemoveFilesOf(const DeletedJob& deleted, absl::string_view uid, Store& store, const DataFolder& data) {
+absl::Status RemoveFilesOf(const DeletedJob& deleted, Store& store, const DataFolder& data) {
   absl::Status status;
   for (const std::string& object : deleted.objects) status.Update(RemoveAll(data.object(object)));
-  status.Update(RemoveAll(data.log(uid)));
+  status.Update(RemoveAll(data.log(deleted.uid)));
+  status.Update(RemoveAll(data.old_log(deleted.uid)));
   status.Update(TidyStaging(store, data, deleted.staging_uid));
   return status;
+}
+
+void RemoveFilesLater(DeletedJob deleted, Store* store, const DataFolder* data, Executor* executor) {
+  executor->Post([store, data, deleted = std::move(deleted)] {
+    const absl::Status status = RemoveFilesOf(deleted, *store, *data);
+    if (!status.ok()) Log(Severity::kWarning, "files_not_removed", {{"uid", deleted.uid}, {"message", status}});
+  });
+}
+
+void TidyLater(std::string staging_uid, Store* store, const DataFolder* data, Executor* executor) {
+  executor->Post([store, data, staging_uid = std::move(staging_uid)] {
+    const absl::Status status = TidyStaging(*store, *data, staging_uid);
+    if (!status.ok()) Log(Severity::kWarning, "staging_not_removed", {{"uid", staging_uid}, {"message", status}});
+  });
 }
 
 absl::Status Recover(Store& store, const DataFolder& data) {

@@ -15,6 +15,7 @@
 #include "server/allowed_paths.h"
 #include "server/artifact/checkpoint_reader.h"
 #include "server/data_folder.h"
+#include "server/deadlines.h"
 #include "server/executor.h"
 #include "server/handlers/stream_registry.h"
 #include "server/hub.h"
@@ -38,6 +39,7 @@ struct Backend {
   CheckpointReader* checkpoints;
   Metrics* metrics;
   TimerQueue* timers;
+  Deadlines* deadlines;
   StreamRegistry* streams;
   Executor* control;     // short tasks: the store
   Executor* probing;     // tasks that wait for a probe

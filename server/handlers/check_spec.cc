@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kMaxPromptBytes = size_t{32} << 10;
 constexpr int kMaxGeneratedTokens = 4096;
 constexpr size_t kMaxDeviceDigits = 3;
-constexpr absl::Duration kMaxRunTimeout = absl::Hours(365 * 24);
+constexpr absl::Duration kMaxTimeLimit = absl::Hours(365 * 24);
 // A Start frame has 65,520 bytes, and the spec shares it with a few names.
 constexpr size_t kMaxJsonBytes = 64000;
 
@@ -173,7 +173,21 @@ absl::Status CheckTask(const v1::JobSpec& spec, const Fields& fields, const Allo
   return InvalidSpec("job.spec", "job.spec must have a task: compress, evaluate, convert or generate");
 }
 
+absl::Status CheckTimeLimits(const v1::JobSpec& spec, const Fields& fields) {
+  constexpr absl::string_view kRule = "above 0 and at most 365 days, or absent";
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(!spec.has_run_timeout() || IsTimeLimit(spec.run_timeout()), "run_timeout", kRule));
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(!spec.has_queue_timeout() || IsTimeLimit(spec.queue_timeout()), "queue_timeout", kRule));
+  return fields.Require(!spec.has_ttl() || IsTimeLimit(spec.ttl()), "ttl", kRule);
+}
+
 }  // namespace
+
+bool IsTimeLimit(const google::protobuf::Duration& duration) {
+  const absl::Duration time = FromDuration(duration);
+  return time > absl::ZeroDuration() && time <= kMaxTimeLimit;
+}
 
 absl::Status CheckSpec(const v1::JobSpec& spec, const AllowedPaths& paths) {
   const bool short_enough = spec.ByteSizeLong() <= kMaxSpecBytes;
@@ -183,10 +197,7 @@ absl::Status CheckSpec(const v1::JobSpec& spec, const AllowedPaths& paths) {
   PIVOT_RETURN_IF_ERROR(fields.Require(IsDeviceName(spec.device()), "device", "auto, cpu or cuda:N"));
   PIVOT_RETURN_IF_ERROR(
       fields.Require(spec.priority() >= 0 && spec.priority() <= 100, "priority", "0 (for the default, 50) to 100"));
-  const absl::Duration run_timeout = FromDuration(spec.run_timeout());
-  PIVOT_RETURN_IF_ERROR(
-      fields.Require(!spec.has_run_timeout() || (run_timeout > absl::ZeroDuration() && run_timeout <= kMaxRunTimeout),
-                     "run_timeout", "above 0 and at most 365 days, or absent"));
+  PIVOT_RETURN_IF_ERROR(CheckTimeLimits(spec, fields));
   PIVOT_RETURN_IF_ERROR(CheckTask(spec, fields, paths));
   return Fields("job").Require(ToJson(spec).dump().size() <= kMaxJsonBytes, "spec",
                                absl::StrCat("at most ", kMaxJsonBytes, " bytes long as JSON"));

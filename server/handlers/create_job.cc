@@ -88,6 +88,8 @@ v1::Job Draft(NewJob job) {
   v1::Job draft;
   draft.set_priority(job.spec.priority() == 0 ? kDefaultPriority : job.spec.priority());
   draft.mutable_labels()->insert(job.labels.begin(), job.labels.end());
+  if (job.spec.has_queue_timeout()) *draft.mutable_queue_timeout() = job.spec.queue_timeout();
+  if (job.spec.has_ttl()) *draft.mutable_ttl() = job.spec.ttl();
   *draft.mutable_spec() = std::move(job.spec);
   if (job.plan.has_value()) *draft.mutable_plan() = *std::move(job.plan);
   return draft;

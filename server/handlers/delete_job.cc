@@ -16,12 +16,7 @@ absl::StatusOr<google::protobuf::Empty> DeleteJob(const v1::DeleteJobRequest& re
   Log(Severity::kInfo, "job_deleted", {{"job", request.name()}, {"uid", uid}});
   // Its watchers look, and find nothing.
   backend.hub->Notify(uid);
-  // What is left when the server ends before this is done is swept when it starts. A file that is being read has no
-  // name any more, and is gone when its reader is.
-  backend.publishing->Post([store = backend.store, data = backend.data, uid, deleted = std::move(deleted)] {
-    const absl::Status status = RemoveFilesOf(deleted, uid, *store, *data);
-    if (!status.ok()) Log(Severity::kWarning, "files_not_removed", {{"uid", uid}, {"message", status}});
-  });
+  RemoveFilesLater(std::move(deleted), backend.store, backend.data, backend.publishing);
   return google::protobuf::Empty();
 }
 

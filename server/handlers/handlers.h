@@ -35,6 +35,8 @@ absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const v1::GetCapabilities
 
 // Streams: called in a reaction, they return at once.
 grpc::ServerWriteReactor<v1::JobEvent>* WatchJob(const v1::WatchJobRequest& request, Backend& backend);
+grpc::ServerWriteReactor<v1::JobEvent>* WatchJobs(const v1::WatchJobsRequest& request, Backend& backend);
+grpc::ServerWriteReactor<v1::LogChunk>* StreamLogs(const v1::StreamLogsRequest& request, Backend& backend);
 grpc::ServerWriteReactor<v1::ReadFileResponse>* ReadFile(const v1::ReadFileRequest& request, Backend& backend);
 
 }  // namespace pivot

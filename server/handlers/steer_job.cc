@@ -5,27 +5,23 @@
 #include "server/artifact/recovery.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/job_view.h"
-#include "server/log.h"
 #include "server/store/transition.h"
 
 namespace pivot {
 namespace {
 
 /// No worker ends that would: the job was queued or suspended.
-void TidyLater(const std::string& uid, Backend& backend) {
-  backend.publishing->Post([store = backend.store, data = backend.data, uid] {
-    const auto record = store->ReadJob(uid, JobDetail::kShort);
-    const absl::Status status = record.ok() ? TidyStaging(*store, *data, record->staging_uid) : record.status();
-    if (!status.ok() && !absl::IsNotFound(status))
-      Log(Severity::kWarning, "staging_not_removed", {{"uid", uid}, {"message", status}});
-  });
+void TidyAfter(const std::string& uid, Backend& backend) {
+  const auto record = backend.store->ReadJob(uid, JobDetail::kShort);
+  // Deleted since, or swept when the server starts again.
+  if (record.ok()) TidyLater(record->staging_uid, backend.store, backend.data, backend.publishing);
 }
 
 absl::StatusOr<v1::Job> DoSteer(const std::string& name, Steer steer, Backend& backend) {
   PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend.store, name, "name"));
   PIVOT_ASSIGN_OR_RETURN(const v1::State state, backend.store->SteerJob(uid, steer, backend.max_queued));
   if (state == v1::STATE_CANCELLING || state == v1::STATE_SUSPENDING) backend.supervisor->Heed(uid);
-  if (state == v1::STATE_CANCELLED) TidyLater(uid, backend);
+  if (state == v1::STATE_CANCELLED) TidyAfter(uid, backend);
   return ViewJob(*backend.store, *backend.hub, uid);
 }
 

@@ -10,6 +10,7 @@
 #include "server/convert.h"
 #include "server/errors.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/heartbeats.h"
 #include "server/handlers/job_view.h"
 #include "server/handlers/stream_reactor.h"
 #include "server/store/transition.h"
@@ -38,7 +39,8 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
         request_(std::move(request)),
         backend_(backend),
         progress_interval_(ProgressInterval(request_)),
-        cursor_(request_.after_seq()) {
+        cursor_(request_.after_seq()),
+        heartbeats_(backend.timers, backend.heartbeat_interval) {
     backend_.metrics->WatcherCame();
   }
   ~WatchStream() override { backend_.metrics->WatcherLeft(); }
@@ -49,7 +51,7 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
   Step Next(v1::JobEvent* message, absl::Status* status) override {
     const auto step = Look(message);
     if (!step.ok()) *status = step.status();
-    if (step.ok() && *step == Step::kWrite) last_write_ = Clock::now();
+    if (step.ok() && *step == Step::kWrite) heartbeats_.Sent();
     return step.value_or(Step::kFinish);
   }
 
@@ -82,9 +84,9 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
   absl::Status Open() {
     PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend_.store, request_.name(), "name"));
     PIVOT_ASSIGN_OR_RETURN(const JobHead head, backend_.store->ReadJobHead(uid));
-    if (cursor_ > head.last_seq) return SequenceFromFuture(cursor_, head.last_seq);
+    if (cursor_ > head.last_seq) return SequenceFromFuture("after_seq", cursor_, head.last_seq);
     uid_ = uid;
-    backend_.hub->Subscribe(uid_, std::static_pointer_cast<WatchStream>(shared_from_this()));
+    backend_.hub->Subscribe(uid_, Self());
     return absl::OkStatus();
   }
 
@@ -98,7 +100,6 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
   /// first.
   Step Idle(v1::JobEvent* message) {
     const auto now = Clock::now();
-    const auto heartbeat = last_write_ + absl::ToChronoNanoseconds(backend_.heartbeat_interval);
     const std::optional<LiveProgress> live = backend_.hub->Progress(uid_);
     if (live.has_value() && live->version > progress_version_) {
       if (now >= last_progress_ + progress_interval_) {
@@ -108,15 +109,12 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
         Stamp(message, live->attempt);
         return Step::kWrite;
       }
-      WakeAt(last_progress_ + progress_interval_, now, &progress_timer_);
+      WakeForProgress(now);
     }
-    if (now >= heartbeat) {
-      message->mutable_heartbeat();
-      Stamp(message, 0);
-      return Step::kWrite;
-    }
-    WakeAt(heartbeat, now, &heartbeat_timer_);
-    return Step::kWait;
+    if (!heartbeats_.IsDue(Self())) return Step::kWait;
+    message->mutable_heartbeat();
+    Stamp(message, 0);
+    return Step::kWrite;
   }
 
   void Stamp(v1::JobEvent* message, int attempt) const {
@@ -125,14 +123,16 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
     *message->mutable_time() = ToTimestamp(absl::ToUnixMicros(absl::Now()));
   }
 
-  /// At most one timer of each kind is under way: one that comes too early looks again and sets the next.
-  void WakeAt(Clock::time_point time, Clock::time_point now, Clock::time_point* timer) {
-    if (*timer > now) return;
-    *timer = time;
-    backend_.timers->At(time, [watcher = std::weak_ptr<StreamReactor>(weak_from_this())] {
+  /// At most one timer is under way.
+  void WakeForProgress(Clock::time_point now) {
+    if (progress_timer_ > now) return;
+    progress_timer_ = last_progress_ + progress_interval_;
+    backend_.timers->At(progress_timer_, [watcher = std::weak_ptr<Watcher>(Self())] {
       if (const auto live = watcher.lock()) live->Wake();
     });
   }
+
+  std::shared_ptr<Watcher> Self() { return std::static_pointer_cast<WatchStream>(shared_from_this()); }
 
   const v1::WatchJobRequest request_;
   Backend& backend_;
@@ -142,11 +142,10 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
   // Used by Next() alone.
   std::string uid_;
   uint64_t cursor_;
-  Clock::time_point last_write_ = Clock::now();
+  Heartbeats heartbeats_;
   Clock::time_point last_progress_ = Clock::time_point::min() + std::chrono::hours(1);
   uint64_t progress_version_ = 0;
   Clock::time_point progress_timer_ = Clock::time_point::min();
-  Clock::time_point heartbeat_timer_ = Clock::time_point::min();
 };
 
 }  // namespace

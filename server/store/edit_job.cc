@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Store that changes jobs besides their state, and deletes them.
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -57,30 +60,45 @@ absl::Status DeleteRows(WriteBatch& batch, absl::string_view uid) {
   return database.Run("DELETE FROM job WHERE uid = ?", uid);
 }
 
+/// NULL for none.
+std::optional<int64_t> Microseconds(const std::optional<absl::Duration>& limit) {
+  if (!limit.has_value() || *limit == absl::InfiniteDuration()) return std::nullopt;
+  return absl::ToInt64Microseconds(*limit);
+}
+
 }  // namespace
+
+absl::StatusOr<DeletedJob> DeleteJobRows(WriteBatch& batch, absl::string_view uid, absl::string_view etag) {
+  PIVOT_ASSIGN_OR_RETURN(const EditedJob job, LoadEdited(batch.database, uid, etag));
+  PIVOT_RETURN_IF_ERROR(CheckMayDelete(job.state, job.name));
+  DeletedJob deleted{.uid = std::string(uid), .name = job.name, .staging_uid = job.staging_uid};
+  PIVOT_ASSIGN_OR_RETURN(deleted.objects, ReadObjectsOf(batch.database, uid));
+  PIVOT_RETURN_IF_ERROR(DeleteRows(batch, uid));
+  return deleted;
+}
 
 absl::Status Store::UpdateJob(absl::string_view uid, absl::string_view etag, const JobChange& change) {
   return Write([&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(const EditedJob job, LoadEdited(batch.database, uid, etag));
-    PIVOT_RETURN_IF_ERROR(CheckMayUpdate(job.state, job.name));
+    if (change.needs_live_job()) PIVOT_RETURN_IF_ERROR(CheckMayUpdate(job.state, job.name));
     if (change.labels.has_value()) {
       PIVOT_RETURN_IF_ERROR(batch.database.Run("DELETE FROM label WHERE job_uid = ?", uid));
       PIVOT_RETURN_IF_ERROR(InsertLabels(batch, uid, *change.labels));
     }
     return batch.database.Run(
-        "UPDATE job SET priority = coalesce(?, priority), revision = revision + 1, update_us = ? WHERE uid = ?",
-        change.priority, batch.now_us, uid);
+        "UPDATE job SET priority = coalesce(?2, priority), revision = revision + 1, update_us = ?3, "
+        "queue_timeout_us = CASE WHEN ?4 THEN ?5 ELSE queue_timeout_us END, "
+        "ttl_us = CASE WHEN ?6 THEN ?7 ELSE ttl_us END WHERE uid = ?1",
+        uid, change.priority, batch.now_us, change.queue_timeout.has_value() ? 1 : 0,
+        Microseconds(change.queue_timeout), change.ttl.has_value() ? 1 : 0, Microseconds(change.ttl));
   });
 }
 
 absl::StatusOr<DeletedJob> Store::DeleteJob(absl::string_view uid, absl::string_view etag) {
   DeletedJob deleted;
   const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
-    PIVOT_ASSIGN_OR_RETURN(const EditedJob job, LoadEdited(batch.database, uid, etag));
-    PIVOT_RETURN_IF_ERROR(CheckMayDelete(job.state, job.name));
-    deleted.staging_uid = job.staging_uid;
-    PIVOT_ASSIGN_OR_RETURN(deleted.objects, ReadObjectsOf(batch.database, uid));
-    return DeleteRows(batch, uid);
+    PIVOT_ASSIGN_OR_RETURN(deleted, DeleteJobRows(batch, uid, etag));
+    return absl::OkStatus();
   });
   if (!written.ok()) return written;
   return deleted;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Store that moves jobs from state to state.
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -40,6 +41,10 @@ absl::Status ChooseId(WriteBatch& batch, NewJob& job) {
   return absl::InternalError("no free job id was found");
 }
 
+std::optional<int64_t> Microseconds(const google::protobuf::Duration& duration) {
+  return absl::ToInt64Microseconds(FromDuration(duration));
+}
+
 absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const std::string& uid) {
   PIVOT_RETURN_IF_ERROR(batch.database.Run("INSERT INTO project (id, create_us) VALUES (?, ?) ON CONFLICT DO NOTHING",
                                            job.project, batch.now_us));
@@ -49,11 +54,13 @@ absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const std::string& 
   const int priority = job.spec.priority() == 0 ? kDefaultPriority : job.spec.priority();
   PIVOT_RETURN_IF_ERROR(batch.database.Run(
       "INSERT INTO job (uid, project, id, state, state_reason, priority, device, spec_pb, spec_sha256, plan_pb, "
-      "staging_uid, create_us, update_us, queue_us) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?12)",
+      "staging_uid, create_us, update_us, queue_us, queue_timeout_us, ttl_us) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?12, ?13, ?14)",
       uid, job.project, job.id, v1::STATE_QUEUED, std::string("WAITING_FOR_DEVICE"), priority, device, Blob{spec},
       Sha256Of(spec), job.plan.has_value() ? std::optional(Blob{plan}) : std::nullopt,
-      job.staging_uid.empty() ? uid : job.staging_uid, batch.now_us));
+      job.staging_uid.empty() ? uid : job.staging_uid, batch.now_us,
+      job.spec.has_queue_timeout() ? Microseconds(job.spec.queue_timeout()) : std::nullopt,
+      job.spec.has_ttl() ? Microseconds(job.spec.ttl()) : std::nullopt));
   PIVOT_RETURN_IF_ERROR(NoteNeeds(batch, uid, job));
   PIVOT_RETURN_IF_ERROR(InsertLabels(batch, uid, job.labels));
   if (job.request_id.empty()) return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "google/rpc/status.pb.h"
 #include "pivot/v1/event.pb.h"
@@ -23,11 +24,11 @@ namespace pivot {
 /// Of a JobSpec that names none.
 inline constexpr int kDefaultPriority = 50;
 
-/// Called in the thread that wrote, after the commit, without any lock.
+/// What the store tells, in the thread that wrote, after the commit, without any lock; and what it takes for the time.
 struct StoreHooks {
   std::function<void(const std::string& job_uid, const v1::JobEvent& event)> committed;
   std::function<void(absl::Duration)> commit_took;
-  std::function<absl::Time()> now;  // absent: the system's clock
+  std::function<absl::Time()> now = absl::Now;
 };
 
 /// One run of a job as its lease knows it. Whoever writes for a worker shows it; once the lease has another token, it
@@ -103,10 +104,24 @@ struct StateChange {
 struct JobChange {
   std::optional<int> priority;
   std::optional<std::map<std::string, std::string>> labels;
+  // absl::InfiniteDuration(): none.
+  std::optional<absl::Duration> queue_timeout;
+  std::optional<absl::Duration> ttl;
+
+  /// Whether it changes what is changed of jobs that go on alone.
+  bool needs_live_job() const { return priority.has_value() || labels.has_value() || queue_timeout.has_value(); }
+};
+
+/// A job that waited for too long.
+struct OverdueJob {
+  std::string name;
+  std::string staging_uid;
 };
 
 /// What a deleted job leaves on disk.
 struct DeletedJob {
+  std::string uid;
+  std::string name;
   std::string staging_uid;
   std::vector<std::string> objects;  // folders below objects/
 };

@@ -67,6 +67,16 @@ void LoadTimes(const Statement& row, int first_column, v1::Job* job) {
   *job->mutable_update_time() = ToTimestamp(row.Integer(first_column + 3));
 }
 
+void LoadLimits(const Statement& row, int first_column, v1::Job* job) {
+  if (!row.IsNull(first_column)) *job->mutable_queue_timeout() = ToDuration(row.Integer(first_column));
+  if (row.IsNull(first_column + 1)) return;
+  const int64_t ttl_us = row.Integer(first_column + 1);
+  *job->mutable_ttl() = ToDuration(ttl_us);
+  if (!job->has_end_time()) return;
+  const int64_t end_us = job->end_time().seconds() * 1000000 + job->end_time().nanos() / 1000;
+  *job->mutable_expire_time() = ToTimestamp(end_us + ttl_us);
+}
+
 /// job.last_seq grown by one, if the fence allows; the row is (last_seq, project, id, attempt).
 Statement TakeSequence(WriteBatch& batch, absl::string_view job_uid, const AttemptKey* fence) {
   if (fence == nullptr) {
@@ -99,8 +109,8 @@ std::optional<Blob> AsBlob(const std::optional<std::string>& bytes) {
 absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, JobDetail detail) {
   Statement row = database.Query(
       "SELECT spec_pb, plan_pb, result_pb, error_pb, create_us, start_us, end_us, update_us, "
-      "project, id, state, state_reason, attempt, last_seq, staging_uid, retried_after, priority, revision FROM job "
-      "WHERE uid = ?",
+      "project, id, state, state_reason, attempt, last_seq, staging_uid, retried_after, priority, revision, "
+      "queue_timeout_us, ttl_us FROM job WHERE uid = ?",
       uid);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return JobNotFound(uid);
@@ -118,6 +128,7 @@ absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, Job
   job.set_last_seq(static_cast<uint64_t>(row.Integer(13)));
   job.set_priority(static_cast<int>(row.Integer(16)));
   job.set_etag(FormatEtag(uid, row.Integer(17)));
+  LoadLimits(row, 18, &job);
   PIVOT_RETURN_IF_ERROR(LoadLabels(database, uid, &job));
   PIVOT_RETURN_IF_ERROR(LoadAttempts(database, uid, detail, &job));
   PIVOT_RETURN_IF_ERROR(LoadCheckpoints(database, uid, &job));

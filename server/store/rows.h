@@ -62,6 +62,9 @@ absl::Status AppendEvent(WriteBatch& batch, absl::string_view job_uid, v1::JobEv
 /// kFailedPrecondition ILLEGAL_STATE when the table has no such transition.
 absl::Status ChangeState(WriteBatch& batch, const StateGuard& guard, const StateChange& change);
 
+/// As Store::DeleteJob().
+absl::StatusOr<DeletedJob> DeleteJobRows(WriteBatch& batch, absl::string_view uid, absl::string_view etag);
+
 /// Ends an attempt: gives the lease back, charges the project, closes its row, tells it, and moves the job on.
 absl::Status CloseAttempt(WriteBatch& batch, const AttemptKey& key, v1::State from, v1::Attempt ended,
                           const StateChange& change);

@@ -97,7 +97,7 @@ ALTER TABLE job ADD COLUMN retried_after INTEGER NOT NULL DEFAULT 0;  -- attempt
 
 // Labels, etags, and requests that outlive their jobs.
 constexpr absl::string_view kVersion3 = R"sql(
-ALTER TABLE job ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;  -- grows with state, priority and labels
+ALTER TABLE job ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;  -- grows with state and what clients set
 
 CREATE TABLE label (
   job_uid  TEXT NOT NULL REFERENCES job(uid),
@@ -164,7 +164,15 @@ CREATE TABLE score (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array<absl::string_view, 4> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
+// Jobs that wait, and are kept, for so long only. 1 is QUEUED.
+constexpr absl::string_view kVersion5 = R"sql(
+ALTER TABLE job ADD COLUMN queue_timeout_us INTEGER;              -- NULL: none
+ALTER TABLE job ADD COLUMN ttl_us INTEGER;                        -- NULL: none
+CREATE INDEX job_by_queue_end ON job (queue_us + queue_timeout_us) WHERE state = 1 AND queue_timeout_us IS NOT NULL;
+CREATE INDEX job_by_expiry ON job (end_us + ttl_us) WHERE end_us IS NOT NULL AND ttl_us IS NOT NULL;
+)sql";
+
+constexpr std::array<absl::string_view, 5> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 }  // namespace
 

@@ -5,14 +5,21 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/time/clock.h"
-
 #include "proto/status/status_macros.h"
 #include "server/store/open_database.h"
 #include "server/store/reader.h"
 #include "server/store/rows.h"
 
 namespace pivot {
+namespace {
+
+absl::StatusOr<v1::JobEvent> ParseEvent(const Statement& row) {
+  v1::JobEvent event;
+  if (!event.ParseFromString(row.Bytes(0))) return absl::DataLossError("the database: a stored event cannot be read");
+  return event;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, StoreHooks hooks) {
   PIVOT_ASSIGN_OR_RETURN(std::unique_ptr<Database> writer, OpenDatabase(path));
@@ -74,9 +81,27 @@ absl::StatusOr<std::optional<v1::JobEvent>> Store::ReadEvent(absl::string_view j
   Statement row = reader->Query("SELECT event_pb FROM event WHERE job_uid = ? AND seq = ?", job_uid, seq);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return std::nullopt;
-  v1::JobEvent event;
-  if (!event.ParseFromString(row.Bytes(0))) return absl::DataLossError("the database: a stored event cannot be read");
+  return ParseEvent(row);
+}
+
+absl::StatusOr<std::optional<v1::JobEvent>> Store::ReadProjectEvent(absl::string_view project,
+                                                                    uint64_t after_project_seq) {
+  PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
+  Statement row = reader->Query(
+      "SELECT event_pb, project_seq FROM event WHERE project = ? AND project_seq > ? ORDER BY project_seq LIMIT 1",
+      project, after_project_seq);
+  PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return std::nullopt;
+  PIVOT_ASSIGN_OR_RETURN(v1::JobEvent event, ParseEvent(row));
+  event.set_project_seq(static_cast<uint64_t>(row.Integer(1)));
   return event;
+}
+
+absl::StatusOr<uint64_t> Store::ReadProjectSeq(absl::string_view project) {
+  PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
+  Statement row = reader->Query("SELECT last_seq FROM project WHERE id = ?", project);
+  PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
+  return found ? static_cast<uint64_t>(row.Integer(0)) : 0;
 }
 
 absl::StatusOr<QueueFigures> Store::ReadQueueFigures() {

@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 #include "server/store/records.h"
 #include "server/store/sqlite.h"
@@ -48,16 +49,28 @@ class Store {
   absl::StatusOr<JobHead> ReadJobHead(absl::string_view uid);
   /// A page of large jobs holds fewer. kInvalidArgument INVALID_PAGE_TOKEN, INVALID_FILTER, INVALID_REQUEST.
   absl::StatusOr<JobPage> ListJobs(const JobListing& listing);
-  /// Of a job that is not terminal. kAborted ETAG_MISMATCH unless `etag` is empty or the job's own, kFailedPrecondition
-  /// ILLEGAL_STATE.
+  /// Of a job that is not terminal; the ttl of any. kAborted ETAG_MISMATCH unless `etag` is empty or the job's own,
+  /// kFailedPrecondition ILLEGAL_STATE.
   absl::Status UpdateJob(absl::string_view uid, absl::string_view etag, const JobChange& change);
   /// Removes all rows of a terminal or suspended job; of its request a tombstone stays. Errors as UpdateJob().
   absl::StatusOr<DeletedJob> DeleteJob(absl::string_view uid, absl::string_view etag);
   absl::StatusOr<QueueFigures> ReadQueueFigures();
 
+  // Deadlines, by the store's clock.
+  /// When the next job will have waited, or been kept, for long enough; InfiniteFuture when none ever will.
+  absl::StatusOr<absl::Time> ReadNextDeadline();
+  /// Fails one job that has been queued for longer than its queue_timeout; nothing when there is none.
+  absl::StatusOr<std::optional<OverdueJob>> FailOverdueJob();
+  /// Deletes one job that is past its expire_time, as DeleteJob() does; nothing when there is none.
+  absl::StatusOr<std::optional<DeletedJob>> DeleteExpiredJob();
+
   // Events.
   /// Nothing when there is none of that number yet.
   absl::StatusOr<std::optional<v1::JobEvent>> ReadEvent(absl::string_view job_uid, uint64_t seq);
+  /// The project's next event after a cursor, with project_seq; nothing when there is none yet.
+  absl::StatusOr<std::optional<v1::JobEvent>> ReadProjectEvent(absl::string_view project, uint64_t after_project_seq);
+  /// Of the project's newest event, also of a job that was deleted; 0 for a project that had none.
+  absl::StatusOr<uint64_t> ReadProjectSeq(absl::string_view project);
   /// For a worker, while it holds its lease; else IsStateMovedOn.
   absl::Status AppendEvent(const AttemptKey& key, v1::JobEvent event);
 

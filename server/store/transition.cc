@@ -13,11 +13,12 @@
 namespace pivot {
 namespace {
 
-constexpr std::array<std::pair<v1::State, v1::State>, 19> kTransitions = {{
+constexpr std::array<std::pair<v1::State, v1::State>, 20> kTransitions = {{
     {v1::STATE_UNSPECIFIED, v1::STATE_QUEUED},     // created
     {v1::STATE_QUEUED, v1::STATE_RUNNING},         // claimed for a device
     {v1::STATE_QUEUED, v1::STATE_CANCELLED},       // cancelled before it ran
     {v1::STATE_QUEUED, v1::STATE_SUSPENDED},       // suspended before it ran
+    {v1::STATE_QUEUED, v1::STATE_FAILED},          // waited for too long
     {v1::STATE_RUNNING, v1::STATE_QUEUED},         // to be tried again: crash, server's end
     {v1::STATE_RUNNING, v1::STATE_CANCELLING},     // a cancel was asked for
     {v1::STATE_RUNNING, v1::STATE_SUSPENDING},     // a suspend was asked for
@@ -120,7 +121,7 @@ absl::Status CheckMayDelete(v1::State state, absl::string_view job_name) {
 absl::Status CheckMayUpdate(v1::State state, absl::string_view job_name) {
   if (!IsTerminal(state)) return absl::OkStatus();
   return IllegalState(
-      absl::StrCat(job_name, " is ", StateText(state), ": only a job that has not ended can be updated"));
+      absl::StrCat(job_name, " is ", StateText(state), ": of a job that has ended only the ttl can be updated"));
 }
 
 }  // namespace pivot

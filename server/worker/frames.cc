@@ -130,7 +130,10 @@ absl::StatusOr<std::optional<v1::JobEvent>> ReadEvent(const Frame& frame) {
 json StartPayload(const JobRecord& record, const StartOptions& options) {
   v1::JobSpec spec = record.job.spec();
   spec.set_device(options.on_gpu ? "cuda:0" : "cpu");
-  spec.clear_run_timeout();  // the server's business
+  // The server's business.
+  spec.clear_run_timeout();
+  spec.clear_queue_timeout();
+  spec.clear_ttl();
   json payload{{"spec", ToJson(spec)},       {"job", record.job.name()}, {"uid", record.job.uid()},
                {"attempt", options.attempt}, {"resume", options.resume}, {"threads", 0}};
   if (options.gpu_budget_bytes > 0) payload["gpu_memory_bytes"] = options.gpu_budget_bytes;

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "proto/files/durable_file.h"
@@ -14,14 +14,22 @@
 #include "server/process/environment.h"
 
 namespace pivot {
+namespace {
 
-absl::StatusOr<LaunchedWorker> ProcessLauncher::Launch(const Device& device, const std::string& log_path) {
+constexpr int kPipeBytes = 1 << 20;
+
+}  // namespace
+
+absl::StatusOr<LaunchedWorker> ProcessLauncher::Launch(const Device& device) {
   PIVOT_ASSIGN_OR_RETURN(const std::string library_path,
                          TorchLibraryPath(options_.environment, options_.torch_path_file));
-  const UniqueFd log(open(log_path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-  struct stat info{};
-  if (!log.valid() || fstat(log.get(), &info) != 0) return StatusFromErrno(errno, "cannot open", log_path);
   std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return StatusFromErrno(errno, "cannot make", "a pipe");
+  UniqueFd output(ends[0]);
+  const UniqueFd written(ends[1]);
+  fcntl(output.get(), F_SETFL, O_NONBLOCK);
+  // So that a worker need not wait while the server is busy; it may be refused.
+  fcntl(output.get(), F_SETPIPE_SZ, kPipeBytes);
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return StatusFromErrno(errno, "cannot make", "a socket pair");
   }
@@ -29,9 +37,9 @@ absl::StatusOr<LaunchedWorker> ProcessLauncher::Launch(const Device& device, con
   const UniqueFd theirs(ends[1]);
   auto process = Spawn({.program = options_.program,
                         .environment = WorkerEnvironment(options_.environment, library_path, device),
-                        .descriptors = {{log.get(), 1}, {log.get(), 2}, {theirs.get(), kWorkerSocketFd}}});
+                        .descriptors = {{written.get(), 1}, {written.get(), 2}, {theirs.get(), kWorkerSocketFd}}});
   if (!process.ok()) return WorkerNotStarted(process.status().message());
-  return LaunchedWorker{*std::move(process), std::move(ours), info.st_size};
+  return LaunchedWorker{*std::move(process), std::move(ours), std::move(output)};
 }
 
 }  // namespace pivot

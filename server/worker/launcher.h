@@ -4,7 +4,6 @@
 
 // Starts worker processes.
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,6 +11,7 @@
 
 #include "proto/worker/frame.h"
 #include "server/process/spawn.h"
+#include "server/process/unique_fd.h"
 #include "server/scheduler/device.h"
 
 namespace pivot {
@@ -19,16 +19,16 @@ namespace pivot {
 struct LaunchedWorker {
   ChildProcess process;
   WorkerSocket socket;
-  int64_t log_begin = 0;  // where in the log this worker's lines begin
+  UniqueFd output;  // what it writes to stdout and stderr, not blocking
 };
 
 class WorkerLauncher {
  public:
   virtual ~WorkerLauncher() = default;
 
-  /// Starts a worker for a device. Its stdout and stderr are appended to `log_path`. Call from a thread that lives as
-  /// long as the workers: they ask to be killed when the thread that started them ends.
-  virtual absl::StatusOr<LaunchedWorker> Launch(const Device& device, const std::string& log_path) = 0;
+  /// Starts a worker for a device. Call from a thread that lives as long as the workers: they ask to be killed when the
+  /// thread that started them ends.
+  virtual absl::StatusOr<LaunchedWorker> Launch(const Device& device) = 0;
 };
 
 /// Starts pivot-worker.
@@ -42,7 +42,7 @@ class ProcessLauncher : public WorkerLauncher {
   explicit ProcessLauncher(Options options) : options_(std::move(options)) {}
 
   /// kFailedPrecondition TORCH_NOT_FOUND, kInternal WORKER_NOT_STARTED.
-  absl::StatusOr<LaunchedWorker> Launch(const Device& device, const std::string& log_path) override;
+  absl::StatusOr<LaunchedWorker> Launch(const Device& device) override;
 
  private:
   const Options options_;

@@ -18,13 +18,13 @@
 #include "server/errors.h"
 #include "server/log.h"
 #include "server/worker/frames.h"
-#include "server/worker/log_tail.h"
 
 namespace pivot {
 namespace {
 
 constexpr int kFramesAtOnce = 64;
 constexpr int kMaxBacklog = 65536;
+constexpr int kKeptLogs = 16;  // of a job's newest attempts
 
 }  // namespace
 
@@ -32,7 +32,8 @@ WorkerSession::WorkerSession(const Parts& parts, JobRecord record, Assignment as
     : parts_(parts),
       record_(std::move(record)),
       assignment_(std::move(assignment)),
-      watchdog_(parts.limits, Clock::now()) {
+      watchdog_(parts.limits, Clock::now()),
+      output_(parts.data->log(record_.job.uid(), assignment_.key.number)) {
   bool offloads = false;
   for (const v1::Attempt& attempt : record_.job.attempts()) {
     if (attempt.number() == assignment_.key.number) attempt_ = attempt;
@@ -42,7 +43,10 @@ WorkerSession::WorkerSession(const Parts& parts, JobRecord record, Assignment as
 }
 
 void WorkerSession::Launch(WorkerLauncher& launcher, Clock::time_point now) {
-  auto worker = launcher.Launch(assignment_.device, parts_.data->log(record_.job.uid()));
+  if (const int old = key().number - kKeptLogs; old > 0) {
+    RemoveAll(parts_.data->log(record_.job.uid(), old)).IgnoreError();  // at the latest with the job
+  }
+  auto worker = launcher.Launch(assignment_.device);
   if (!worker.ok()) {
     facts_.not_started = worker.status();
     process_ended_ = true;
@@ -54,7 +58,7 @@ void WorkerSession::Launch(WorkerLauncher& launcher, Clock::time_point now) {
   }
   process_ = std::move(worker->process);
   socket_ = std::move(worker->socket);
-  log_begin_ = worker->log_begin;
+  output_.Begin(std::move(worker->output));
   Log(Severity::kInfo, "worker_started",
       {{"job", record_.job.name()}, {"attempt", key().number}, {"pid", process_.pid}});
 }
@@ -78,6 +82,10 @@ void WorkerSession::ReadFrames(Clock::time_point now) {
     const UniqueFd unwanted((*frame)->fd);
     HandleFrame(**frame, now);
   }
+}
+
+void WorkerSession::ReadOutput() {
+  if (output_.Read() == WorkerOutput::Came::kSomething) parts_.hub->Notify(LogTopic(record_.job.uid()));
 }
 
 void WorkerSession::HandleFrame(const Frame& frame, Clock::time_point now) {
@@ -214,6 +222,7 @@ void WorkerSession::ProcessEnded(Clock::time_point now) {
   // What it sent before; then its end of the socket is closed.
   for (int i = 0; i < kMaxBacklog / kFramesAtOnce; ++i) ReadFrames(now);
   socket_.reset();
+  if (output_.Finish() == WorkerOutput::Came::kSomething) parts_.hub->Notify(LogTopic(record_.job.uid()));
   facts_.verdict = watchdog_.verdict();
 }
 
@@ -291,7 +300,7 @@ v1::Attempt WorkerSession::Report() const {
   report.set_cause(Judge(facts_).cause);
   report.set_exit_code(facts_.end.exit_code);
   report.set_exit_signal(facts_.end.signal);
-  report.set_log_tail(ReadLogTail(parts_.data->log(record_.job.uid()), log_begin_));
+  report.set_log_tail(output_.Tail());
   return report;
 }
 

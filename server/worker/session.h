@@ -19,6 +19,7 @@
 #include "server/worker/launcher.h"
 #include "server/worker/outcome.h"
 #include "server/worker/watchdog.h"
+#include "server/worker/worker_output.h"
 
 namespace pivot {
 
@@ -45,6 +46,7 @@ class WorkerSession {
 
   // What may happen to it.
   void ReadFrames(Clock::time_point now);
+  void ReadOutput();
   void ProcessEnded(Clock::time_point now);
   void Cancel(Clock::time_point now);
   void Suspend(Clock::time_point now);
@@ -58,6 +60,7 @@ class WorkerSession {
   /// -1 when there is nothing to wait for.
   int socket_fd() const { return socket_.has_value() ? socket_->fd() : -1; }
   int process_fd() const { return process_.pidfd.get(); }
+  int output_fd() const { return output_.fd(); }
 
   /// The process is gone and nothing of it is being published.
   bool ended() const { return process_ended_ && !publishing_; }
@@ -94,7 +97,7 @@ class WorkerSession {
   Watchdog watchdog_;
   ChildProcess process_;
   std::optional<WorkerSocket> socket_;  // absent once closed
-  int64_t log_begin_ = 0;
+  WorkerOutput output_;
 
   bool greeted_ = false;
   bool finished_ = false;  // a last frame has come

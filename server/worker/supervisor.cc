@@ -119,14 +119,16 @@ void Supervisor::Wait() {
     next = std::min(next, session->next_check());
     order.push_back(session.get());
     waits.push_back({session->socket_fd(), POLLIN, 0});
+    waits.push_back({session->output_fd(), POLLIN, 0});
     waits.push_back({session->process_fd(), POLLIN, 0});
   }
   poll(waits.data(), waits.size(), Milliseconds(next, now));
   eventfd_t count = 0;
   eventfd_read(wake_.get(), &count);
   for (size_t i = 0; i < order.size(); ++i) {
-    if (waits[1 + 2 * i].revents != 0) order[i]->ReadFrames(Clock::now());
-    if (waits[2 + 2 * i].revents != 0) order[i]->ProcessEnded(Clock::now());
+    if (waits[1 + 3 * i].revents != 0) order[i]->ReadFrames(Clock::now());
+    if (waits[2 + 3 * i].revents != 0) order[i]->ReadOutput();
+    if (waits[3 + 3 * i].revents != 0) order[i]->ProcessEnded(Clock::now());
   }
 }
 
@@ -221,10 +223,7 @@ bool Supervisor::RecordEnd(const WorkerSession& session) {
 
 void Supervisor::TidyAfter(const WorkerSession& session, v1::State state) {
   if (!IsTerminal(state)) return;
-  parts_.publishing->Post([this, staging_uid = session.record().staging_uid] {
-    const absl::Status status = TidyStaging(*parts_.store, *parts_.data, staging_uid);
-    if (!status.ok()) Log(Severity::kWarning, "staging_not_removed", {{"uid", staging_uid}, {"message", status}});
-  });
+  TidyLater(session.record().staging_uid, parts_.store, parts_.data, parts_.publishing);
 }
 
 }  // namespace pivot

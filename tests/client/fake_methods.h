@@ -35,6 +35,8 @@ struct FakeMethods {
   Answer<v1::UpdateJobRequest, v1::Job> update_job;
   Answer<v1::DeleteJobRequest, google::protobuf::Empty> delete_job;
   Stream<v1::WatchJobRequest, v1::JobEvent> watch_job;
+  Stream<v1::WatchJobsRequest, v1::JobEvent> watch_jobs;
+  Stream<v1::StreamLogsRequest, v1::LogChunk> stream_logs;
   Answer<v1::GetManifestRequest, v1::Manifest> get_manifest;
   Stream<v1::ReadFileRequest, v1::ReadFileResponse> read_file;
   Answer<v1::GetCapabilitiesRequest, v1::ServerCapabilities> get_capabilities;

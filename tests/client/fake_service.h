@@ -85,6 +85,14 @@ class FakeService {
                           grpc::ServerWriter<v1::JobEvent>* writer) override {
       return Send(methods->watch_job, *request, writer);
     }
+    grpc::Status WatchJobs(grpc::ServerContext*, const v1::WatchJobsRequest* request,
+                           grpc::ServerWriter<v1::JobEvent>* writer) override {
+      return Send(methods->watch_jobs, *request, writer);
+    }
+    grpc::Status StreamLogs(grpc::ServerContext*, const v1::StreamLogsRequest* request,
+                            grpc::ServerWriter<v1::LogChunk>* writer) override {
+      return Send(methods->stream_logs, *request, writer);
+    }
     FakeMethods* methods;
   };
 

@@ -50,6 +50,37 @@ TEST_F(ServerCommandsTest, SubmitSendsTheRunTimeout) {
   }
 }
 
+TEST_F(ServerCommandsTest, SubmitSendsHowLongAJobMayWaitAndIsKept) {
+  EXPECT_EQ(RunThere({"submit", model_, "--queue-timeout", "90m", "--ttl", "48h"}), ExitCode::kDone) << err_;
+  EXPECT_EQ(requests_.at(0).job().spec().queue_timeout().seconds(), 5400);
+  EXPECT_EQ(requests_.at(0).job().spec().ttl().seconds(), 172'800);
+  EXPECT_FALSE(requests_.at(0).job().spec().has_run_timeout());
+  EXPECT_EQ(RunThere({"submit", model_, "--queue-timeout", "none"}), ExitCode::kUsage);
+  EXPECT_THAT(err_, HasSubstr("--queue-timeout is \"none\"; allowed: a time above 0"));
+  EXPECT_EQ(RunThere({"submit", model_, "--ttl", "8761h"}), ExitCode::kUsage);
+  EXPECT_THAT(err_, HasSubstr("--ttl is \"8761h\""));
+  jobs_[kFirstJob].mutable_expire_time()->set_seconds(1'785'067'200);
+  EXPECT_EQ(RunThere({"get", "job-1"}), ExitCode::kDone);
+  EXPECT_THAT(out_, HasSubstr("kept until  2026-07-26 12:00:00 UTC"));
+}
+
+TEST_F(ServerCommandsTest, UpdateSetsAndTakesAwayTimeLimits) {
+  std::vector<v1::UpdateJobRequest> updates;
+  on_update_ = [&](const v1::UpdateJobRequest& request, v1::Job* job) {
+    updates.push_back(request);
+    job->set_name(request.job().name());
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(RunThere({"update", "job-1", "--queue-timeout", "1h", "--ttl", "none"}), ExitCode::kDone) << err_;
+  ASSERT_EQ(updates.size(), 1U);
+  EXPECT_EQ(updates[0].job().queue_timeout().seconds(), 3600);
+  EXPECT_FALSE(updates[0].job().has_ttl());
+  EXPECT_THAT(updates[0].update_mask().paths(), ElementsAre("queue_timeout", "ttl"));
+  EXPECT_EQ(RunThere({"update", "job-1", "--ttl", "0s"}), ExitCode::kUsage);
+  EXPECT_THAT(err_, HasSubstr("--ttl is \"0s\""));
+  EXPECT_EQ(updates.size(), 1U);
+}
+
 TEST_F(ServerCommandsTest, LsAsksForWhatTheFlagsSay) {
   EXPECT_EQ(RunThere({"ls", "--filter", "priority > 5", "--state", "queued", "--state", "Running", "--label", "a",
                       "--label", "b=x \"y\" \\", "--order", "priority desc"}),
@@ -108,7 +139,7 @@ TEST_F(ServerCommandsTest, UpdateKeepsLabelsThatItDoesNotName) {
 
 TEST_F(ServerCommandsTest, UpdateNeedsSomethingToUpdate) {
   EXPECT_EQ(RunThere({"update", "job-1"}), ExitCode::kUsage);
-  EXPECT_EQ(err_, "pivot: nothing to update: give --priority, --label or --remove-label\n");
+  EXPECT_EQ(err_, "pivot: nothing to update: give --priority, --label, --remove-label, --queue-timeout or --ttl\n");
   EXPECT_EQ(RunThere({"update", "job-1", "--priority", "x"}), ExitCode::kUsage);
   EXPECT_EQ(RunThere({"update", "job-1", "--remove-label", "A"}), ExitCode::kUsage);
 }

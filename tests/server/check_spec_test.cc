@@ -87,9 +87,12 @@ TEST_F(CheckSpecTest, NamesTheFieldThatIsOutOfRange) {
   EXPECT_EQ(Fault("compress { $M } priority: -1"), "job.spec.priority");
   EXPECT_EQ(Fault("compress { $M } run_timeout { nanos: 1 }"), "");
   EXPECT_EQ(Fault("compress { $M } run_timeout { seconds: 31536000 }"), "");
+  EXPECT_EQ(Fault("compress { $M } queue_timeout { seconds: 1 } ttl { seconds: 31536000 }"), "");
   for (const char* time :
        {"", "seconds: -1", "seconds: 31536000 nanos: 1", "seconds: 9223372036854775807", "nanos: -1"}) {
-    EXPECT_EQ(Fault(std::string("compress { $M } run_timeout { ") + time + " }"), "job.spec.run_timeout") << time;
+    for (const std::string field : {"run_timeout", "queue_timeout", "ttl"}) {
+      EXPECT_EQ(Fault("compress { $M } " + field + " { " + time + " }"), "job.spec." + field) << time;
+    }
   }
 }
 

@@ -8,9 +8,7 @@
 #include "nlohmann/json.hpp"
 
 #include "proto/status/reason.h"
-#include "server/worker/log_tail.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temporary_folder.h"
 
 namespace pivot {
 namespace {
@@ -89,29 +87,9 @@ TEST(FramesTest, TellsTheWorkerItsOwnViewOfTheDevice) {
   EXPECT_EQ(StartPayload(record, {.on_gpu = true, .gpu_budget_bytes = 7})["gpu_memory_bytes"], 7);
   EXPECT_EQ(StartPayload(record, {.attempt = 1})["spec"]["device"], "cpu");
   record.job.mutable_spec()->mutable_run_timeout()->set_seconds(5);
+  record.job.mutable_spec()->mutable_queue_timeout()->set_seconds(5);
+  record.job.mutable_spec()->mutable_ttl()->set_seconds(5);
   EXPECT_EQ(StartPayload(record, {.attempt = 2, .on_gpu = true, .resume = true}), start) << "the server's business";
-}
-
-TEST(LogTailTest, GivesTheLastWholeLinesOfThisAttempt) {
-  const TemporaryFolder folder;
-  std::string log = "earlier attempt\n";
-  const auto begin = static_cast<int64_t>(log.size());
-  for (int i = 0; i < 1000; ++i) log += "line " + std::to_string(i) + "\n";
-  const std::string tail = ReadLogTail(folder.Write("log", log), begin);
-  EXPECT_LE(tail.size(), 4096U);
-  EXPECT_THAT(tail, ::testing::StartsWith("line "));
-  EXPECT_THAT(tail, ::testing::EndsWith("line 999\n"));
-}
-
-TEST(LogTailTest, IsEmptyWhenNothingWasWritten) {
-  const TemporaryFolder folder;
-  EXPECT_EQ(ReadLogTail(folder.Write("log", "earlier\n"), 8), "");
-  EXPECT_EQ(ReadLogTail(folder / "missing", 0), "");
-}
-
-TEST(LogTailTest, IsValidUtf8) {
-  const TemporaryFolder folder;
-  EXPECT_EQ(ReadLogTail(folder.Write("log", "a\xFF\n"), 0), "a?\n");
 }
 
 }  // namespace

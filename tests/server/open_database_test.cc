@@ -85,6 +85,8 @@ TEST_F(OpenDatabaseTest, TakesTheSecondVersionsJobsAlong) {
   ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(path_));
   EXPECT_EQ(store->ReadJob("u")->retried_after, 3);
   EXPECT_EQ(store->ReadJob("u")->job.priority(), 60);
+  EXPECT_FALSE(store->ReadJob("u")->job.has_ttl());
+  EXPECT_EQ(store->ReadNextDeadline().value(), absl::InfiniteFuture());
   EXPECT_OK(store->DeleteJob("u", store->ReadJob("u")->job.etag()));
   NewJob asked{.project = "p", .request_id = "r", .content_sha256 = "hash"};
   EXPECT_EQ(ReasonOf(store->FindRequest(asked).status()), "JOB_DELETED");

@@ -117,34 +117,41 @@ TEST(DataFolderTest, CannotLieInAFile) {
 TEST_F(RecoveryTest, RemovesTheFilesOfADeletedJob) {
   const std::string uid = JobIn(v1::STATE_CANCELLED);
   folder_.Write("data/objects/o/config.json", "{}");
+  folder_.Write("data/logs/" + uid + "/1/00000000000000000000.log", "");
   folder_.Write("data/logs/" + uid + ".log", "");
   ASSERT_OK_AND_ASSIGN(DeletedJob deleted, store_->DeleteJob(uid, ""));
   deleted.objects = {"o"};
-  ASSERT_OK(RemoveFilesOf(deleted, uid, *store_, *data_));
+  ASSERT_OK(RemoveFilesOf(deleted, *store_, *data_));
   EXPECT_FALSE(HasStaging(uid));
   EXPECT_FALSE(fs::exists(data_->object("o")));
   EXPECT_FALSE(fs::exists(data_->log(uid)));
-  EXPECT_OK(RemoveFilesOf(deleted, uid, *store_, *data_)) << "again: nothing";
+  EXPECT_FALSE(fs::exists(data_->old_log(uid)));
+  EXPECT_OK(RemoveFilesOf(deleted, *store_, *data_)) << "again: nothing";
 }
 
 TEST_F(RecoveryTest, KeepsTheBlocksThatAnotherJobGoesOnFrom) {
   const std::string first = JobIn(v1::STATE_CANCELLED);
   JobIn(v1::STATE_QUEUED, /*compress=*/true, first);
   ASSERT_OK_AND_ASSIGN(const DeletedJob deleted, store_->DeleteJob(first, ""));
-  ASSERT_OK(RemoveFilesOf(deleted, first, *store_, *data_));
+  ASSERT_OK(RemoveFilesOf(deleted, *store_, *data_));
   EXPECT_TRUE(HasStaging(first));
 }
 
 TEST_F(RecoveryTest, RemovesWhatADyingServerLeftOfADeletedJob) {
   const std::string deleted = JobIn(v1::STATE_CANCELLED);
   const std::string kept = JobIn(v1::STATE_CANCELLED);
-  for (const std::string& uid : {deleted, kept}) folder_.Write("data/logs/" + uid + ".log", "");
+  for (const std::string& uid : {deleted, kept}) {
+    folder_.Write("data/logs/" + uid + "/1/00000000000000000000.log", "");
+    folder_.Write("data/logs/" + uid + ".log", "");
+  }
   ASSERT_OK(store_->DeleteJob(deleted, ""));
   ASSERT_OK(Recover(*store_, *data_));
   EXPECT_FALSE(HasStaging(deleted));
   EXPECT_FALSE(fs::exists(data_->log(deleted)));
+  EXPECT_FALSE(fs::exists(data_->old_log(deleted)));
   EXPECT_TRUE(HasStaging(kept));
   EXPECT_TRUE(fs::exists(data_->log(kept)));
+  EXPECT_TRUE(fs::exists(data_->old_log(kept)));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 
 #include "server/store/store.h"
@@ -33,7 +35,8 @@ class StoreTest : public ::testing::Test {
         store_,
         Store::Open(folder_ / "pivot.db",
                     {.committed = [this](const std::string&, const v1::JobEvent& event) { told_.push_back(event); },
-                     .commit_took = nullptr}));
+                     .commit_took = nullptr,
+                     .now = [this] { return absl::Now() + ahead_; }}));
   }
 
   std::string Create(const NewJob& job) {
@@ -71,6 +74,7 @@ class StoreTest : public ::testing::Test {
   TemporaryFolder folder_;
   std::unique_ptr<Store> store_;
   std::vector<v1::JobEvent> told_;
+  absl::Duration ahead_;  // of the store's clock
 };
 
 inline v1::JobEvent SomeEvent() {

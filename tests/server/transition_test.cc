@@ -124,7 +124,7 @@ TEST(TransitionTest, LetsOnlyWhatHasEndedOrIsSuspendedBeDeleted) {
 TEST(TransitionTest, HasTheseTransitionsAndNoOthers) {
   const std::map<v1::State, std::string> wanted = {
       {v1::STATE_UNSPECIFIED, "QUEUED "},
-      {v1::STATE_QUEUED, "RUNNING CANCELLED SUSPENDED "},
+      {v1::STATE_QUEUED, "RUNNING FAILED CANCELLED SUSPENDED "},
       {v1::STATE_RUNNING, "QUEUED CANCELLING SUCCEEDED FAILED SUSPENDING "},
       {v1::STATE_CANCELLING, "SUCCEEDED CANCELLED "},
       {v1::STATE_SUCCEEDED, ""},

@@ -53,7 +53,7 @@ TEST_F(WorkerFaultsTest, RetriesACrashTwiceThenGivesUp) {
   EXPECT_EQ(job.attempts(2).exit_signal(), SIGSEGV);
   EXPECT_EQ(job.attempts(2).number(), 3);
   EXPECT_EQ(job.attempts(2).log_tail(), "about to crash\n") << "of this attempt alone";
-  EXPECT_TRUE(std::filesystem::exists(server_.data() + "/logs/" + job.uid() + ".log"));
+  EXPECT_TRUE(std::filesystem::exists(server_.data() + "/logs/" + job.uid() + "/3"));
   EXPECT_TRUE(std::filesystem::exists(server_.data() + "/staging/" + job.uid())) << "to be resumed";
   ExpectHealthy();
 }

@@ -5,6 +5,7 @@
 // and Start awaited, unless the first step is {"no_hello": true}.
 //   {"send": "StageStarted" or a number, "payload": {}}   {"raw": "hex of a datagram"}       {"print": "a line on
 //   stderr"}
+//   {"print_bytes": how many, in lines of 1,000, on stderr}
 //   {"write": "path in staging", "text": "..."}           {"link": "path", "to": "target"}    {"await_file": "/path"}
 //   {"pivot": {"files": {"path": "text"}, "quality": {}}} writes and lists the files, sends PivotStaged, waits for the
 //   answer
@@ -14,6 +15,7 @@
 //   {"record": "/path"} Start's payload, the environment and the open descriptors, as JSON
 //   {"sleep": seconds}  {"hang": true}  {"ignore_sigterm": true}  {"exit": code}  {"signal": number}
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -135,6 +137,7 @@ class FakeWorker {
     if (step.contains("send")) Send(TypeOf(step["send"]), step.value("payload", json::object()));
     if (step.contains("raw")) SendRaw(step["raw"]);
     if (step.contains("print")) std::cerr << step["print"].get<std::string>() << '\n' << std::flush;
+    if (step.contains("print_bytes")) PrintBytes(step["print_bytes"]);
     if (step.contains("write")) {
       Write(step["write"], step.contains("own_pid") ? std::to_string(getpid()) : step.value("text", ""));
     }
@@ -151,6 +154,14 @@ class FakeWorker {
     if (step.contains("hang")) Hang();
     if (step.contains("exit")) _exit(step["exit"].get<int>());
     if (step.contains("signal")) DieOf(step["signal"].get<int>());
+  }
+
+  static void PrintBytes(int64_t count) {
+    constexpr int64_t kLine = 1000;
+    for (; count > 0; count -= kLine) {
+      std::cerr << std::string(static_cast<size_t>(std::min(count, kLine) - 1), 'x') + '\n';
+    }
+    std::cerr << std::flush;
   }
 
   void SendRaw(const std::string& hex) {

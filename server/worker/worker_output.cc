@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/worker/worker_output.h"
+
+#include <array>
+#include <cerrno>
+#include <unistd.h>
+
+namespace pivot {
+namespace {
+
+constexpr size_t kReadBytes = size_t{64} << 10;
+constexpr int kReadsAtOnce = 4;
+constexpr int kRoundsAtTheEnd = 8;  // 2 MiB, more than a pipe holds
+
+}  // namespace
+
+WorkerOutput::Came WorkerOutput::Read() {
+  std::array<char, kReadBytes> buffer{};
+  Came came = Came::kNothing;
+  for (int i = 0; i < kReadsAtOnce && pipe_.valid(); ++i) {
+    const ssize_t count = read(pipe_.get(), buffer.data(), buffer.size());
+    if (count > 0) {
+      log_.Append({buffer.data(), static_cast<size_t>(count)});
+      came = Came::kSomething;
+      continue;
+    }
+    if (count == 0 || (errno != EAGAIN && errno != EINTR)) pipe_.Close();
+    break;
+  }
+  return came;
+}
+
+WorkerOutput::Came WorkerOutput::Finish() {
+  Came came = Came::kNothing;
+  for (int i = 0; i < kRoundsAtTheEnd && Read() == Came::kSomething; ++i) came = Came::kSomething;
+  pipe_.Close();
+  return came;
+}
+
+}  // namespace pivot
