@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 
 #include "proto/status/reason.h"
@@ -108,6 +109,12 @@ Outcome Judge(const AttemptFacts& facts) {
                         "WORKER_STUCK")};
   }
   return JudgeExit(facts);
+}
+
+bool RanOutOfGpuMemory(const JobRecord& record) {
+  return absl::c_any_of(record.job.attempts(), [&](const v1::Attempt& attempt) {
+    return attempt.number() > record.retried_after && attempt.cause() == kOutOfGpuMemory;
+  });
 }
 
 OnGpuOutOfMemory AfterGpuOutOfMemory(const v1::Plan& plan, const v1::Attempt& attempt) {

@@ -65,6 +65,9 @@ Outcome Judge(const AttemptFacts& facts);
 /// What an attempt that ran out of its GPU's memory leads to.
 enum class OnGpuOutOfMemory { kFail, kTryWithLess };
 
+/// Whether one of the job's attempts since it was last retried ended so.
+bool RanOutOfGpuMemory(const JobRecord& record);
+
 /// Once more with less on the GPU, where the plan has that to offer and the attempt did not do it already.
 OnGpuOutOfMemory AfterGpuOutOfMemory(const v1::Plan& plan, const v1::Attempt& attempt);
 

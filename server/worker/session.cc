@@ -34,12 +34,9 @@ WorkerSession::WorkerSession(const Parts& parts, JobRecord record, Assignment as
       assignment_(std::move(assignment)),
       watchdog_(parts.limits, Clock::now()),
       output_(parts.data->log(record_.job.uid(), assignment_.key.number)) {
-  bool offloads = false;
-  for (const v1::Attempt& attempt : record_.job.attempts()) {
+  for (const v1::Attempt& attempt : record_.job.attempts())
     if (attempt.number() == assignment_.key.number) attempt_ = attempt;
-    if (attempt.number() > record_.retried_after && attempt.cause() == kOutOfGpuMemory) offloads = true;
-  }
-  attempt_.set_offloads(offloads);
+  attempt_.set_offloads(RanOutOfGpuMemory(record_));
 }
 
 void WorkerSession::Launch(WorkerLauncher& launcher, Clock::time_point now) {
@@ -89,8 +86,7 @@ void WorkerSession::ReadOutput() {
 }
 
 void WorkerSession::HandleFrame(const Frame& frame, Clock::time_point now) {
-  // The heartbeat's thread may be a little late.
-  if (finished_) return;
+  if (finished_) return;  // the heartbeat's thread may be a little late
   const absl::Status status = DispatchFrame(frame, now);
   if (status.ok()) return;
   facts_.protocol_fault = std::string(status.message());
@@ -147,11 +143,6 @@ absl::Status WorkerSession::HandleHello(const Frame& frame) {
   return absl::OkStatus();
 }
 
-int64_t WorkerSession::GpuBudget() const {
-  // No placement of activations is content with a byte: the one that needs least is taken.
-  return attempt_.offloads() ? 1 : assignment_.gpu_budget_bytes;
-}
-
 absl::Status WorkerSession::SendStart() {
   const std::string staging = parts_.data->staging(record_.staging_uid);
   std::error_code error;
@@ -160,9 +151,11 @@ absl::Status WorkerSession::SendStart() {
   PIVOT_RETURN_IF_ERROR(SyncFolder(parts_.data->staging()));
   const UniqueFd folder(open(staging.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!folder.valid()) return StatusFromErrno(errno, "cannot open", staging);
+  // No placement of activations is content with a byte: the one that needs least is taken.
+  const int64_t gpu_budget = attempt_.offloads() ? 1 : assignment_.gpu_budget_bytes;
   const nlohmann::json payload = StartPayload(record_, {.attempt = key().number,
                                                         .on_gpu = assignment_.device.is_gpu(),
-                                                        .gpu_budget_bytes = GpuBudget(),
+                                                        .gpu_budget_bytes = gpu_budget,
                                                         .resume = resume});
   const absl::Status sent = socket_->Send(FrameType::kStart, payload, folder.get());
   // A worker that is gone already shows in its exit; only what can never be sent is this job's fault.
@@ -193,8 +186,8 @@ absl::Status WorkerSession::HandlePivotStaged(const Frame& frame) {
 absl::Status WorkerSession::HandleDone(const Frame& frame, Clock::time_point now) {
   PIVOT_ASSIGN_OR_RETURN(result_, ReadDone(frame));
   if (publishing_) return absl::DataLossError("it was done before its pivot was published");
-  const bool needs_checkpoint = record_.job.spec().has_compress();
-  if (needs_checkpoint && !published_) return absl::DataLossError("it was done without having staged a pivot");
+  if (record_.job.spec().has_compress() && !published_)
+    return absl::DataLossError("it was done without having staged a pivot");
   facts_.done = true;
   finished_ = true;
   watchdog_.EndExpected(now);
@@ -219,7 +212,7 @@ void WorkerSession::ProcessEnded(Clock::time_point now) {
   facts_.end = Reap(process_);
   process_.pidfd.Close();
   process_ended_ = true;
-  // What it sent before; then its end of the socket is closed.
+  // What it sent before.
   for (int i = 0; i < kMaxBacklog / kFramesAtOnce; ++i) ReadFrames(now);
   socket_.reset();
   if (output_.Finish() == WorkerOutput::Came::kSomething) parts_.hub->Notify(LogTopic(record_.job.uid()));

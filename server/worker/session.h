@@ -82,7 +82,6 @@ class WorkerSession {
   absl::Status HandlePivotStaged(const Frame& frame);
   absl::Status HandleDone(const Frame& frame, Clock::time_point now);
   absl::Status SendStart();
-  int64_t GpuBudget() const;
   void Append(v1::JobEvent event);
   /// The attempt has had its run_timeout.
   void TimeOut(Clock::time_point now);
