@@ -63,14 +63,14 @@ Deadlines::Found Deadlines::MeetOne() {
     return Found::kNothing;
   }
   const auto overdue = parts_.store->FailOverdueJob();
-  auto expired = parts_.store->DeleteExpiredJob();
+  const auto expired = parts_.store->DeleteExpiredJob();
   if (overdue.ok() && overdue->has_value()) {
     TidyLater((*overdue)->staging_uid, parts_.store, parts_.data, parts_.publishing);
   }
   if (expired.ok() && expired->has_value()) {
     Log(Severity::kInfo, "job_expired", {{"job", (*expired)->name}, {"uid", (*expired)->uid}});
     parts_.hub->Notify((*expired)->uid);
-    RemoveFilesLater(**std::move(expired), parts_.store, parts_.data, parts_.publishing);
+    RemoveFilesLater(**expired, parts_.store, parts_.data, parts_.publishing);
   }
   if (overdue.ok() && expired.ok()) return Found::kOne;
   Log(Severity::kError, "deadline_not_met", {{"message", overdue.ok() ? expired.status() : overdue.status()}});

@@ -133,7 +133,8 @@ CommandAction DeclareLs(CLI::App& app) {
                  "only jobs with this label, KEY or KEY=VALUE; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--filter", flags->choice.filter,
-                 "comparisons joined by AND and OR (which binds closer), as 'priority >= 50 AND create_time > "
+                 "comparisons joined by AND and OR (which binds closer), with NOT and parentheses, as 'priority >= 50 "
+                 "AND create_time > "
                  "\"2026-01-31T00:00:00Z\"'; of state, priority, create_time, update_time, labels.KEY, labels:KEY");
   app.add_option("--order", flags->order,
                  "create_time, update_time or priority, with ' desc' for the largest first ('create_time desc')");

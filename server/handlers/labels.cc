@@ -9,7 +9,7 @@
 
 #include "server/convert.h"
 #include "server/errors.h"
-#include "server/store/job_filter.h"
+#include "server/store/comparison.h"
 
 namespace pivot {
 namespace {

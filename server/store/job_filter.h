@@ -4,29 +4,26 @@
 
 // ListJobsRequest.filter and order_by, parsed.
 
-#include <cstdint>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
+#include "server/store/comparison.h"
+
 namespace pivot {
 
-struct Comparison {
-  enum class Field { kState, kPriority, kCreateTime, kUpdateTime, kLabel };
-  enum class Operator { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual, kHas };
-  Field field = Field::kState;
-  Operator op = Operator::kEqual;
-  int64_t number = 0;  // a state, a priority, or microseconds since 1970 UTC
-  std::string key;     // of a label
-  std::string text;    // its value
+/// Which jobs: a tree of comparisons.
+struct JobFilter {
+  enum class Kind { kAll, kComparison, kNot, kAnd, kOr };
+  Kind kind = Kind::kAll;
+  Comparison comparison;
+  std::vector<JobFilter> operands;  // of kNot one, of kAnd and kOr two or more
 };
 
-/// Jobs for which one comparison of each list holds.
-using JobFilter = std::vector<std::vector<Comparison>>;
-
-/// kInvalidArgument INVALID_FILTER, with the place and what is allowed there.
+/// Of AIP-160: comparisons joined by AND and by OR, which binds closer; NOT or "-" before one, or before parentheses.
+/// At most 2,048 bytes, 32 comparisons, and parentheses 16 deep. Blank: kAll. kInvalidArgument INVALID_FILTER, with the
+/// place and what is allowed there.
 absl::StatusOr<JobFilter> ParseJobFilter(absl::string_view text);
 
 struct JobOrder {
@@ -36,9 +33,6 @@ struct JobOrder {
 
 /// kInvalidArgument INVALID_REQUEST.
 absl::StatusOr<JobOrder> ParseJobOrder(absl::string_view text);
-
-/// [a-z0-9_./-]{1,63}
-bool IsLabelKey(absl::string_view key);
 
 }  // namespace pivot
 

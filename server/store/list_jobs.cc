@@ -82,15 +82,20 @@ std::string ConditionOf(const Comparison& comparison, SqlText& sql) {
                       " (SELECT job_uid FROM label WHERE key = ", sql.Bind(comparison.key), value, ")");
 }
 
-void AddFilter(const JobFilter& filter, SqlText& sql) {
-  for (const std::vector<Comparison>& any_of : filter) {
-    const char* joint = " AND (";
-    for (const Comparison& comparison : any_of) {
-      absl::StrAppend(&sql.text, joint, ConditionOf(comparison, sql));
-      joint = " OR ";
-    }
-    sql.text += ')';
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the filter, which has a bound
+std::string ConditionOf(const JobFilter& filter, SqlText& sql) {
+  if (filter.kind == JobFilter::Kind::kAll) return "TRUE";
+  if (filter.kind == JobFilter::Kind::kComparison) return ConditionOf(filter.comparison, sql);
+  if (filter.kind == JobFilter::Kind::kNot) {
+    return absl::StrCat("NOT (", ConditionOf(filter.operands.front(), sql), ")");
   }
+  std::string condition = "(";
+  const char* joint = "";
+  for (const JobFilter& operand : filter.operands) {
+    absl::StrAppend(&condition, joint, ConditionOf(operand, sql));
+    joint = filter.kind == JobFilter::Kind::kAnd ? " AND " : " OR ";
+  }
+  return condition + ")";
 }
 
 /// A job's place in the order: by its key, then by age.
@@ -141,7 +146,7 @@ absl::StatusOr<std::vector<Position>> ReadPositions(Database& database, const Jo
     absl::StrAppend(&sql.text, sql.Bind(after->create_us), ", ");
     absl::StrAppend(&sql.text, sql.Bind(after->uid), ")");
   }
-  AddFilter(filter, sql);
+  sql.text += " AND " + ConditionOf(filter, sql);
   const char* direction = order.descending ? " DESC" : "";
   // One more than asked for tells whether there is a next page.
   absl::StrAppend(&sql.text, " ORDER BY ", order.column, direction, ", create_us", direction, ", uid", direction);

@@ -155,6 +155,18 @@ def index_seeds():
     yield b'{"weight_map":{"a":"a.safetensors","a":"b.safetensors"}}'
 
 
+def job_filter_seeds():
+    yield b""
+    yield b'state = QUEUED AND labels:a OR labels:b AND priority >= 50'
+    yield b'(labels:team AND NOT labels.team = "vision") OR -(state != RUNNING)'
+    yield b'create_time < "2026-01-31T12:00:00.5Z" AND update_time >= "1969-12-31T23:59:59+01:00"'
+    yield rb'labels.a/b.c-d_9 = "a \"b\" \\ )"'
+    yield b"NOT(-(labels:a))"
+    yield b"(" * 17 + b"labels:k" + b")" * 17
+    yield b" OR ".join([b"labels:k"] * 33)
+    yield b"priority = 99999999999999999999"
+
+
 def frame_seeds():
     for kind, payload in [(101, b'{"version":"0.1.0","pid":7}'), (109, b'{"phase":3}'), (1, b'{"spec":{},"job":"j"}'), (110, b"[]")]:
         yield struct.pack("<HHIQ", 1, kind, 0, 1) + payload
@@ -214,6 +226,7 @@ TARGETS = {
     "quantization_config": lambda: map(compact, quantization_seeds.configs()),
     "model_folder": folder_seeds,
     "index": index_seeds,
+    "job_filter": job_filter_seeds,
     "frame": frame_seeds,
     "manifest": manifest_seeds,
     "tokenizer": tokenizer_seeds,

@@ -15,24 +15,41 @@ namespace pivot {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
 using Field = Comparison::Field;
 using Operator = Comparison::Operator;
+
+using Kind = JobFilter::Kind;
 
 Comparison Only(absl::string_view text) {
   const auto filter = ParseJobFilter(text);
   EXPECT_OK(filter);
-  if (!filter.ok() || filter->size() != 1 || filter->at(0).size() != 1) {
+  if (!filter.ok() || filter->kind != Kind::kComparison) {
     ADD_FAILURE() << text << " is not one comparison";
     return {};
   }
-  return filter->at(0).at(0);
+  return filter->comparison;
+}
+
+/// With all parentheses: "(a & (b | !c))", where a comparison is its label's key.
+std::string Shape(const JobFilter& filter) {
+  if (filter.kind == Kind::kComparison) return filter.comparison.key;
+  if (filter.kind == Kind::kNot) return "!" + Shape(filter.operands.at(0));
+  std::string shape = "(";
+  for (const JobFilter& operand : filter.operands) {
+    if (shape.size() > 1) shape += filter.kind == Kind::kAnd ? " & " : " | ";
+    shape += Shape(operand);
+  }
+  return shape + ")";
+}
+
+std::string ShapeOf(absl::string_view text) {
+  const auto filter = ParseJobFilter(text);
+  return filter.ok() ? Shape(*filter) : std::string(filter.status().message());
 }
 
 TEST(JobFilterTest, TakesEveryJobWhenEmpty) {
-  EXPECT_THAT(ParseJobFilter("").value(), IsEmpty());
-  EXPECT_THAT(ParseJobFilter(" \t ").value(), IsEmpty());
+  EXPECT_EQ(ParseJobFilter("")->kind, Kind::kAll);
+  EXPECT_EQ(ParseJobFilter(" \t ")->kind, Kind::kAll);
 }
 
 TEST(JobFilterTest, ReadsEveryField) {
@@ -58,11 +75,23 @@ TEST(JobFilterTest, ReadsQuotedValues) {
 }
 
 TEST(JobFilterTest, BindsOrCloserThanAnd) {
-  const JobFilter filter = ParseJobFilter("priority > 1 AND state = QUEUED OR state = RUNNING AND labels:x").value();
-  ASSERT_THAT(filter, SizeIs(3));
-  EXPECT_THAT(filter[0], SizeIs(1));
-  EXPECT_THAT(filter[1], SizeIs(2));
-  EXPECT_THAT(filter[2], SizeIs(1));
+  EXPECT_EQ(ShapeOf("labels:a AND labels:b OR labels:c AND labels:d"), "(a & (b | c) & d)");
+  EXPECT_EQ(ShapeOf("labels:a OR labels:b AND labels:c"), "((a | b) & c)");
+}
+
+TEST(JobFilterTest, ReadsParentheses) {
+  EXPECT_EQ(ShapeOf("(labels:a)"), "a");
+  EXPECT_EQ(ShapeOf("((labels:a AND labels:b)) OR labels:c"), "((a & b) | c)");
+  EXPECT_EQ(ShapeOf("(labels:a OR(labels:b AND labels:c))AND labels:d"), "((a | (b & c)) & d)");
+  EXPECT_EQ(ShapeOf("( labels:a\tOR labels:b ) AND ( labels:c )"), "((a | b) & c)");
+  EXPECT_EQ(Only("labels.k = \"(a) OR NOT b\"").text, "(a) OR NOT b");
+}
+
+TEST(JobFilterTest, BindsNotToOneComparisonOrParentheses) {
+  EXPECT_EQ(ShapeOf("NOT labels:a AND labels:b"), "(!a & b)");
+  EXPECT_EQ(ShapeOf("labels:a OR NOT labels:b AND -labels:c"), "((a | !b) & !c)");
+  EXPECT_EQ(ShapeOf("NOT (labels:a OR labels:b)"), "!(a | b)");
+  EXPECT_EQ(ShapeOf("NOT(-(labels:a AND NOT labels:b))"), "!!(a & !b)");
 }
 
 struct Fault {
@@ -89,9 +118,18 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"state > QUEUED", "character 7: a state is compared with = or !="},
         Fault{"state", "character 6: an operator was expected, not the end"},
         Fault{"state =", "character 8: a value was expected, not the end"},
-        Fault{"state = (QUEUED)", "character 9: a value was expected, not '(QUEUED)'"},
-        Fault{"(state = QUEUED)", "character 1: '(state' is no field"},
-        Fault{"NOT state = QUEUED", "character 1: 'NOT' is no field"},
+        Fault{"state = (QUEUED)", "character 9: a value was expected, not '('"},
+        Fault{"(state = QUEUED",
+              "character 16: AND, OR or the ')' to the '(' of character 1 was expected, not the end"},
+        Fault{"labels:a AND (labels:b labels:c)", "character 24: AND, OR or the ')' to the '(' of character 14"},
+        Fault{"(state = QUEUED))", "character 17: AND, OR or the end was expected, not ')'"},
+        Fault{"()", "character 2: ')' is no field"}, Fault{"(", "character 2: the end is no field"},
+        Fault{"NOT", "character 4: the end is no field"}, Fault{"NOT NOT labels:a", "character 5: 'NOT' is no field"},
+        Fault{"--labels:a", "character 2: '-labels' is no field"},
+        Fault{"not labels:a", "character 1: 'not' is no field"},
+        Fault{"NOTlabels:a", "character 1: 'NOTlabels' is no field"},
+        Fault{"labels:a AND OR labels:b", "character 14: 'OR' is no field"},
+        Fault{"labels:a or labels:b", "character 10: AND, OR or the end was expected, not 'or'"},
         Fault{"state = QUEUED state = RUNNING", "character 16: AND, OR or the end was expected, not 'state'"},
         Fault{"state = QUEUED and labels:x", "AND, OR or the end was expected, not 'and'"},
         Fault{"state = QUEUED AND", "character 19: the end is no field"},
@@ -116,17 +154,30 @@ TEST(JobFilterTest, HasBounds) {
   for (int i = 1; i < 32; ++i) many += " OR labels:k";
   EXPECT_OK(ParseJobFilter(many));
   EXPECT_THAT(ParseJobFilter(many + " AND labels:k").status().message(), HasSubstr("more than 32 comparisons"));
+  const auto nested = [](size_t depth) { return std::string(depth, '(') + "labels:k" + std::string(depth, ')'); };
+  EXPECT_OK(ParseJobFilter(nested(16)));
+  EXPECT_OK(ParseJobFilter(nested(16) + " AND " + nested(16))) << "one beside the other";
+  EXPECT_THAT(ParseJobFilter(nested(17)).status().message(),
+              HasSubstr("character 17: parentheses are more than 16 deep"));
   EXPECT_OK(ParseJobFilter("labels." + std::string(63, 'k') + " = x"));
   EXPECT_FALSE(ParseJobFilter("labels." + std::string(64, 'k') + " = x").ok());
 }
 
 /// Of pieces that it knows, put together at random: it must come to an answer, and refuse by the one reason.
 TEST(JobFilterTest, AnswersToAnything) {
-  const char* const pieces[] = {"state", "priority", "create_time", "labels.a", "labels",
-                                ":",     "=",        "!=",          "<=",       "\"",
-                                "\\",    " ",        " AND ",       " OR ",     "(",
-                                "\xff",  "7",        "QUEUED",      "\"x\"",    "-",
-                                ".",     "NOT ",     "\t",          "<>",       "\"2026-01-31T12:00:00Z\""};
+  const char* const pieces[] = {"state",       "priority",
+                                "create_time", "labels.a",
+                                "labels",      ":",
+                                "=",           "!=",
+                                "<=",          "\"",
+                                "\\",          " ",
+                                " AND ",       " OR ",
+                                "(",           ")",
+                                "\xff",        "7",
+                                "QUEUED",      "\"x\"",
+                                "-",           ".",
+                                "NOT ",        "\t",
+                                "<>",          "\"2026-01-31T12:00:00Z\""};
   std::mt19937 random(7);
   int accepted = 0;
   for (int i = 0; i < 100'000; ++i) {

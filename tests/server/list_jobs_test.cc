@@ -80,6 +80,15 @@ TEST_F(ListJobsTest, FiltersByPriorityAndTime) {
   EXPECT_THAT(List("create_time > \"" + now + "\""), IsEmpty());
 }
 
+TEST_F(ListJobsTest, FiltersByAnyExpression) {
+  EXPECT_THAT(List("NOT labels:team"), ElementsAre("high2", "high"));
+  EXPECT_THAT(List("-(priority > 50 OR labels.team = vision)"), ElementsAre("mid"));
+  EXPECT_THAT(List("(labels:team AND labels:quick) OR priority = 90 AND NOT labels:odd"), ElementsAre("high", "mid"));
+  EXPECT_THAT(List("(priority = 90 AND NOT labels:odd) OR (priority < 50 AND state = QUEUED)"),
+              ElementsAre("high", "low"));
+  EXPECT_THAT(List("NOT (NOT (labels.team != vision))"), ElementsAre("high2", "high", "mid"));
+}
+
 TEST_F(ListJobsTest, OrdersAcrossPages) {
   EXPECT_THAT(List("", "create_time"), ElementsAre("low", "mid", "high", "high2"));
   EXPECT_THAT(List("", "priority desc", 1), ElementsAre("high2", "high", "mid", "low"));
