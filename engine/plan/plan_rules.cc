@@ -49,6 +49,13 @@ struct Layer {
 /// A list's entries, as messages call them.
 using EntryNames = std::vector<std::string>;
 
+/// What the entries of a file have said so far.
+struct Drafted {
+  EntryNames names;
+  std::vector<Layer> layers;
+  NarrowEnds ends;
+};
+
 std::vector<Layer> LayersOf(const ModelConfig& config, const std::optional<WeightScheme>& scheme) {
   std::vector<Layer> layers;
   for (int block = 0; block < config.num_blocks; ++block) {
@@ -164,7 +171,8 @@ absl::Status ApplyRule(const json& rule, const WeightScheme& base, Method method
 }
 
 absl::Status ApplyRules(const ModelConfig& config, const json& rules, const WeightScheme& base, Method method,
-                        EntryNames& names, std::vector<Layer>& layers, NarrowEnds& ends) {
+                        Drafted& draft) {
+  auto& [names, layers, ends] = draft;
   const size_t most = std::min(kMostRules, kMostMatches / layers.size());
   if (rules.size() > most)
     return Problem("rules", absl::StrCat("are ", rules.size(), "; allowed for ", layers.size(), " layers: ", most));
@@ -178,7 +186,8 @@ absl::Status ApplyRules(const ModelConfig& config, const json& rules, const Weig
 }
 
 absl::Status ApplyModules(const ModelConfig& config, const json& modules, const WeightScheme& base, Method method,
-                          EntryNames& names, std::vector<Layer>& layers, NarrowEnds& ends) {
+                          Drafted& draft) {
+  auto& [names, layers, ends] = draft;
   std::map<absl::string_view, Layer*> layer_of;
   for (Layer& layer : layers) layer_of.emplace(layer.linear.module, &layer);
   for (const json& module : modules) {
@@ -268,12 +277,11 @@ absl::StatusOr<ModelSchemes> SchemesOf(const ModelConfig& config, const WeightSc
     return Problem("file", "must have one list, \"rules\" or \"modules\"");
   if (has_rules && file.size() > 2) return Problem("file", "has other keys than \"schema\" and \"rules\"");
 
-  std::vector<Layer> layers = LayersOf(config, has_rules ? std::optional(base) : std::nullopt);
+  Drafted draft{.layers = LayersOf(config, has_rules ? std::optional(base) : std::nullopt)};
+  const auto& [names, layers, ends] = draft;
   if (layers.empty()) return Problem("file", "is of no use: the model has no linear layers");
-  EntryNames names;
-  NarrowEnds ends;
-  PIVOT_RETURN_IF_ERROR(has_rules ? ApplyRules(config, file["rules"], base, method, names, layers, ends)
-                                  : ApplyModules(config, file["modules"], base, method, names, layers, ends));
+  PIVOT_RETURN_IF_ERROR(has_rules ? ApplyRules(config, file["rules"], base, method, draft)
+                                  : ApplyModules(config, file["modules"], base, method, draft));
   PIVOT_RETURN_IF_ERROR(CheckGroupSizes(layers, names));
   for (auto first = layers.cbegin(); first != layers.cend();) {
     const auto last =
