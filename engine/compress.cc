@@ -108,7 +108,7 @@ class Pipeline {
   void WarnOfQuantizedSource() const {
     if (!source_->quantization.has_value() || !hooks_.warning) return;
     hooks_.warning("SOURCE_IS_QUANTIZED",
-                   absl::StrCat(source().path(), " is quantized itself: quality is compared with it, as it is"));
+                   absl::StrCat(source().path(), " is quantized itself; quality is compared to it, not its original"));
   }
 
   absl::Status ReadTexts() {

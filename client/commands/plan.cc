@@ -9,6 +9,7 @@
 #include "client/commands/compress_flags.h"
 #include "client/commands/flags.h"
 #include "client/compression.h"
+#include "client/exit_code.h"
 #include "client/jobs.h"
 #include "client/probe.h"
 #include "client/temporary_folder.h"
@@ -57,9 +58,14 @@ absl::StatusOr<v1::Plan> MeasuredPlan(v1::Plan plan, const std::string& folder) 
 
 /// Runs the job that ends with its plan.
 absl::StatusOr<v1::Plan> MeasurePlan(v1::JobSpec spec, const Flags& flags, const Console& console) {
-  spec.mutable_compress()->set_measure_only(true);
-  *spec.mutable_compress()->mutable_evaluation() = v1::Evaluation();
-  spec.mutable_compress()->mutable_evaluation()->set_skip(true);
+  v1::CompressTask& task = *spec.mutable_compress();
+  if (task.plan_kind() == v1::PLAN_KIND_UNSPECIFIED && task.plan_rules().empty())
+    task.set_plan_kind(v1::PLAN_KIND_AUTO);
+  if (task.plan_kind() != v1::PLAN_KIND_AUTO)
+    return UsageError("--measure goes with --plan auto: of others nothing is measured");
+  task.set_measure_only(true);
+  *task.mutable_evaluation() = v1::Evaluation();
+  task.mutable_evaluation()->set_skip(true);
   PIVOT_ASSIGN_OR_RETURN(const std::string made, MakeTemporaryFolder(TemporaryParent()));
   const ScopedFolder temporary(made);
   const CompressionRequest request{.spec = spec, .output = temporary.path() + "/plan", .server = flags.compress.server};

@@ -26,7 +26,7 @@ std::string WhyNotNarrow(const ModelConfig& config, absl::Span<const CodeLayout>
   if (config.wrapped != nullptr) return "are of a decoder in a larger model";
   const bool all_packed = std::all_of(layouts.begin(), layouts.end(),
                                       [](CodeLayout layout) { return layout == CodeLayout::kPackQuantized; });
-  return all_packed ? "" : "can be 8-bit floats in compressed-tensors only";
+  return all_packed ? "" : "go into compressed-tensors only";
 }
 
 }  // namespace pivot

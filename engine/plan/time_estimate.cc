@@ -16,7 +16,7 @@ constexpr double kTilesPerCore = 600e9;
 // Seconds of one thread for each weight: GPTQ with its factorizations, refinement, rounding with a search of scales.
 constexpr double kSolvePerWeight = 0.4e-6;
 constexpr double kRefinePerWeight = 0.25e-6;
-constexpr double kRoundPerWeight = 0.2e-6;
+constexpr double kRoundPerWeight = 0.25e-6;
 // Softmax and sums of an evaluation take nearly as long as its products.
 constexpr double kEvaluationFactor = 1.8;
 // Widths that a measurement solves.
@@ -47,7 +47,7 @@ double RateOf(const Machine& machine) {
 
 double CpuLayerwise(const CompressSpec& spec, const CompressWork& work, double weights, const Machine& machine) {
   const int threads = std::max(1, machine.threads);
-  if (spec.quantize.method == Method::kRtn) return weights * kRoundPerWeight / threads;
+  if (spec.quantize.method == Method::kRtn) return weights * kRoundPerWeight;
   const double refine = spec.quantize.refine_sweeps > 0 ? kRefinePerWeight : 0;
   return (work.forward + work.statistics) / RateOf(machine) + work.solve / (kFloat32PerCore * threads) +
          weights * (kSolvePerWeight + refine);

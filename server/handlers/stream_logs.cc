@@ -1,59 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <chrono>
 #include <string>
 #include <utility>
 
 #include "proto/status/status_macros.h"
 #include "server/errors.h"
+#include "server/handlers/following_stream.h"
 #include "server/handlers/handlers.h"
-#include "server/handlers/heartbeats.h"
 #include "server/handlers/job_view.h"
-#include "server/handlers/stream_reactor.h"
 #include "server/store/transition.h"
 #include "server/worker/attempt_log.h"
 
 namespace pivot {
 namespace {
 
-using Clock = TimerQueue::Clock;
-
 constexpr int64_t kMaxChunkBytes = int64_t{64} << 10;
 
-/// All that it keeps is an offset; what comes next is read when the last message is through.
-class LogStream final : public StreamReactor<v1::LogChunk>, public Watcher {
+class LogStream final : public FollowingStream<v1::LogChunk> {
  public:
   LogStream(v1::StreamLogsRequest request, Backend& backend)
-      : StreamReactor(backend.transfer),
+      : FollowingStream(backend.transfer, backend, "StreamLogs"),
         request_(std::move(request)),
-        backend_(backend),
-        heartbeats_(backend.timers, backend.heartbeat_interval),
-        offset_(request_.offset()) {
-    backend_.metrics->WatcherCame();
-  }
-  ~LogStream() override { backend_.metrics->WatcherLeft(); }
-
-  void Wake() override { StreamReactor::Wake(); }
-
- protected:
-  Step Next(v1::LogChunk* chunk, absl::Status* status) override {
-    const auto step = Look(chunk);
-    if (!step.ok()) *status = step.status();
-    if (step.ok() && *step == Step::kWrite) heartbeats_.Sent();
-    return step.value_or(Step::kFinish);
-  }
-
-  void Ended(const absl::Status& status) override {
-    backend_.metrics->CallHandled("Jobs", "StreamLogs", status.code(), absl::FromChrono(Clock::now() - begin_));
-  }
+        offset_(request_.offset()) {}
 
  private:
-  absl::StatusOr<Step> Look(v1::LogChunk* chunk) {
+  absl::StatusOr<Step> Look(v1::LogChunk* chunk) override {
     const bool first = uid_.empty();
     if (first) PIVOT_RETURN_IF_ERROR(Open());
     // Before the look at the log: what is written later does not belong to an attempt that had ended.
     PIVOT_ASSIGN_OR_RETURN(const bool ended, HasEnded());
-    PIVOT_ASSIGN_OR_RETURN(LogPiece piece, ReadLog(backend_.data->log(uid_, attempt_), offset_, kMaxChunkBytes));
+    PIVOT_ASSIGN_OR_RETURN(LogPiece piece, ReadLog(backend().data->log(uid_, attempt_), offset_, kMaxChunkBytes));
     if (first && offset_ > piece.end) return OffsetBeyondEnd(offset_, piece.end);
     chunk->set_attempt(attempt_);
     if (!piece.bytes.empty()) {
@@ -65,16 +41,16 @@ class LogStream final : public StreamReactor<v1::LogChunk>, public Watcher {
     }
     if (ended || request_.no_follow()) return Step::kFinish;
     chunk->set_offset(offset_);
-    return heartbeats_.IsDue(Self()) ? Step::kWrite : Step::kWait;
+    return HeartbeatIsDue() ? Step::kWrite : Step::kWait;
   }
 
   absl::Status Open() {
-    PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend_.store, request_.name(), "name"));
+    PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend().store, request_.name(), "name"));
     if (request_.attempt() < 0) return InvalidRequest("attempt", "attempt must be 0 (for the newest) or more");
     if (offset_ < 0) return InvalidRequest("offset", "offset must be 0 or more");
     // The attempt's end shows in the job's events.
-    backend_.hub->Subscribe(uid, Self());
-    backend_.hub->Subscribe(LogTopic(uid), Self());
+    backend().hub->Subscribe(uid, Self());
+    backend().hub->Subscribe(LogTopic(uid), Self());
     PIVOT_ASSIGN_OR_RETURN(const JobHead head, Head(uid));
     if (request_.attempt() > head.attempt) return AttemptNotFound(request_.name(), request_.attempt(), head.attempt);
     attempt_ = request_.attempt() > 0 ? request_.attempt() : std::max(1, head.attempt);
@@ -92,19 +68,14 @@ class LogStream final : public StreamReactor<v1::LogChunk>, public Watcher {
   }
 
   absl::StatusOr<JobHead> Head(const std::string& uid) {
-    auto head = backend_.store->ReadJobHead(uid);
+    auto head = backend().store->ReadJobHead(uid);
     if (absl::IsNotFound(head.status())) return JobNotFound(request_.name());
     return head;
   }
 
-  std::shared_ptr<Watcher> Self() { return std::static_pointer_cast<LogStream>(shared_from_this()); }
-
   const v1::StreamLogsRequest request_;
-  Backend& backend_;
-  const Clock::time_point begin_ = Clock::now();
 
   // Used by Next() alone.
-  Heartbeats heartbeats_;
   std::string uid_;  // empty: not begun
   int attempt_ = 0;
   int64_t offset_;

@@ -9,10 +9,9 @@
 #include "proto/status/status_macros.h"
 #include "server/convert.h"
 #include "server/errors.h"
+#include "server/handlers/following_stream.h"
 #include "server/handlers/handlers.h"
-#include "server/handlers/heartbeats.h"
 #include "server/handlers/job_view.h"
-#include "server/handlers/stream_reactor.h"
 #include "server/store/transition.h"
 
 namespace pivot {
@@ -31,49 +30,29 @@ Clock::duration ProgressInterval(const v1::WatchJobRequest& request) {
   return std::max<Clock::duration>(kLeastProgressInterval, seconds + std::chrono::nanoseconds(wanted.nanos()));
 }
 
-/// All that it keeps is a cursor; what comes next is looked up when the last message is through.
-class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
+class WatchStream final : public FollowingStream<v1::JobEvent> {
  public:
   WatchStream(v1::WatchJobRequest request, Backend& backend)
-      : StreamReactor(backend.control),
+      : FollowingStream(backend.control, backend, "WatchJob"),
         request_(std::move(request)),
-        backend_(backend),
         progress_interval_(ProgressInterval(request_)),
-        cursor_(request_.after_seq()),
-        heartbeats_(backend.timers, backend.heartbeat_interval) {
-    backend_.metrics->WatcherCame();
-  }
-  ~WatchStream() override { backend_.metrics->WatcherLeft(); }
-
-  void Wake() override { StreamReactor::Wake(); }
-
- protected:
-  Step Next(v1::JobEvent* message, absl::Status* status) override {
-    const auto step = Look(message);
-    if (!step.ok()) *status = step.status();
-    if (step.ok() && *step == Step::kWrite) heartbeats_.Sent();
-    return step.value_or(Step::kFinish);
-  }
-
-  void Ended(const absl::Status& status) override {
-    backend_.metrics->CallHandled("Jobs", "WatchJob", status.code(), absl::FromChrono(Clock::now() - begin_));
-  }
+        cursor_(request_.after_seq()) {}
 
  private:
-  absl::StatusOr<Step> Look(v1::JobEvent* message) {
+  absl::StatusOr<Step> Look(v1::JobEvent* message) override {
     if (uid_.empty()) {
       PIVOT_RETURN_IF_ERROR(Open());
       if (request_.snapshot_first()) return Snapshot(message);
     }
     // The head first: an event that comes after it wakes us again.
-    const auto found = backend_.store->ReadJobHead(uid_);
+    const auto found = backend().store->ReadJobHead(uid_);
     if (absl::IsNotFound(found.status())) return JobNotFound(request_.name());
     PIVOT_ASSIGN_OR_RETURN(const JobHead head, found);
     if (cursor_ >= head.last_seq) return IsTerminal(head.state) ? Step::kFinish : Idle(message);
-    PIVOT_ASSIGN_OR_RETURN(std::optional<v1::JobEvent> event, backend_.store->ReadEvent(uid_, cursor_ + 1));
+    PIVOT_ASSIGN_OR_RETURN(std::optional<v1::JobEvent> event, backend().store->ReadEvent(uid_, cursor_ + 1));
     if (!event.has_value()) {
       // Deleted since the look at its head, or damaged.
-      const bool deleted = absl::IsNotFound(backend_.store->ReadJobHead(uid_).status());
+      const bool deleted = absl::IsNotFound(backend().store->ReadJobHead(uid_).status());
       return deleted ? JobNotFound(request_.name()) : absl::DataLossError("the job's events have a gap");
     }
     *message = *std::move(event);
@@ -82,16 +61,16 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
   }
 
   absl::Status Open() {
-    PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend_.store, request_.name(), "name"));
-    PIVOT_ASSIGN_OR_RETURN(const JobHead head, backend_.store->ReadJobHead(uid));
+    PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend().store, request_.name(), "name"));
+    PIVOT_ASSIGN_OR_RETURN(const JobHead head, backend().store->ReadJobHead(uid));
     if (cursor_ > head.last_seq) return SequenceFromFuture("after_seq", cursor_, head.last_seq);
     uid_ = uid;
-    backend_.hub->Subscribe(uid_, Self());
+    backend().hub->Subscribe(uid_, Self());
     return absl::OkStatus();
   }
 
   absl::StatusOr<Step> Snapshot(v1::JobEvent* message) {
-    PIVOT_ASSIGN_OR_RETURN(*message->mutable_snapshot(), ViewJob(*backend_.store, *backend_.hub, uid_));
+    PIVOT_ASSIGN_OR_RETURN(*message->mutable_snapshot(), ViewJob(*backend().store, *backend().hub, uid_));
     Stamp(message, message->snapshot().attempt());
     return Step::kWrite;
   }
@@ -100,7 +79,7 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
   /// first.
   Step Idle(v1::JobEvent* message) {
     const auto now = Clock::now();
-    const std::optional<LiveProgress> live = backend_.hub->Progress(uid_);
+    const std::optional<LiveProgress> live = backend().hub->Progress(uid_);
     if (live.has_value() && live->version > progress_version_) {
       if (now >= last_progress_ + progress_interval_) {
         progress_version_ = live->version;
@@ -111,7 +90,7 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
       }
       WakeForProgress(now);
     }
-    if (!heartbeats_.IsDue(Self())) return Step::kWait;
+    if (!HeartbeatIsDue()) return Step::kWait;
     message->mutable_heartbeat();
     Stamp(message, 0);
     return Step::kWrite;
@@ -127,22 +106,17 @@ class WatchStream final : public StreamReactor<v1::JobEvent>, public Watcher {
   void WakeForProgress(Clock::time_point now) {
     if (progress_timer_ > now) return;
     progress_timer_ = last_progress_ + progress_interval_;
-    backend_.timers->At(progress_timer_, [watcher = std::weak_ptr<Watcher>(Self())] {
+    backend().timers->At(progress_timer_, [watcher = std::weak_ptr<Watcher>(Self())] {
       if (const auto live = watcher.lock()) live->Wake();
     });
   }
 
-  std::shared_ptr<Watcher> Self() { return std::static_pointer_cast<WatchStream>(shared_from_this()); }
-
   const v1::WatchJobRequest request_;
-  Backend& backend_;
   const Clock::duration progress_interval_;
-  const Clock::time_point begin_ = Clock::now();
 
   // Used by Next() alone.
   std::string uid_;
   uint64_t cursor_;
-  Heartbeats heartbeats_;
   Clock::time_point last_progress_ = Clock::time_point::min() + std::chrono::hours(1);
   uint64_t progress_version_ = 0;
   Clock::time_point progress_timer_ = Clock::time_point::min();

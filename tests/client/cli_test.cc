@@ -172,6 +172,11 @@ TEST_F(CliTest, AsksTheProbeForAPlan) {
   EXPECT_EQ(question["spec"]["compress"]["source"]["path"], std::filesystem::canonical(model_).string());
 }
 
+TEST_F(CliTest, MeasuresNoPlanButAnAutomaticOne) {
+  EXPECT_EQ(Run({"plan", model_, "--bits", "4", "--plan", "uniform", "--measure"}), ExitCode::kUsage);
+  EXPECT_THAT(err_, HasSubstr("--measure goes with --plan auto"));
+}
+
 TEST_F(CliTest, PassesOnTheProbesRefusal) {
   WriteProgram("pivot-probe",
                "echo '{\"error\": {\"code\": \"FAILED_PRECONDITION\", \"reason\": \"UNSUPPORTED_ARCHITECTURE\", "
