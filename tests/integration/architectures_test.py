@@ -134,8 +134,10 @@ class ArchitecturesTest(unittest.TestCase):
                 for parameter, values in theirs.named_parameters():
                     self.assertTrue(torch.equal(loaded[parameter].bfloat16(), values.bfloat16()), parameter)
                 self.assertLess((self.our_logits(plain, 64) - self.their_logits(theirs, 64)).abs().max().item(), LIMIT)
-                # The bf16 folder stands for the compressed one: rounding the weights moves logits of about 3.5 by some hundredths.
-                self.assertLess((self.our_logits(out, 64) - self.our_logits(plain, 64)).abs().max().item(), 0.2)
+                # The bf16 folder stands for the compressed one: rounding the weights moves logits of about 3.5 by some hundredths, but those
+                # of a token whose router hesitates, which may go to other experts. On each machine that is another token.
+                moved = (self.our_logits(out, 64) - self.our_logits(plain, 64)).abs().amax(-1).flatten().sort().values
+                self.assertLess(moved[-1 - len(moved) // 50].item(), 0.1)
 
     def test_the_report_lists_every_expert(self):
         out = self.compress("qwen3_moe-step")
