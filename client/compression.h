@@ -13,6 +13,7 @@
 
 #include "client/console.h"
 #include "client/output_folder.h"
+#include "client/server_address.h"
 #include "client/view/reporter.h"
 #include "proto/files/manifest.h"
 
@@ -24,7 +25,7 @@ struct CompressionRequest {
   std::string output;
   Existing existing = Existing::kRefuse;
   /// Empty: a private server, whose data lie in WorkFolderOf(output).
-  std::string server;
+  ServerAddress server;
 };
 
 struct CompressionReport {

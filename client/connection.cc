@@ -5,6 +5,7 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
@@ -15,7 +16,9 @@
 #include "google/rpc/error_details.pb.h"
 
 #include "client/backoff.h"
+#include "client/credentials.h"
 #include "proto/status/reason.h"
+#include "proto/status/status_macros.h"
 
 namespace pivot::client {
 namespace {
@@ -112,9 +115,7 @@ absl::Status WithDetails(absl::Status status, const Details& details) {
   return status;
 }
 
-}  // namespace
-
-absl::StatusOr<Connection> Connect(const std::string& address) {
+absl::StatusOr<std::string> TargetOf(const std::string& address) {
   std::string target = address;
   absl::string_view path = address;
   const bool is_unix = absl::ConsumePrefix(&path, kUnixPrefix);
@@ -125,10 +126,33 @@ absl::StatusOr<Connection> Connect(const std::string& address) {
                           absl::StrCat("\"", address, "\" is not a server's address: give HOST:PORT or ", "unix:PATH")),
                       "USAGE", "server");
   }
-  const auto credentials = grpc::InsecureChannelCredentials();
+  return target;
+}
+
+absl::StatusOr<Connection> ConnectWith(const std::string& address, ClientCredentials shown) {
+  PIVOT_ASSIGN_OR_RETURN(const std::string target, TargetOf(address));
+  const auto credentials = std::move(shown.channel);
   return Connection{.address = address,
+                    .token = std::move(shown.token),
                     .control = grpc::CreateCustomChannel(target, credentials, Arguments(/*for_data=*/false)),
                     .data = grpc::CreateCustomChannel(target, credentials, Arguments(/*for_data=*/true))};
+}
+
+}  // namespace
+
+absl::StatusOr<Connection> Connect(const ServerAddress& server) {
+  // A wrong address is told before what is wrong with the way to it.
+  PIVOT_RETURN_IF_ERROR(TargetOf(server.address).status());
+  PIVOT_ASSIGN_OR_RETURN(ClientCredentials credentials, MakeCredentials(server));
+  return ConnectWith(server.address, std::move(credentials));
+}
+
+absl::StatusOr<Connection> Connect(const std::string& address) {
+  return ConnectWith(address, {.channel = grpc::InsecureChannelCredentials()});
+}
+
+void ShowToken(const Connection& connection, grpc::ClientContext* context) {
+  if (!connection.token.empty()) context->AddMetadata("authorization", absl::StrCat("Bearer ", connection.token));
 }
 
 absl::Status FromGrpcStatus(const grpc::Status& status, absl::string_view address) {
@@ -164,6 +188,7 @@ absl::Status MakeCall(const Connection& connection, const CallLimits& limits,
                       absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call) {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + limits.timeout));
+  ShowToken(connection, &context);
   const std::stop_callback on_stop(limits.stop, [&context] { context.TryCancel(); });
   const grpc::Status status = call(&context);
   if (!status.ok() && limits.stop.stop_requested()) return Interrupted();

@@ -18,18 +18,28 @@
 #include "absl/time/time.h"
 #include "google/rpc/status.pb.h"
 
+#include "client/server_address.h"
+
 namespace pivot::client {
 
 /// Copies share the channels; every function that takes one may be called from any thread.
 struct Connection {
   std::string address;
+  std::string token;  // shown with every call; empty: none
   std::shared_ptr<grpc::Channel> control;
   /// Files go over a channel of their own, so that a cancel never waits behind them.
   std::shared_ptr<grpc::Channel> data;
 };
 
-/// `address` is unix:PATH or HOST:PORT, else kInvalidArgument. Connects with the first call, not here.
+/// The address is unix:PATH or HOST:PORT, else kInvalidArgument; also the errors of MakeCredentials(). Connects with
+/// the first call, not here.
+absl::StatusOr<Connection> Connect(const ServerAddress& server);
+
+/// To a private server, which asks nobody who he is: a Unix socket or a loopback address, without a token.
 absl::StatusOr<Connection> Connect(const std::string& address);
+
+/// Of every call, before it starts.
+void ShowToken(const Connection& connection, grpc::ClientContext* context);
 
 /// The status with the reason and field of its google.rpc details. Without a reason, UNAVAILABLE and DEADLINE_EXCEEDED
 /// have the reason SERVER_UNREACHABLE and a message that names the address.

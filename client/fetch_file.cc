@@ -98,6 +98,7 @@ class Fetch {
     request.set_offset(file_.pieces[next_piece_].offset);
     const auto stub = v1::Checkpoints::NewStub(connection_.data);
     const auto prepare = [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+      ShowToken(connection_, context);
       return stub->PrepareAsyncReadFile(context, request, queue);
     };
     TimedStream<v1::ReadFileResponse> stream(prepare, options_.silence_limit, options_.stop);

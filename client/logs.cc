@@ -13,6 +13,7 @@ absl::Status StreamLogs(const Connection& connection, v1::StreamLogsRequest requ
   const auto stub = v1::Jobs::NewStub(connection.control);
   return FollowStreams(options, [&](Backoff* backoff) -> absl::Status {
     const auto prepare = [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+      ShowToken(connection, context);
       return stub->PrepareAsyncStreamLogs(context, request, queue);
     };
     TimedStream<v1::LogChunk> stream(prepare, options.silence_limit, options.stop);

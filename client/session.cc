@@ -32,9 +32,9 @@ absl::Status AwaitPredecessor(const std::string& data_folder, const std::stop_to
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Session>> Session::Remote(const std::string& address) {
+absl::StatusOr<std::unique_ptr<Session>> Session::Remote(const ServerAddress& server) {
   std::unique_ptr<Session> session(new Session);
-  PIVOT_ASSIGN_OR_RETURN(session->connection_, Connect(address));
+  PIVOT_ASSIGN_OR_RETURN(session->connection_, Connect(server));
   return session;
 }
 

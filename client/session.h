@@ -20,7 +20,7 @@ namespace pivot::client {
 
 class Session {
  public:
-  static absl::StatusOr<std::unique_ptr<Session>> Remote(const std::string& address);
+  static absl::StatusOr<std::unique_ptr<Session>> Remote(const ServerAddress& server);
 
   /// With a private server. One that another client left in the same folder and that is about to end is waited for.
   static absl::StatusOr<std::unique_ptr<Session>> Private(const PrivateServerOptions& options);

@@ -11,9 +11,9 @@
 
 namespace pivot::client {
 
-absl::StatusOr<std::unique_ptr<Session>> OpenTaskSession(const v1::JobSpec& spec, const std::string& address,
+absl::StatusOr<std::unique_ptr<Session>> OpenTaskSession(const v1::JobSpec& spec, const ServerAddress& server,
                                                          const std::string& data_parent, const Console& console) {
-  if (!address.empty()) return Session::Remote(address);
+  if (!server.empty()) return Session::Remote(server);
   return Session::Temporary(
       {.allow_paths = FoldersToRead(spec), .program = console.program_folder + "/pivotd", .stop = console.interrupted},
       data_parent.empty() ? TemporaryParent() : data_parent);

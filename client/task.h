@@ -16,9 +16,9 @@
 
 namespace pivot::client {
 
-/// A session with the server at `address`, or, when that is empty, with a private one that may read what the job reads
+/// A session with the server, or, when its address is empty, with a private one that may read what the job reads
 /// and keeps its data in a new folder of `data_parent` (empty: the folder for temporary files).
-absl::StatusOr<std::unique_ptr<Session>> OpenTaskSession(const v1::JobSpec& spec, const std::string& address,
+absl::StatusOr<std::unique_ptr<Session>> OpenTaskSession(const v1::JobSpec& spec, const ServerAddress& server,
                                                          const std::string& data_parent, const Console& console);
 
 /// Runs it to its end: the job, which succeeded. Ctrl-C cancels it.

@@ -40,6 +40,7 @@ class Watcher {
     request.mutable_progress_interval()->set_seconds(interval_milliseconds / 1000);
     request.mutable_progress_interval()->set_nanos(static_cast<int32_t>(interval_milliseconds % 1000 * 1'000'000));
     const auto prepare = [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+      ShowToken(connection_, context);
       return stub_->PrepareAsyncWatchJob(context, request, queue);
     };
     TimedStream<v1::JobEvent> stream(prepare, options_.silence_limit, options_.stop);

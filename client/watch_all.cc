@@ -20,6 +20,7 @@ absl::Status WatchJobs(const Connection& connection, const std::string& parent, 
     request.set_after_project_seq(cursor.value_or(0));
     request.set_from_now(!cursor.has_value());
     const auto prepare = [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+      ShowToken(connection, context);
       return stub->PrepareAsyncWatchJobs(context, request, queue);
     };
     TimedStream<v1::JobEvent> stream(prepare, options.reconnect.silence_limit, options.reconnect.stop);

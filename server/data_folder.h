@@ -23,6 +23,7 @@ class DataFolder {
 
   const std::string& path() const { return path_; }
   std::string database() const { return path_ + "/pivot.db"; }
+  std::string audit() const { return path_ + "/audit.jsonl"; }
   std::string objects() const { return path_ + "/objects"; }
   std::string object(absl::string_view id) const;
   std::string staging() const { return path_ + "/staging"; }

@@ -46,6 +46,25 @@ absl::Status SourceNotAvailable(absl::string_view field, absl::string_view path)
                     "SOURCE_NOT_AVAILABLE", field);
 }
 
+absl::Status CredentialMissing() {
+  return WithReason(
+      absl::UnauthenticatedError("the call shows no credential: a token (pivot: PIVOT_TOKEN or --token-file) or a "
+                                 "client certificate is needed"),
+      "CREDENTIAL_MISSING");
+}
+
+absl::Status CredentialInvalid(absl::string_view message) {
+  return WithReason(absl::UnauthenticatedError(message), "CREDENTIAL_INVALID");
+}
+
+absl::Status CredentialExpired() {
+  return WithReason(absl::UnauthenticatedError("the token has expired; ask for a new one"), "CREDENTIAL_EXPIRED");
+}
+
+absl::Status AccessDenied(absl::string_view message) {
+  return WithReason(absl::PermissionDeniedError(message), "ACCESS_DENIED");
+}
+
 absl::Status JobNotFound(absl::string_view name) {
   return WithReason(absl::NotFoundError(absl::StrCat("there is no job ", name)), "JOB_NOT_FOUND");
 }
@@ -125,6 +144,18 @@ absl::Status ServerBusy() {
   return WithRetryDelay(
       WithReason(absl::ResourceExhaustedError("too many jobs are being created at once; try again"), "SERVER_BUSY"),
       kBriefDelay);
+}
+
+absl::Status TooManyStreams(int64_t limit) {
+  return WithRetryDelay(
+      WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                     limit, " streams of this kind are open, the most that this server takes; try again later")),
+                 "SERVER_BUSY"),
+      kBriefDelay);
+}
+
+absl::Status QuotaExceeded(absl::string_view message) {
+  return WithRetryDelay(WithReason(absl::ResourceExhaustedError(message), "QUOTA_EXCEEDED"), kQueueDelay);
 }
 
 absl::Status QueueTimeout(absl::Duration limit) {

@@ -22,6 +22,12 @@ absl::Status InvalidFilter(absl::string_view message);
 absl::Status PathNotAllowed(absl::string_view field, absl::string_view message);
 absl::Status SourceNotAvailable(absl::string_view field, absl::string_view path);
 
+// Who calls. Of AccessDenied the message must be the same whether what was asked for exists or not.
+absl::Status CredentialMissing();
+absl::Status CredentialInvalid(absl::string_view message);
+absl::Status CredentialExpired();
+absl::Status AccessDenied(absl::string_view message);
+
 // What is there already, or is not.
 absl::Status JobNotFound(absl::string_view name);
 absl::Status JobExists(absl::string_view name);
@@ -43,6 +49,10 @@ absl::Status OffsetBeyondEnd(int64_t offset, int64_t size);
 // What the server cannot do now.
 absl::Status QueueFull(int64_t max_queued);
 absl::Status ServerBusy();
+/// Of all callers together.
+absl::Status TooManyStreams(int64_t limit);
+/// One caller, or one project, has what it may have at once.
+absl::Status QuotaExceeded(absl::string_view message);
 /// Of a job that was queued for longer than this.
 absl::Status QueueTimeout(absl::Duration limit);
 absl::Status Draining();

@@ -27,7 +27,8 @@ constexpr int kMaxPort = 65535;
 
 absl::Status Malformed(absl::string_view text) {
   return absl::InvalidArgumentError(
-      absl::StrCat("an address must be unix:PATH, 127.0.0.1:PORT, localhost:PORT or [::1]:PORT, not \"", text, "\""));
+      absl::StrCat("an address must be unix:PATH, localhost:PORT, or a numeric HOST:PORT like 127.0.0.1:50051, ",
+                   "0.0.0.0:50051 or [::1]:50051, not \"", text, "\""));
 }
 
 absl::Status Taken(const ListenAddress& address) {
@@ -49,10 +50,9 @@ absl::StatusOr<ListenAddress> ParseUnix(absl::string_view path, absl::string_vie
   return address;
 }
 
-bool IsLoopback(const ListenAddress& address) {
-  in_addr ipv4{};
-  if (address.kind == ListenAddress::Kind::kIpv6) return address.host == "::1";
-  return inet_pton(AF_INET, address.host.c_str(), &ipv4) == 1 && (ntohl(ipv4.s_addr) >> 24) == 127;
+bool IsNumeric(const ListenAddress& address) {
+  in6_addr bytes{};
+  return inet_pton(address.kind == ListenAddress::Kind::kIpv6 ? AF_INET6 : AF_INET, address.host.c_str(), &bytes) == 1;
 }
 
 absl::Status CheckUnixFree(const ListenAddress& address) {
@@ -83,9 +83,8 @@ absl::Status CheckTcpFree(const ListenAddress& address) {
   socklen_t size = 0;
   if (ipv6) {
     auto* name = reinterpret_cast<sockaddr_in6*>(&storage);
-    *name = {.sin6_family = AF_INET6,
-             .sin6_port = htons(static_cast<uint16_t>(address.port)),
-             .sin6_addr = in6addr_loopback};
+    *name = {.sin6_family = AF_INET6, .sin6_port = htons(static_cast<uint16_t>(address.port))};
+    inet_pton(AF_INET6, address.host.c_str(), &name->sin6_addr);
     size = sizeof(*name);
   } else {
     auto* name = reinterpret_cast<sockaddr_in*>(&storage);
@@ -105,6 +104,13 @@ absl::Status CheckTcpFree(const ListenAddress& address) {
 
 }  // namespace
 
+bool ListenAddress::is_local() const {
+  if (kind == Kind::kUnix) return true;
+  if (kind == Kind::kIpv6) return host == "::1";
+  in_addr ipv4{};
+  return inet_pton(AF_INET, host.c_str(), &ipv4) == 1 && (ntohl(ipv4.s_addr) >> 24) == 127;
+}
+
 std::string ListenAddress::Text(int bound_port) const {
   if (kind == Kind::kUnix) return absl::StrCat("unix:", path);
   return kind == Kind::kIpv6 ? absl::StrCat("[", host, "]:", bound_port) : absl::StrCat(host, ":", bound_port);
@@ -122,10 +128,8 @@ absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
   const bool bracketed = absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]");
   address.kind = bracketed ? ListenAddress::Kind::kIpv6 : ListenAddress::Kind::kIpv4;
   address.host = host == "localhost" ? "127.0.0.1" : std::string(host);
-  if (IsLoopback(address)) return address;
-  return absl::InvalidArgumentError(
-      absl::StrCat("cannot listen on ", text, ": TLS and tokens are not in this version, so only Unix sockets and ",
-                   "loopback addresses are possible (unix:PATH, 127.0.0.1:PORT, localhost:PORT, [::1]:PORT)"));
+  if (IsNumeric(address)) return address;
+  return Malformed(text);
 }
 
 absl::Status CheckFree(const ListenAddress& address) {

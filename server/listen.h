@@ -19,12 +19,15 @@ struct ListenAddress {
   std::string path;  // absolute; empty for the others
   int port = 0;      // 0: the system chooses
 
+  /// Whether nobody from elsewhere can reach it: a Unix socket or a loopback address.
+  bool is_local() const;
+
   /// As clients write it, with the port that was bound.
   std::string Text(int bound_port) const;
 };
 
-/// "unix:PATH", "127.0.0.1:PORT", "localhost:PORT" (the same) or "[::1]:PORT". kInvalidArgument; for an address that
-/// others can reach it says why that is not possible.
+/// "unix:PATH", "127.0.0.1:PORT", "localhost:PORT" (the same), "[::1]:PORT", or another numeric address of the machine;
+/// else kInvalidArgument.
 absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text);
 
 /// Whether the address can be bound: kFailedPrecondition when something is listening there, or says what else is in the

@@ -23,13 +23,14 @@
 namespace pivot {
 namespace {
 
-/// Blocks the signals that end the server, for this thread and all that it starts, so that they are read from a
-/// descriptor.
+/// Blocks the signals that end the server or let it read its files again, for this thread and all that it starts, so
+/// that they are read from a descriptor.
 UniqueFd CatchSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return UniqueFd(signalfd(-1, &signals, SFD_CLOEXEC));
@@ -49,26 +50,33 @@ void SayReady(int fd, const Server& server) {
   close(fd);
 }
 
-/// Waits for a signal or for the end of the lifeline (-1: none). Returns the signal, or 0.
-int WaitForEnd(int signal_fd, int lifeline_fd) {
+/// The signal that came, or 0.
+int ReadSignal(int signal_fd) {
+  signalfd_siginfo info{};
+  return read(signal_fd, &info, sizeof(info)) == sizeof(info) ? static_cast<int>(info.ssi_signo) : 0;
+}
+
+/// Waits for a signal or for the end of the lifeline (-1: none). Returns the signal, or 0. On SIGHUP the server reads
+/// its files again.
+int WaitForEnd(Server& server, int signal_fd, int lifeline_fd) {
   std::array<pollfd, 2> waits = {{{signal_fd, POLLIN, 0}, {lifeline_fd, POLLIN, 0}}};
   while (true) {
     poll(waits.data(), waits.size(), -1);
-    signalfd_siginfo info{};
-    if (waits[0].revents != 0 && read(signal_fd, &info, sizeof(info)) == sizeof(info))
-      return static_cast<int>(info.ssi_signo);
+    const int signal = waits[0].revents != 0 ? ReadSignal(signal_fd) : 0;
+    if (signal == SIGHUP) server.Reload();
+    if (signal != 0 && signal != SIGHUP) return signal;
     std::array<char, 256> ignored{};
     if (waits[1].revents != 0 && read(lifeline_fd, ignored.data(), ignored.size()) <= 0) return 0;
   }
 }
 
-/// A signal during the shutdown ends the process at once; workers go with it.
+/// A second signal during the shutdown ends the process at once; workers go with it.
 void ShutDown(Server& server, int signal_fd) {
   std::atomic<bool> finished = false;
   std::thread impatience([&] {
     pollfd wait{signal_fd, POLLIN, 0};
     while (!finished) {
-      if (poll(&wait, 1, 50) > 0 && !finished) _exit(1);
+      if (poll(&wait, 1, 50) > 0 && !finished && ReadSignal(signal_fd) != SIGHUP) _exit(1);
     }
   });
   server.Shutdown();
@@ -92,7 +100,7 @@ int Main(int argc, char** argv) {
   }
   gpr_set_log_function(LogGrpcErrors);
   SayReady(line.ready_fd, **server);
-  const int signal = WaitForEnd(signals.get(), line.lifeline_fd);
+  const int signal = WaitForEnd(**server, signals.get(), line.lifeline_fd);
   Log(Severity::kInfo, "shutting_down", {{"signal", signal}});
   ShutDown(**server, signals.get());
   Log(Severity::kInfo, "stopped");

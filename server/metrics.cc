@@ -78,6 +78,11 @@ Metrics::Metrics(const std::string& version, MetricsSources sources)
                       .Help("Bytes of files.")
                       .Register(registry_)
                       .Add({{"direction", "download"}})),
+      audit_lost_(prometheus::BuildCounter()
+                      .Name("pivot_audit_lost_total")
+                      .Help("Lines of the audit log that could not be written.")
+                      .Register(registry_)
+                      .Add({})),
       watchers_(
           prometheus::BuildGauge().Name("pivot_watchers").Help("Open WatchJob streams.").Register(registry_).Add({})) {
   prometheus::BuildGauge()

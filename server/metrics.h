@@ -40,6 +40,7 @@ class Metrics : public prometheus::Collectable {
   void CommitTook(absl::Duration time) { commit_seconds_.Observe(absl::ToDoubleSeconds(time)); }
   void PublishTook(absl::Duration time) { publish_seconds_.Observe(absl::ToDoubleSeconds(time)); }
   void BytesSent(int64_t bytes) { bytes_sent_.Increment(static_cast<double>(bytes)); }
+  void AuditLost(int64_t lines) { audit_lost_.Increment(static_cast<double>(lines)); }
   void WatcherCame() { watchers_.Increment(); }
   void WatcherLeft() { watchers_.Decrement(); }
 
@@ -55,6 +56,7 @@ class Metrics : public prometheus::Collectable {
   prometheus::Histogram& commit_seconds_;
   prometheus::Histogram& publish_seconds_;
   prometheus::Counter& bytes_sent_;
+  prometheus::Counter& audit_lost_;
   prometheus::Gauge& watchers_;
 };
 

@@ -32,6 +32,24 @@ absl::Status CheckProgram(const std::string& path, const char* flag) {
   return absl::NotFoundError(absl::StrCat(path, " is not there or cannot be run; name the right one with ", flag));
 }
 
+v1::ServerLimits DescribeLimits(const ServerOptions& options) {
+  v1::ServerLimits limits;
+  limits.set_max_queued_jobs(static_cast<int32_t>(options.queue_limits.total));
+  limits.set_max_queued_jobs_per_project(static_cast<int32_t>(options.queue_limits.of_project));
+  limits.set_max_watchers(static_cast<int32_t>(options.stream_limits.watchers));
+  limits.set_max_data_streams(static_cast<int32_t>(options.stream_limits.data_streams));
+  if (!options.identity_file.empty()) {
+    limits.set_max_watchers_per_principal(static_cast<int32_t>(options.stream_limits.watchers_per_principal));
+    limits.set_max_data_streams_per_principal(static_cast<int32_t>(options.stream_limits.data_streams_per_principal));
+  }
+  limits.set_max_streams_per_connection(kMaxStreamsPerConnection);
+  limits.set_max_message_bytes(kMaxMessageBytes);
+  limits.set_max_metadata_bytes(kMaxMetadataBytes);
+  limits.set_min_ping_seconds(kMinPingSeconds);
+  limits.set_max_idle_seconds(kMaxIdleSeconds);
+  return limits;
+}
+
 std::vector<Device> FindDevices(const ServerOptions& options) {
   if (options.devices.has_value()) return *options.devices;
   std::vector<Device> devices = SelectVisible(FindGpus(), FindVariable(options.environment, "CUDA_VISIBLE_DEVICES"));
@@ -42,9 +60,16 @@ std::vector<Device> FindDevices(const ServerOptions& options) {
 }  // namespace
 
 absl::Status Server::Parts::Check() {
+  PIVOT_RETURN_IF_ERROR(CheckOptions(options));
   PIVOT_RETURN_IF_ERROR(CheckProgram(options.worker_program, "--worker"));
   PIVOT_RETURN_IF_ERROR(CheckProgram(options.probe_program, "--probe"));
   PIVOT_ASSIGN_OR_RETURN(paths, AllowedPaths::Make(options.allow_paths));
+  if (options.tls.is_on()) PIVOT_RETURN_IF_ERROR(CheckTls(options.tls));
+  PIVOT_ASSIGN_OR_RETURN(identity, Identity::Load(options.identity_file, options.now));
+  return CheckAddresses();
+}
+
+absl::Status Server::Parts::CheckAddresses() {
   if (options.listen.empty()) options.listen = {absl::StrCat("unix:", options.data_folder, "/pivotd.sock")};
   for (const std::string& text : options.listen) {
     PIVOT_ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(text));
@@ -63,6 +88,7 @@ absl::Status Server::Parts::OpenStore() {
   metrics = std::make_shared<Metrics>(
       PIVOT_VERSION, MetricsSources{.queue = [this] { return store->ReadQueueFigures().value_or(QueueFigures{}); },
                                     .free_disk_bytes = [this] { return data->FreeBytes(); }});
+  PIVOT_RETURN_IF_ERROR(OpenAudit());
   PIVOT_ASSIGN_OR_RETURN(
       store,
       Store::Open(data->database(),
@@ -70,6 +96,12 @@ absl::Status Server::Parts::OpenStore() {
                    .commit_took = [this](absl::Duration time) { metrics->CommitTook(time); },
                    .now = options.now}));
   return Recover(*store, *data);
+}
+
+absl::Status Server::Parts::OpenAudit() {
+  PIVOT_ASSIGN_OR_RETURN(
+      audit, AuditLog::Open({.path = data->audit(), .lost = [this](int64_t lines) { metrics->AuditLost(lines); }}));
+  return absl::OkStatus();
 }
 
 void Server::Parts::HandleCommit(const std::string& job_uid, const v1::JobEvent& event) {
@@ -107,6 +139,7 @@ absl::Status Server::Parts::StartThreads() {
   control = std::make_unique<Executor>(kControlThreads);
   probing = std::make_unique<Executor>(kProbeThreads);
   transfer = std::make_unique<Executor>(kTransferThreads);
+  slots = std::make_unique<StreamSlots>(options.stream_limits);
   MakeSupervisor();
   MakeScheduler();
   deadlines = std::make_unique<Deadlines>(Deadlines::Parts{.store = store.get(),
@@ -156,7 +189,8 @@ void Server::Parts::MakeScheduler() {
 
 void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
   capabilities.set_version(PIVOT_VERSION);
-  capabilities.set_max_queued_jobs(static_cast<int32_t>(options.max_queued));
+  capabilities.set_max_queued_jobs(static_cast<int32_t>(options.queue_limits.total));
+  *capabilities.mutable_limits() = DescribeLimits(options);
   capabilities.set_max_spec_bytes(static_cast<int32_t>(kMaxSpecBytes));
   // NOLINTNEXTLINE(modernize-make-unique): its atomic cannot be moved
   backend.reset(new Backend{.store = store.get(),
@@ -169,6 +203,9 @@ void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
                             .timers = timers.get(),
                             .deadlines = deadlines.get(),
                             .streams = &streams,
+                            .slots = slots.get(),
+                            .identity = identity.get(),
+                            .audit = audit.get(),
                             .control = control.get(),
                             .probing = probing.get(),
                             .transfer = transfer.get(),
@@ -176,7 +213,7 @@ void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
                             .paths = &*paths,
                             .devices = devices,
                             .capabilities = std::move(capabilities),
-                            .max_queued = options.max_queued,
+                            .queue_limits = options.queue_limits,
                             .min_free_disk_bytes = options.min_free_disk_bytes,
                             .heartbeat_interval = options.heartbeat_interval});
 }
@@ -186,7 +223,8 @@ absl::Status Server::Parts::Serve() {
     PIVOT_ASSIGN_OR_RETURN(metrics_serving, StartMetrics(options.metrics_address, metrics));
   }
   services = MakeServices(backend.get());
-  PIVOT_ASSIGN_OR_RETURN(serving, StartGrpc(listen, services));
+  PIVOT_ASSIGN_OR_RETURN(serving,
+                         StartGrpc(listen, services, options.tls.is_on() ? MakeTlsCredentials(options.tls) : nullptr));
   return absl::OkStatus();
 }
 
@@ -195,6 +233,16 @@ void Server::Parts::RunJobs() {
   deadlines_to_kick = deadlines.get();
   deadlines->Kick();
   scheduler->Kick();
+}
+
+void Server::Parts::Reload() {
+  const auto tell = [](absl::string_view what, const absl::Status& status) {
+    if (status.ok()) Log(Severity::kInfo, "reloaded", {{"what", what}});
+    if (!status.ok()) Log(Severity::kError, "not_reloaded", {{"what", what}, {"error", status}});
+  };
+  if (identity->asks()) tell("identity", identity->Reload());
+  if (options.tls.is_on()) tell("tls", CheckTls(options.tls));
+  tell("audit", audit->Reopen());
 }
 
 void Server::Parts::Shutdown() {
@@ -216,6 +264,7 @@ void Server::Parts::Shutdown() {
   for (Executor* executor : {probing.get(), transfer.get(), control.get(), publishing.get()}) {
     if (executor != nullptr) executor->Stop();
   }
+  audit.reset();
   timers.reset();
   supervisor.reset();
   store.reset();

@@ -15,12 +15,15 @@
 #include "server/allowed_paths.h"
 #include "server/artifact/checkpoint_reader.h"
 #include "server/artifact/publisher.h"
+#include "server/audit/audit_log.h"
 #include "server/data_folder.h"
 #include "server/deadlines.h"
 #include "server/executor.h"
 #include "server/handlers/backend.h"
 #include "server/handlers/stream_registry.h"
+#include "server/handlers/stream_slots.h"
 #include "server/hub.h"
+#include "server/identity/identity.h"
 #include "server/listen.h"
 #include "server/metrics.h"
 #include "server/probe/probe.h"
@@ -44,7 +47,10 @@ struct Server::Parts {
 
   std::unique_ptr<DataFolder> data;
   Hub hub;
+  std::unique_ptr<Identity> identity;
+  std::unique_ptr<StreamSlots> slots;
   std::shared_ptr<Metrics> metrics;
+  std::unique_ptr<AuditLog> audit;
   std::atomic<Scheduler*> scheduler_to_kick = nullptr;  // set once jobs may run
   std::atomic<Deadlines*> deadlines_to_kick = nullptr;  // the same
   std::unique_ptr<Store> store;
@@ -75,11 +81,15 @@ struct Server::Parts {
   absl::Status Serve();
   void RunJobs();
 
+  void Reload();
+
   /// Ends whatever has been started; again: nothing.
   void Shutdown();
 
  private:
   void HandleCommit(const std::string& job_uid, const v1::JobEvent& event);
+  absl::Status CheckAddresses();
+  absl::Status OpenAudit();
   void MakeSupervisor();
   void MakeScheduler();
   void MakeBackend(v1::ServerCapabilities capabilities);

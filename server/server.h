@@ -12,13 +12,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
+#include "server/handlers/stream_slots.h"
 #include "server/process/capture.h"
 #include "server/scheduler/device.h"
 #include "server/scheduler/policy.h"
+#include "server/store/queue.h"
+#include "server/tls.h"
 #include "server/worker/watchdog.h"
 
 namespace pivot {
@@ -31,7 +35,10 @@ struct ServerOptions {
   std::string worker_program;
   std::string probe_program;
   std::string torch_path_file;  // names torch's lib folder when PIVOT_TORCH_LIB does not
-  int64_t max_queued = 10000;
+  QueueLimits queue_limits = {.total = 10'000, .of_project = 1'000};
+  StreamLimits stream_limits;
+  std::string identity_file;  // who may do what, docs/identity.md; empty: whoever reaches the server may do everything
+  TlsOptions tls;             // of the addresses that are no Unix sockets
 
   // What tests change.
   int64_t min_free_disk_bytes = int64_t{64} << 20;  // for the server's own records: with less it takes no jobs
@@ -50,6 +57,10 @@ struct ServerOptions {
 /// The options' defaults that come from the process: its environment, and the programs beside its executable.
 ServerOptions DefaultServerOptions();
 
+/// Whether the options go together, as far as that shows without a look at files: an address that others can reach
+/// needs TLS and an identity file. kInvalidArgument.
+absl::Status CheckOptions(const ServerOptions& options);
+
 class Server {
  public:
   /// Returns once it accepts calls. When something is in the way, the message says in a sentence what to do, and
@@ -65,6 +76,10 @@ class Server {
 
   /// Port of /metrics; 0 without metrics.
   int metrics_port() const;
+
+  /// Reads the identity file again, which stays in force as it was if it has become unusable; opens the audit log's
+  /// file anew; says whether the TLS files still belong together. The log tells what came of it.
+  void Reload();
 
   /// Drains: refuses new jobs, ends the workers (their jobs are queued again for the next start), ends every stream,
   /// closes the store. Takes at most 20 s; a second call does nothing.

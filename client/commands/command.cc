@@ -6,7 +6,7 @@
 namespace pivot::client {
 namespace {
 
-constexpr std::array<Command, 23> kCommands = {{
+constexpr std::array<Command, 24> kCommands = {{
     {"compress", "plan, compress, evaluate and download, on a server of its own if need be", DeclareCompress,
      OnInterrupt::kAsk},
     {"plan", "what compress would write, and its price; runs nothing", DeclarePlan, OnInterrupt::kAsk},
@@ -31,6 +31,7 @@ constexpr std::array<Command, 23> kCommands = {{
     {"report", "what was measured while a folder was made", DeclareReport, OnInterrupt::kEnd},
     {"capabilities", "what a server can do", DeclareCapabilities, OnInterrupt::kAsk},
     {"devices", "the processors a server has", DeclareDevices, OnInterrupt::kAsk},
+    {"token", "make a token for a server's identity file", DeclareToken, OnInterrupt::kEnd},
 }};
 
 }  // namespace

@@ -58,6 +58,7 @@ CommandAction DeclareVerify(CLI::App& app);
 CommandAction DeclareReport(CLI::App& app);
 CommandAction DeclareCapabilities(CLI::App& app);
 CommandAction DeclareDevices(CLI::App& app);
+CommandAction DeclareToken(CLI::App& app);
 
 }  // namespace pivot::client
 

@@ -85,7 +85,7 @@ absl::Status FillCalibration(const CompressFlags& flags, v1::Calibration* calibr
   calibration->set_text_key(flags.text_key);
   if (flags.calibration.empty()) return absl::OkStatus();
   PIVOT_ASSIGN_OR_RETURN(*calibration->mutable_text_path(),
-                         TextPathFor(flags.server, flags.calibration, "calibration text"));
+                         TextPathFor(flags.server.address, flags.calibration, "calibration text"));
   return absl::OkStatus();
 }
 
@@ -107,7 +107,8 @@ absl::Status FillEvaluation(const CompressFlags& flags, v1::Evaluation* evaluati
   PIVOT_RETURN_IF_ERROR(CheckTextKey("--eval-text-key", flags.eval_text_key, flags.eval));
   evaluation->set_text_key(flags.eval_text_key);
   if (flags.eval.empty()) return absl::OkStatus();
-  PIVOT_ASSIGN_OR_RETURN(*evaluation->mutable_text_path(), TextPathFor(flags.server, flags.eval, "evaluation text"));
+  PIVOT_ASSIGN_OR_RETURN(*evaluation->mutable_text_path(),
+                         TextPathFor(flags.server.address, flags.eval, "evaluation text"));
   return absl::OkStatus();
 }
 
@@ -179,7 +180,7 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags, ModelFinder* find
   // Files last: a wrong flag is wrong wherever the command runs.
   PIVOT_RETURN_IF_ERROR(FillCalibration(flags, task.mutable_calibration()));
   PIVOT_RETURN_IF_ERROR(FillEvaluation(flags, task.mutable_evaluation()));
-  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder->PathFor(flags.server, flags.model));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder->PathFor(flags.server.address, flags.model));
   return spec;
 }
 

@@ -13,6 +13,7 @@
 
 #include "client/commands/budget_flags.h"
 #include "client/model_finder.h"
+#include "client/server_address.h"
 
 namespace CLI {
 class App;
@@ -46,7 +47,7 @@ struct CompressFlags {
   int64_t eval_tokens = 0;
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string server;
+  ServerAddress server;
 };
 
 void AddCompressFlags(CLI::App& app, CompressFlags* flags);

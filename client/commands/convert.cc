@@ -24,7 +24,7 @@ struct Flags {
   std::string format;
   std::string output;
   std::string shard_size;
-  std::string server;
+  ServerAddress server;
   bool overwrite = false;
   OutputFlags shown;
 };
@@ -40,7 +40,7 @@ absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags, const Console& console)
     task.set_shard_bytes(bytes);
   }
   spec.set_device("cpu");
-  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server, flags.folder));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server.address, flags.folder));
   return spec;
 }
 

@@ -33,7 +33,7 @@ struct Flags {
   std::string logits;
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string server;
+  ServerAddress server;
   OutputFlags shown;
 };
 
@@ -61,17 +61,18 @@ absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags, const Console& console)
   PIVOT_ASSIGN_OR_RETURN(const v1::ComputeDtype dtype, ParseDtype(flags.dtype));
   task.set_compute_dtype(dtype);
   task.set_max_tokens(flags.max_tokens);
-  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server, flags.model));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server.address, flags.model));
   if (!flags.reference.empty()) {
-    PIVOT_ASSIGN_OR_RETURN(*task.mutable_reference()->mutable_path(), finder.PathFor(flags.server, flags.reference));
+    PIVOT_ASSIGN_OR_RETURN(*task.mutable_reference()->mutable_path(),
+                           finder.PathFor(flags.server.address, flags.reference));
   }
   PIVOT_RETURN_IF_ERROR(CheckTextKey("--text-key", flags.text_key, flags.text));
   task.set_text_key(flags.text_key);
   if (!flags.text.empty()) {
-    PIVOT_ASSIGN_OR_RETURN(*task.mutable_text_path(), TextPathFor(flags.server, flags.text, "text"));
+    PIVOT_ASSIGN_OR_RETURN(*task.mutable_text_path(), TextPathFor(flags.server.address, flags.text, "text"));
   }
   if (!flags.tokens.empty()) {
-    PIVOT_ASSIGN_OR_RETURN(*task.mutable_tokens_path(), TextPathFor(flags.server, flags.tokens, "token file"));
+    PIVOT_ASSIGN_OR_RETURN(*task.mutable_tokens_path(), TextPathFor(flags.server.address, flags.tokens, "token file"));
   }
   return spec;
 }

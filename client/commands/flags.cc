@@ -43,8 +43,15 @@ void AddOutputFlags(CLI::App& app, OutputFlags* flags) {
   app.add_flag("-v,--verbose", flags->verbose, "more of both");
 }
 
-void AddServerFlag(CLI::App& app, std::string* server) {
-  app.add_option("--server", *server, "a running server: HOST:PORT or unix:PATH")->envname("PIVOT_SERVER");
+void AddServerFlag(CLI::App& app, ServerAddress* server) {
+  app.add_option("--server", server->address, "a running server: HOST:PORT or unix:PATH")->envname("PIVOT_SERVER");
+  app.add_option("--token-file", server->token_file, "file with the token to show it (default: the one in PIVOT_TOKEN)")
+      ->envname("PIVOT_TOKEN_FILE");
+  app.add_option("--tls-ca", server->tls_ca, "PEM file of what signs its certificate (default: what the system trusts)")
+      ->envname("PIVOT_TLS_CA");
+  app.add_option("--tls-cert", server->tls_cert, "PEM file of your own certificate, with --tls-key")
+      ->envname("PIVOT_TLS_CERT");
+  app.add_option("--tls-key", server->tls_key, "PEM file of its private key")->envname("PIVOT_TLS_KEY");
 }
 
 void AddDeviceFlag(CLI::App& app, std::string* device) {
@@ -141,7 +148,7 @@ absl::Status CheckTextKey(absl::string_view flag, const std::string& key, const 
       std::string(flag));
 }
 
-absl::StatusOr<std::unique_ptr<Session>> RemoteSession(const std::string& server, absl::string_view command) {
+absl::StatusOr<std::unique_ptr<Session>> RemoteSession(const ServerAddress& server, absl::string_view command) {
   if (!server.empty()) return Session::Remote(server);
   return UsageError(
       absl::StrCat("`pivot ", command, "` speaks to a running server: name it with --server HOST:PORT or ",

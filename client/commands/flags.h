@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "pivot/v1/job.pb.h"
 
+#include "client/server_address.h"
 #include "client/session.h"
 #include "client/view/reporter.h"
 
@@ -25,7 +26,8 @@ class App;
 namespace pivot::client {
 
 void AddOutputFlags(CLI::App& app, OutputFlags* flags);
-void AddServerFlag(CLI::App& app, std::string* server);
+/// --server, and what goes with it.
+void AddServerFlag(CLI::App& app, ServerAddress* server);
 void AddDeviceFlag(CLI::App& app, std::string* device);
 void AddDtypeFlag(CLI::App& app, std::string* dtype);
 
@@ -76,7 +78,7 @@ absl::StatusOr<std::string> TextPathFor(const std::string& server, const std::st
 absl::Status CheckTextKey(absl::string_view flag, const std::string& key, const std::string& path);
 
 /// A usage error when no server was named.
-absl::StatusOr<std::unique_ptr<Session>> RemoteSession(const std::string& server, absl::string_view command);
+absl::StatusOr<std::unique_ptr<Session>> RemoteSession(const ServerAddress& server, absl::string_view command);
 
 }  // namespace pivot::client
 

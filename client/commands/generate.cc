@@ -23,7 +23,7 @@ struct Flags {
   int64_t max_tokens = 64;
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string server;
+  ServerAddress server;
   OutputFlags shown;
 };
 
@@ -39,7 +39,7 @@ absl::StatusOr<v1::JobSpec> SpecFrom(const Flags& flags, const Console& console)
   PIVOT_ASSIGN_OR_RETURN(*spec.mutable_device(), ParseDevice(flags.device));
   PIVOT_ASSIGN_OR_RETURN(const v1::ComputeDtype dtype, ParseDtype(flags.dtype));
   task.set_compute_dtype(dtype);
-  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server, flags.model));
+  PIVOT_ASSIGN_OR_RETURN(*task.mutable_source()->mutable_path(), finder.PathFor(flags.server.address, flags.model));
   return spec;
 }
 

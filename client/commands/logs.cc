@@ -25,7 +25,7 @@ struct Flags {
   std::string job;
   bool follow = false;
   int32_t attempt = 0;
-  std::string server;
+  ServerAddress server;
   OutputFlags shown;
 };
 

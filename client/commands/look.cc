@@ -34,7 +34,7 @@ struct Flags {
   int64_t limit = 100;
   ListChoice choice;
   std::string order;
-  std::string server;
+  ServerAddress server;
   OutputFlags shown;
 };
 

@@ -37,7 +37,7 @@ absl::StatusOr<v1::Plan> PlanHere(const v1::JobSpec& spec, const Console& consol
   return plan;
 }
 
-absl::StatusOr<v1::Plan> PlanThere(const v1::JobSpec& spec, const std::string& server, const Console& console) {
+absl::StatusOr<v1::Plan> PlanThere(const v1::JobSpec& spec, const ServerAddress& server, const Console& console) {
   PIVOT_ASSIGN_OR_RETURN(const Connection connection, Connect(server));
   CreateOptions options;
   options.limits.stop = console.interrupted;

@@ -23,7 +23,7 @@ namespace {
 struct Flags {
   std::string pivot;
   std::string folder;
-  std::string server;
+  ServerAddress server;
   OutputFlags shown;
 };
 

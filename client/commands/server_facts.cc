@@ -21,7 +21,7 @@ namespace pivot::client {
 namespace {
 
 struct Flags {
-  std::string server;
+  ServerAddress server;
   OutputFlags shown;
 };
 

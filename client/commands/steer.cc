@@ -25,7 +25,7 @@ namespace {
 
 struct Flags {
   std::vector<std::string> jobs;
-  std::string server;
+  ServerAddress server;
   OutputFlags shown;
 };
 

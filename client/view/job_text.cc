@@ -108,6 +108,7 @@ std::string RenderJob(const v1::Job& job) {
   if (const std::string progress = ProgressOf(job); !progress.empty()) table.AddRow({"progress", progress});
   if (job.priority() > 0) table.AddRow({"priority", absl::StrCat(job.priority())});
   AddLabels(job, &table);
+  if (!job.creator().empty()) table.AddRow({"created by", Printable(job.creator())});
   table.AddRow({"created", Clock(job.create_time())});
   if (job.has_start_time()) table.AddRow({"started", Clock(job.start_time())});
   if (job.has_end_time()) table.AddRow({"ended", Clock(job.end_time())});

@@ -14,11 +14,14 @@
 
 #include "server/allowed_paths.h"
 #include "server/artifact/checkpoint_reader.h"
+#include "server/audit/audit_log.h"
 #include "server/data_folder.h"
 #include "server/deadlines.h"
 #include "server/executor.h"
 #include "server/handlers/stream_registry.h"
+#include "server/handlers/stream_slots.h"
 #include "server/hub.h"
+#include "server/identity/identity.h"
 #include "server/metrics.h"
 #include "server/probe/probe.h"
 #include "server/scheduler/device.h"
@@ -41,6 +44,9 @@ struct Backend {
   TimerQueue* timers;
   Deadlines* deadlines;
   StreamRegistry* streams;
+  StreamSlots* slots;
+  Identity* identity;
+  AuditLog* audit;
   Executor* control;     // short tasks: the store
   Executor* probing;     // tasks that wait for a probe
   Executor* transfer;    // reading files
@@ -48,7 +54,7 @@ struct Backend {
   const AllowedPaths* paths;
   std::vector<Device> devices;
   v1::ServerCapabilities capabilities;  // but for the devices
-  int64_t max_queued = 0;
+  QueueLimits queue_limits;
   int64_t min_free_disk_bytes = 0;  // of ServerOptions
   absl::Duration heartbeat_interval;
   std::atomic<bool> draining = false;

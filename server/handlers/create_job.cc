@@ -86,6 +86,7 @@ absl::Status CheckDisk(const std::optional<v1::Plan>& plan, const Backend& backe
 
 v1::Job Draft(NewJob job) {
   v1::Job draft;
+  draft.set_creator(job.creator);
   draft.set_priority(job.spec.priority() == 0 ? kDefaultPriority : job.spec.priority());
   draft.mutable_labels()->insert(job.labels.begin(), job.labels.end());
   if (job.spec.has_queue_timeout()) *draft.mutable_queue_timeout() = job.spec.queue_timeout();
@@ -97,11 +98,13 @@ v1::Job Draft(NewJob job) {
 
 }  // namespace
 
-absl::StatusOr<v1::Job> CreateJob(const v1::CreateJobRequest& request, const std::function<bool()>& is_cancelled,
-                                  Backend& backend) {
+absl::StatusOr<v1::Job> CreateJob(const v1::CreateJobRequest& request, const Access& access,
+                                  const std::function<bool()>& is_cancelled, Backend& backend) {
   if (backend.draining) return Draining();
   PIVOT_ASSIGN_OR_RETURN(NewJob job, ParseRequest(request));
-  job.max_queued = backend.max_queued;
+  job.max_queued = backend.queue_limits.total;
+  job.max_queued_of_project = backend.queue_limits.of_project;
+  job.creator = access.principal;
   if (!request.validate_only()) {
     // Before all checks: the answer to a repeated request must not depend on what has become of the source since.
     PIVOT_ASSIGN_OR_RETURN(const std::string uid, backend.store->FindRequest(job));

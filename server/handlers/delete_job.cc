@@ -10,8 +10,9 @@
 
 namespace pivot {
 
-absl::StatusOr<google::protobuf::Empty> DeleteJob(const v1::DeleteJobRequest& request, Backend& backend) {
-  PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend.store, request.name(), "name"));
+absl::StatusOr<google::protobuf::Empty> DeleteJob(const v1::DeleteJobRequest& request, const Access& access,
+                                                  Backend& backend) {
+  PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobToChange(*backend.store, access, request.name(), "name"));
   PIVOT_ASSIGN_OR_RETURN(DeletedJob deleted, backend.store->DeleteJob(uid, request.etag()));
   Log(Severity::kInfo, "job_deleted", {{"job", request.name()}, {"uid", uid}});
   // Its watchers look, and find nothing.

@@ -4,14 +4,19 @@
 
 // A stream that follows something in the store or on disk from a cursor on.
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 #include "server/executor.h"
 #include "server/handlers/backend.h"
+#include "server/handlers/ended_call.h"
 #include "server/handlers/heartbeats.h"
+#include "server/handlers/stream_admission.h"
 #include "server/handlers/stream_reactor.h"
 #include "server/hub.h"
 
@@ -31,10 +36,11 @@ class FollowingStream : public StreamReactor<Message>, public Watcher {
   using typename StreamReactor<Message>::Step;
 
   /// `method` of the service Jobs, for the metrics.
-  FollowingStream(Executor* executor, Backend& backend, const char* method)
+  FollowingStream(Executor* executor, Backend& backend, StreamAdmission admission, const char* method)
       : StreamReactor<Message>(executor),
         backend_(backend),
         method_(method),
+        admission_(std::move(admission)),
         heartbeats_(backend.timers, backend.heartbeat_interval) {
     backend_.metrics->WatcherCame();
   }
@@ -44,6 +50,9 @@ class FollowingStream : public StreamReactor<Message>, public Watcher {
 
   Backend& backend() const { return backend_; }
 
+  /// For the audit log.
+  void CountBytes(size_t bytes) { bytes_ += static_cast<int64_t>(bytes); }
+
   /// Whether silence has lasted for long enough. If not, Look is called again when it has.
   bool HeartbeatIsDue() { return heartbeats_.IsDue(Self()); }
 
@@ -51,6 +60,8 @@ class FollowingStream : public StreamReactor<Message>, public Watcher {
 
  private:
   Step Next(Message* message, absl::Status* status) final {
+    *status = admission_.CheckAgain();
+    if (!status->ok()) return Step::kFinish;
     const auto step = Look(message);
     if (!step.ok()) *status = step.status();
     if (step.ok() && *step == Step::kWrite) heartbeats_.Sent();
@@ -58,13 +69,22 @@ class FollowingStream : public StreamReactor<Message>, public Watcher {
   }
 
   void Ended(const absl::Status& status) final {
-    backend_.metrics->CallHandled("Jobs", method_, status.code(), absl::FromChrono(Clock::now() - begin_));
+    WriteDown({.service = "Jobs",
+               .method = method_,
+               .access = admission_.access(),
+               .status = status,
+               .begin = begin_,
+               .bytes = bytes_},
+              backend_);
   }
 
   Backend& backend_;
   const char* const method_;
   const Clock::time_point begin_ = Clock::now();
-  Heartbeats heartbeats_;  // used by Next() alone
+  // Used by Next() alone, and at the end.
+  StreamAdmission admission_;
+  Heartbeats heartbeats_;
+  std::atomic<int64_t> bytes_ = 0;
 };
 
 }  // namespace pivot

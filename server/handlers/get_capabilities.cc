@@ -5,7 +5,7 @@
 namespace pivot {
 
 absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const v1::GetCapabilitiesRequest& /*request*/,
-                                                       Backend& backend) {
+                                                       const Access& access, Backend& backend) {
   v1::ServerCapabilities capabilities = backend.capabilities;
   PIVOT_ASSIGN_OR_RETURN(const std::vector<LeasedDevice> leases, backend.store->ReadLeases());
   for (const Device& device : backend.devices) {
@@ -15,7 +15,9 @@ absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const v1::GetCapabilities
     shown.set_model(device.model);
     shown.set_memory_bytes(device.memory_bytes);
     for (const LeasedDevice& lease : leases) {
-      if (lease.device == device.lease_key()) shown.set_job(lease.job_name);
+      if (lease.device == device.lease_key() && MayRead(*backend.identity, access, lease.job_name)) {
+        shown.set_job(lease.job_name);
+      }
     }
   }
   return capabilities;

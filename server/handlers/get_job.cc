@@ -5,7 +5,7 @@
 
 namespace pivot {
 
-absl::StatusOr<v1::Job> GetJob(const v1::GetJobRequest& request, Backend& backend) {
+absl::StatusOr<v1::Job> GetJob(const v1::GetJobRequest& request, const Access& /*access*/, Backend& backend) {
   PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend.store, request.name(), "name"));
   return ViewJob(*backend.store, *backend.hub, uid);
 }

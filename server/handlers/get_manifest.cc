@@ -5,7 +5,8 @@
 
 namespace pivot {
 
-absl::StatusOr<v1::Manifest> GetManifest(const v1::GetManifestRequest& request, Backend& backend) {
+absl::StatusOr<v1::Manifest> GetManifest(const v1::GetManifestRequest& request, const Access& /*access*/,
+                                         Backend& backend) {
   PIVOT_ASSIGN_OR_RETURN(const CheckpointRecord checkpoint, FindCheckpoint(*backend.store, request.name(), "name"));
   v1::Manifest manifest;
   auto json = backend.checkpoints->ReadManifest(checkpoint);

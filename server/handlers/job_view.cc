@@ -17,6 +17,15 @@ absl::StatusOr<std::string> FindJobUid(Store& store, absl::string_view name, abs
   return uid;
 }
 
+absl::StatusOr<std::string> FindJobToChange(Store& store, const Access& access, absl::string_view name,
+                                            absl::string_view field) {
+  PIVOT_ASSIGN_OR_RETURN(std::string uid, FindJobUid(store, name, field));
+  if (access.reach == Reach::kAll) return uid;
+  PIVOT_ASSIGN_OR_RETURN(const JobRecord record, store.ReadJob(uid, JobDetail::kShort));
+  PIVOT_RETURN_IF_ERROR(CheckCreator(access, record.job.creator()));
+  return uid;
+}
+
 absl::StatusOr<v1::Job> ViewJob(Store& store, const Hub& hub, absl::string_view uid) {
   PIVOT_ASSIGN_OR_RETURN(JobRecord record, store.ReadJob(uid));
   AddProgress(hub, &record.job);

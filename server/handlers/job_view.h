@@ -11,6 +11,7 @@
 #include "pivot/v1/job.pb.h"
 
 #include "server/hub.h"
+#include "server/identity/access.h"
 #include "server/names.h"
 #include "server/store/store.h"
 
@@ -18,6 +19,10 @@ namespace pivot {
 
 /// The uid of "projects/{project}/jobs/{job}" in the request's `field`. INVALID_NAME or JOB_NOT_FOUND.
 absl::StatusOr<std::string> FindJobUid(Store& store, absl::string_view name, absl::string_view field);
+
+/// The same, for a call that changes the job: ACCESS_DENIED when the caller may change only jobs that he has created.
+absl::StatusOr<std::string> FindJobToChange(Store& store, const Access& access, absl::string_view name,
+                                            absl::string_view field);
 
 /// With its newest progress.
 absl::StatusOr<v1::Job> ViewJob(Store& store, const Hub& hub, absl::string_view uid);

@@ -16,7 +16,8 @@ constexpr int kMaxPageSize = 1000;
 
 }  // namespace
 
-absl::StatusOr<v1::ListJobsResponse> ListJobs(const v1::ListJobsRequest& request, Backend& backend) {
+absl::StatusOr<v1::ListJobsResponse> ListJobs(const v1::ListJobsRequest& request, const Access& /*access*/,
+                                              Backend& backend) {
   PIVOT_ASSIGN_OR_RETURN(const std::string project, ParseProjectName(request.parent(), "parent"));
   if (request.page_size() < 0) return InvalidRequest("page_size", "page_size must be 0 (for 50) or more");
   const int page_size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);

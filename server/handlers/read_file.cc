@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 #include "proto/status/status_macros.h"
+#include "server/convert.h"
 #include "server/errors.h"
+#include "server/handlers/ended_call.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/job_view.h"
 #include "server/handlers/stream_reactor.h"
@@ -14,16 +19,21 @@ namespace pivot {
 namespace {
 
 constexpr int64_t kChunkBytes = int64_t{256} << 10;
+constexpr size_t kMaxAuditedBytes = 1024;
 
 class ReadFileStream final : public StreamReactor<v1::ReadFileResponse> {
  public:
-  ReadFileStream(v1::ReadFileRequest request, Backend& backend)
-      : StreamReactor(backend.transfer), request_(std::move(request)), backend_(backend) {}
+  ReadFileStream(v1::ReadFileRequest request, StreamAdmission admission, Backend& backend)
+      : StreamReactor(backend.transfer),
+        request_(std::move(request)),
+        admission_(std::move(admission)),
+        backend_(backend) {}
 
  protected:
   Step Next(v1::ReadFileResponse* message, absl::Status* status) override {
     if (tail_sent_) return Step::kFinish;
-    *status = file_.fd.valid() ? absl::OkStatus() : Open();
+    *status = admission_.CheckAgain();
+    if (status->ok() && !file_.fd.valid()) *status = Open();
     if (status->ok()) *status = position_ < end_ ? ReadChunk(message) : absl::OkStatus();
     if (!status->ok()) return Step::kFinish;
     if (message->data().empty()) {
@@ -36,8 +46,15 @@ class ReadFileStream final : public StreamReactor<v1::ReadFileResponse> {
   }
 
   void Ended(const absl::Status& status) override {
-    backend_.metrics->CallHandled("Checkpoints", "ReadFile", status.code(),
-                                  absl::FromChrono(std::chrono::steady_clock::now() - begin_));
+    Access access = admission_.access();
+    access.resource = Utf8Head(absl::StrCat(access.resource, "/", request_.path()), kMaxAuditedBytes);
+    WriteDown({.service = "Checkpoints",
+               .method = "ReadFile",
+               .access = access,
+               .status = status,
+               .begin = begin_,
+               .bytes = sent_},
+              backend_);
   }
 
  private:
@@ -65,24 +82,29 @@ class ReadFileStream final : public StreamReactor<v1::ReadFileResponse> {
     data.resize(static_cast<size_t>(count));
     message->set_offset(position_);
     position_ += count;
+    sent_ += count;
     backend_.metrics->BytesSent(count);
     return absl::OkStatus();
   }
 
   const v1::ReadFileRequest request_;
+  StreamAdmission admission_;
   Backend& backend_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   OpenFile file_;
   int64_t position_ = 0;
   int64_t end_ = 0;
   bool tail_sent_ = false;
+  std::atomic<int64_t> sent_ = 0;
 };
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::ReadFileResponse>* ReadFile(const v1::ReadFileRequest& request, Backend& backend) {
-  const auto stream = std::make_shared<ReadFileStream>(request, backend);
-  stream->Begin(*backend.streams, Draining());
+grpc::ServerWriteReactor<v1::ReadFileResponse>* ReadFile(const v1::ReadFileRequest& request, StreamAdmission admission,
+                                                         Backend& backend) {
+  const absl::Status admitted = admission.status();
+  const auto stream = std::make_shared<ReadFileStream>(request, std::move(admission), backend);
+  stream->Begin(*backend.streams, admitted);
   return stream.get();
 }
 

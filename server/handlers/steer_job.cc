@@ -17,9 +17,9 @@ void TidyAfter(const std::string& uid, Backend& backend) {
   if (record.ok()) TidyLater(record->staging_uid, backend.store, backend.data, backend.publishing);
 }
 
-absl::StatusOr<v1::Job> DoSteer(const std::string& name, Steer steer, Backend& backend) {
-  PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend.store, name, "name"));
-  PIVOT_ASSIGN_OR_RETURN(const v1::State state, backend.store->SteerJob(uid, steer, backend.max_queued));
+absl::StatusOr<v1::Job> DoSteer(const std::string& name, Steer steer, const Access& access, Backend& backend) {
+  PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobToChange(*backend.store, access, name, "name"));
+  PIVOT_ASSIGN_OR_RETURN(const v1::State state, backend.store->SteerJob(uid, steer, backend.queue_limits));
   if (state == v1::STATE_CANCELLING || state == v1::STATE_SUSPENDING) backend.supervisor->Heed(uid);
   if (state == v1::STATE_CANCELLED) TidyAfter(uid, backend);
   return ViewJob(*backend.store, *backend.hub, uid);
@@ -27,20 +27,20 @@ absl::StatusOr<v1::Job> DoSteer(const std::string& name, Steer steer, Backend& b
 
 }  // namespace
 
-absl::StatusOr<v1::Job> CancelJob(const v1::CancelJobRequest& request, Backend& backend) {
-  return DoSteer(request.name(), Steer::kCancel, backend);
+absl::StatusOr<v1::Job> CancelJob(const v1::CancelJobRequest& request, const Access& access, Backend& backend) {
+  return DoSteer(request.name(), Steer::kCancel, access, backend);
 }
 
-absl::StatusOr<v1::Job> SuspendJob(const v1::SuspendJobRequest& request, Backend& backend) {
-  return DoSteer(request.name(), Steer::kSuspend, backend);
+absl::StatusOr<v1::Job> SuspendJob(const v1::SuspendJobRequest& request, const Access& access, Backend& backend) {
+  return DoSteer(request.name(), Steer::kSuspend, access, backend);
 }
 
-absl::StatusOr<v1::Job> ResumeJob(const v1::ResumeJobRequest& request, Backend& backend) {
-  return DoSteer(request.name(), Steer::kResume, backend);
+absl::StatusOr<v1::Job> ResumeJob(const v1::ResumeJobRequest& request, const Access& access, Backend& backend) {
+  return DoSteer(request.name(), Steer::kResume, access, backend);
 }
 
-absl::StatusOr<v1::Job> RetryJob(const v1::RetryJobRequest& request, Backend& backend) {
-  return DoSteer(request.name(), Steer::kRetry, backend);
+absl::StatusOr<v1::Job> RetryJob(const v1::RetryJobRequest& request, const Access& access, Backend& backend) {
+  return DoSteer(request.name(), Steer::kRetry, access, backend);
 }
 
 }  // namespace pivot

@@ -18,8 +18,8 @@ constexpr int64_t kMaxChunkBytes = int64_t{64} << 10;
 
 class LogStream final : public FollowingStream<v1::LogChunk> {
  public:
-  LogStream(v1::StreamLogsRequest request, Backend& backend)
-      : FollowingStream(backend.transfer, backend, "StreamLogs"),
+  LogStream(v1::StreamLogsRequest request, StreamAdmission admission, Backend& backend)
+      : FollowingStream(backend.transfer, backend, std::move(admission), "StreamLogs"),
         request_(std::move(request)),
         offset_(request_.offset()) {}
 
@@ -36,6 +36,7 @@ class LogStream final : public FollowingStream<v1::LogChunk> {
       chunk->set_skipped_bytes(piece.offset - offset_);
       offset_ = piece.offset + static_cast<int64_t>(piece.bytes.size());
       chunk->set_offset(piece.offset);
+      CountBytes(piece.bytes.size());
       *chunk->mutable_data() = std::move(piece.bytes);
       return Step::kWrite;
     }
@@ -83,9 +84,11 @@ class LogStream final : public FollowingStream<v1::LogChunk> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::LogChunk>* StreamLogs(const v1::StreamLogsRequest& request, Backend& backend) {
-  const auto stream = std::make_shared<LogStream>(request, backend);
-  stream->Begin(*backend.streams, Draining());
+grpc::ServerWriteReactor<v1::LogChunk>* StreamLogs(const v1::StreamLogsRequest& request, StreamAdmission admission,
+                                                   Backend& backend) {
+  const absl::Status admitted = admission.status();
+  const auto stream = std::make_shared<LogStream>(request, std::move(admission), backend);
+  stream->Begin(*backend.streams, admitted);
   return stream.get();
 }
 

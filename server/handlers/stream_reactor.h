@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 
+#include "server/errors.h"
 #include "server/executor.h"
 #include "server/grpc_status.h"
 #include "server/handlers/stream_registry.h"
@@ -26,12 +27,15 @@ class StreamReactor : public grpc::ServerWriteReactor<Response>,
                       public std::enable_shared_from_this<StreamReactor<Response>> {
  public:
   /// Begins. After this the object must not be touched but through Stop() and Wake().
-  void Begin(StreamRegistry& registry, const absl::Status& refusal) {
+  /// Unless `admission` is OK, the stream ends with it.
+  void Begin(StreamRegistry& registry, const absl::Status& admission) {
     self_ = this->shared_from_this();
-    if (registry.Add(self_)) {
+    if (!admission.ok()) {
+      Stop(admission);
+    } else if (registry.Add(self_)) {
       Wake();
     } else {
-      Stop(refusal);
+      Stop(Draining());
     }
   }
 

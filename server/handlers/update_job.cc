@@ -59,9 +59,10 @@ absl::StatusOr<JobChange> ReadChange(const v1::UpdateJobRequest& request) {
 
 }  // namespace
 
-absl::StatusOr<v1::Job> UpdateJob(const v1::UpdateJobRequest& request, Backend& backend) {
+absl::StatusOr<v1::Job> UpdateJob(const v1::UpdateJobRequest& request, const Access& access, Backend& backend) {
   PIVOT_ASSIGN_OR_RETURN(const JobChange change, ReadChange(request));
-  PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobUid(*backend.store, request.job().name(), "job.name"));
+  PIVOT_ASSIGN_OR_RETURN(const std::string uid,
+                         FindJobToChange(*backend.store, access, request.job().name(), "job.name"));
   PIVOT_RETURN_IF_ERROR(backend.store->UpdateJob(uid, request.job().etag(), change));
   backend.deadlines->Kick();
   return ViewJob(*backend.store, *backend.hub, uid);

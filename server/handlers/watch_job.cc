@@ -32,8 +32,8 @@ Clock::duration ProgressInterval(const v1::WatchJobRequest& request) {
 
 class WatchStream final : public FollowingStream<v1::JobEvent> {
  public:
-  WatchStream(v1::WatchJobRequest request, Backend& backend)
-      : FollowingStream(backend.control, backend, "WatchJob"),
+  WatchStream(v1::WatchJobRequest request, StreamAdmission admission, Backend& backend)
+      : FollowingStream(backend.control, backend, std::move(admission), "WatchJob"),
         request_(std::move(request)),
         progress_interval_(ProgressInterval(request_)),
         cursor_(request_.after_seq()) {}
@@ -124,9 +124,11 @@ class WatchStream final : public FollowingStream<v1::JobEvent> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::JobEvent>* WatchJob(const v1::WatchJobRequest& request, Backend& backend) {
-  const auto stream = std::make_shared<WatchStream>(request, backend);
-  stream->Begin(*backend.streams, Draining());
+grpc::ServerWriteReactor<v1::JobEvent>* WatchJob(const v1::WatchJobRequest& request, StreamAdmission admission,
+                                                 Backend& backend) {
+  const absl::Status admitted = admission.status();
+  const auto stream = std::make_shared<WatchStream>(request, std::move(admission), backend);
+  stream->Begin(*backend.streams, admitted);
   return stream.get();
 }
 

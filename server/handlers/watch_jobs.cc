@@ -17,8 +17,8 @@ namespace {
 
 class ProjectStream final : public FollowingStream<v1::JobEvent> {
  public:
-  ProjectStream(v1::WatchJobsRequest request, Backend& backend)
-      : FollowingStream(backend.control, backend, "WatchJobs"),
+  ProjectStream(v1::WatchJobsRequest request, StreamAdmission admission, Backend& backend)
+      : FollowingStream(backend.control, backend, std::move(admission), "WatchJobs"),
         request_(std::move(request)),
         cursor_(request_.after_project_seq()) {}
 
@@ -67,9 +67,11 @@ class ProjectStream final : public FollowingStream<v1::JobEvent> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::JobEvent>* WatchJobs(const v1::WatchJobsRequest& request, Backend& backend) {
-  const auto stream = std::make_shared<ProjectStream>(request, backend);
-  stream->Begin(*backend.streams, Draining());
+grpc::ServerWriteReactor<v1::JobEvent>* WatchJobs(const v1::WatchJobsRequest& request, StreamAdmission admission,
+                                                  Backend& backend) {
+  const absl::Status admitted = admission.status();
+  const auto stream = std::make_shared<ProjectStream>(request, std::move(admission), backend);
+  stream->Begin(*backend.streams, admitted);
   return stream.get();
 }
 

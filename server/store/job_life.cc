@@ -54,13 +54,13 @@ absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const std::string& 
   const int priority = job.spec.priority() == 0 ? kDefaultPriority : job.spec.priority();
   PIVOT_RETURN_IF_ERROR(batch.database.Run(
       "INSERT INTO job (uid, project, id, state, state_reason, priority, device, spec_pb, spec_sha256, plan_pb, "
-      "staging_uid, create_us, update_us, queue_us, queue_timeout_us, ttl_us) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?12, ?13, ?14)",
+      "staging_uid, create_us, update_us, queue_us, queue_timeout_us, ttl_us, creator) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?12, ?13, ?14, ?15)",
       uid, job.project, job.id, v1::STATE_QUEUED, std::string("WAITING_FOR_DEVICE"), priority, device, Blob{spec},
       Sha256Of(spec), job.plan.has_value() ? std::optional(Blob{plan}) : std::nullopt,
       job.staging_uid.empty() ? uid : job.staging_uid, batch.now_us,
       job.spec.has_queue_timeout() ? Microseconds(job.spec.queue_timeout()) : std::nullopt,
-      job.spec.has_ttl() ? Microseconds(job.spec.ttl()) : std::nullopt));
+      job.spec.has_ttl() ? Microseconds(job.spec.ttl()) : std::nullopt, job.creator));
   PIVOT_RETURN_IF_ERROR(NoteNeeds(batch, uid, job));
   PIVOT_RETURN_IF_ERROR(InsertLabels(batch, uid, job.labels));
   if (job.request_id.empty()) return absl::OkStatus();
@@ -125,7 +125,7 @@ absl::StatusOr<std::string> Store::CreateJob(NewJob job) {
   const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(uid, pivot::FindRequest(batch.database, job));
     if (!uid.empty()) return absl::OkStatus();
-    PIVOT_RETURN_IF_ERROR(CheckRoom(batch.database, job.max_queued));
+    PIVOT_RETURN_IF_ERROR(CheckRoom(batch.database, job.project, {job.max_queued, job.max_queued_of_project}));
     if (!job.staging_uid.empty()) {
       PIVOT_ASSIGN_OR_RETURN(const std::string user, FindStagingUser(batch.database, job.staging_uid, ""));
       if (!user.empty()) {

@@ -17,6 +17,12 @@ enum class DeviceClass { kCpu, kGpu };
 /// What "auto" stands for.
 enum class AutoMeans { kCpu, kGpu };
 
+/// How many jobs may be QUEUED at once.
+struct QueueLimits {
+  int64_t total = std::numeric_limits<int64_t>::max();
+  int64_t of_project = std::numeric_limits<int64_t>::max();
+};
+
 /// Estimates of what an attempt needs. Bytes of 0: nothing, or not known.
 struct JobNeeds {
   int64_t gpu_bytes = 0;        // with everything on the GPU that wants to be there

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -49,6 +50,8 @@ struct NewJob {
   std::string content_sha256;  // of the request
   std::string staging_uid;     // of the job that it resumes; empty: its own
   int64_t max_queued = 0;
+  int64_t max_queued_of_project = std::numeric_limits<int64_t>::max();
+  std::string creator;  // principal
 };
 
 struct JobRecord {

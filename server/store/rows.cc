@@ -110,7 +110,7 @@ absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, Job
   Statement row = database.Query(
       "SELECT spec_pb, plan_pb, result_pb, error_pb, create_us, start_us, end_us, update_us, "
       "project, id, state, state_reason, attempt, last_seq, staging_uid, retried_after, priority, revision, "
-      "queue_timeout_us, ttl_us FROM job WHERE uid = ?",
+      "queue_timeout_us, ttl_us, creator FROM job WHERE uid = ?",
       uid);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return JobNotFound(uid);
@@ -129,6 +129,7 @@ absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, Job
   job.set_priority(static_cast<int>(row.Integer(16)));
   job.set_etag(FormatEtag(uid, row.Integer(17)));
   LoadLimits(row, 18, &job);
+  job.set_creator(row.Bytes(20));
   PIVOT_RETURN_IF_ERROR(LoadLabels(database, uid, &job));
   PIVOT_RETURN_IF_ERROR(LoadAttempts(database, uid, detail, &job));
   PIVOT_RETURN_IF_ERROR(LoadCheckpoints(database, uid, &job));
@@ -179,10 +180,16 @@ absl::StatusOr<std::string> FindStagingUser(Database& database, absl::string_vie
   return used ? FormatJobName(row.Bytes(0), row.Bytes(1)) : std::string();
 }
 
-absl::Status CheckRoom(Database& database, int64_t max_queued) {
-  Statement row = database.Query("SELECT count(*) FROM job WHERE state = ?", v1::STATE_QUEUED);
-  PIVOT_RETURN_IF_ERROR(row.Step().status());
-  return row.Integer(0) < max_queued ? absl::OkStatus() : QueueFull(max_queued);
+absl::Status CheckRoom(Database& database, absl::string_view project, const QueueLimits& limits) {
+  Statement all = database.Query("SELECT count(*) FROM job WHERE state = ?", v1::STATE_QUEUED);
+  PIVOT_RETURN_IF_ERROR(all.Step().status());
+  if (all.Integer(0) >= limits.total) return QueueFull(limits.total);
+  if (all.Integer(0) < limits.of_project) return absl::OkStatus();
+  Statement own = database.Query("SELECT count(*) FROM job WHERE project = ? AND state = ?", project, v1::STATE_QUEUED);
+  PIVOT_RETURN_IF_ERROR(own.Step().status());
+  if (own.Integer(0) < limits.of_project) return absl::OkStatus();
+  return QuotaExceeded(absl::StrCat(limits.of_project, " jobs of projects/", project,
+                                    " are waiting, the most that one project may have; try again later"));
 }
 
 std::string FormatEtag(absl::string_view uid, int64_t revision) { return absl::StrCat(uid, ".", revision); }

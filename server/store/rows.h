@@ -46,7 +46,7 @@ absl::StatusOr<std::string> FindRequest(Database& database, const NewJob& job);
 absl::StatusOr<std::string> FindStagingUser(Database& database, absl::string_view staging_uid,
                                             absl::string_view except_uid);
 /// kResourceExhausted QUEUE_FULL.
-absl::Status CheckRoom(Database& database, int64_t max_queued);
+absl::Status CheckRoom(Database& database, absl::string_view project, const QueueLimits& limits);
 
 /// Job.etag of this revision.
 std::string FormatEtag(absl::string_view uid, int64_t revision);

@@ -172,7 +172,13 @@ CREATE INDEX job_by_queue_end ON job (queue_us + queue_timeout_us) WHERE state =
 CREATE INDEX job_by_expiry ON job (end_us + ttl_us) WHERE end_us IS NOT NULL AND ttl_us IS NOT NULL;
 )sql";
 
-constexpr std::array<absl::string_view, 5> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+// Who made a job.
+constexpr absl::string_view kVersion6 = R"sql(
+ALTER TABLE job ADD COLUMN creator TEXT NOT NULL DEFAULT '';      -- a principal; empty: not known
+)sql";
+
+constexpr std::array<absl::string_view, 6> kMigrations = {kVersion1, kVersion2, kVersion3,
+                                                          kVersion4, kVersion5, kVersion6};
 
 }  // namespace
 

@@ -29,6 +29,7 @@ const char* ReasonFor(Steer steer) {
 }
 
 struct Steered {
+  std::string project;
   std::string name;
   std::string staging_uid;
   StateGuard guard;
@@ -39,7 +40,7 @@ absl::StatusOr<Steered> LoadSteered(Database& database, absl::string_view uid) {
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return JobNotFound(uid);
   return Steered{
-      FormatJobName(row.Bytes(0), row.Bytes(1)), row.Bytes(2),
+      row.Bytes(0), FormatJobName(row.Bytes(0), row.Bytes(1)), row.Bytes(2),
       StateGuard{std::string(uid), static_cast<v1::State>(row.Integer(3)), static_cast<int>(row.Integer(4))}};
 }
 
@@ -55,13 +56,13 @@ absl::Status PrepareRetry(Database& database, const Steered& job) {
 
 }  // namespace
 
-absl::StatusOr<v1::State> Store::SteerJob(absl::string_view uid, Steer steer, int64_t max_queued) {
+absl::StatusOr<v1::State> Store::SteerJob(absl::string_view uid, Steer steer, const QueueLimits& limits) {
   v1::State state = v1::STATE_UNSPECIFIED;
   const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(const Steered job, LoadSteered(batch.database, uid));
     PIVOT_ASSIGN_OR_RETURN(state, StateAfter(steer, job.guard.from, job.name));
     if (state == job.guard.from) return absl::OkStatus();
-    if (state == v1::STATE_QUEUED) PIVOT_RETURN_IF_ERROR(CheckRoom(batch.database, max_queued));
+    if (state == v1::STATE_QUEUED) PIVOT_RETURN_IF_ERROR(CheckRoom(batch.database, job.project, limits));
     if (steer == Steer::kRetry) PIVOT_RETURN_IF_ERROR(PrepareRetry(batch.database, job));
     return ChangeState(batch, job.guard, {.to = state, .reason = ReasonFor(steer)});
   });

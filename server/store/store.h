@@ -40,7 +40,8 @@ class Store {
 
   // Jobs.
   /// Creates a queued job and returns its uid, or that of the job which the same request made before. kAlreadyExists
-  /// JOB_EXISTS, kFailedPrecondition REQUEST_ID_REUSED and RESUME_NOT_POSSIBLE, kResourceExhausted QUEUE_FULL.
+  /// JOB_EXISTS, kFailedPrecondition REQUEST_ID_REUSED and RESUME_NOT_POSSIBLE, kResourceExhausted QUEUE_FULL and
+  /// QUOTA_EXCEEDED.
   absl::StatusOr<std::string> CreateJob(NewJob job);
   /// The uid of the job that this request made; empty when it is new.
   absl::StatusOr<std::string> FindRequest(const NewJob& job);
@@ -86,9 +87,9 @@ class Store {
   /// The lease reserves the job's needs.
   absl::StatusOr<AttemptKey> Claim(const QueuedJob& job, const std::string& device, const std::string& device_name);
   /// Does what a client asks, as StateAfter() has it, and returns what the job is now. When that means to wait in the
-  /// queue: kResourceExhausted QUEUE_FULL, and ILLEGAL_STATE while another job works in its staging folder.
-  absl::StatusOr<v1::State> SteerJob(absl::string_view uid, Steer steer,
-                                     int64_t max_queued = std::numeric_limits<int64_t>::max());
+  /// queue: kResourceExhausted QUEUE_FULL and QUOTA_EXCEEDED, and ILLEGAL_STATE while another job works in its staging
+  /// folder.
+  absl::StatusOr<v1::State> SteerJob(absl::string_view uid, Steer steer, const QueueLimits& limits = {});
   /// Ends the attempt and moves the job from `from` on.
   absl::Status EndAttempt(const AttemptKey& key, v1::State from, v1::Attempt ended, const StateChange& change);
   /// For the start: ends every attempt that no end was written for, with the cause SERVER_DIED. Returns their number.

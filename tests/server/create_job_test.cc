@@ -198,7 +198,7 @@ TEST_F(CreateJobTest, RefusesAnyJobWhenTheDiskIsNearlyFull) {
 }
 
 TEST_F(CreateJobTest, RefusesMoreThanTheQueueHolds) {
-  server_.options.max_queued = 1;
+  server_.options.queue_limits.total = 1;
   server_.Start();
   server_.AwaitState(server_.Create(server_.CompressRequest()).name(), v1::STATE_RUNNING);
   server_.Create(server_.CompressRequest());

@@ -114,9 +114,9 @@ TEST_F(PivotdTest, PassesItsOwnDescriptorsToNobody) {
 TEST_F(PivotdTest, RefusesWrongUsage) {
   ExpectRefusal({.arguments = {}}, 2, "--data");
   ExpectRefusal(Options({"--no-such-flag"}), 2, "--no-such-flag");
-  ExpectRefusal(Options({"--listen", "0.0.0.0:50051"}), 2, "TLS and tokens are not in this version");
+  ExpectRefusal(Options({"--listen", "0.0.0.0:50051"}), 2, "give --tls-cert, --tls-key and --identity");
   ExpectRefusal(Options({"--max-queued", "0"}), 2, "--max-queued");
-  ExpectRefusal(Options({"--metrics", "0.0.0.0:1"}), 2, "TLS and tokens are not in this version");
+  ExpectRefusal(Options({"--metrics", "0.0.0.0:1"}), 2, "--metrics needs a loopback HOST:PORT");
   ExpectRefusal(Options({"stray"}), 2, "stray");
   EXPECT_FALSE(std::filesystem::exists(data())) << "nothing is left behind";
 }

@@ -136,10 +136,10 @@ TEST_F(SteerJobTest, LetsNobodyIntoAFullQueue) {
   const std::string failed = FailedJob();
   Do(suspended, Steer::kSuspend);
   Create(SomeJob());
-  EXPECT_EQ(ReasonOf(store_->SteerJob(suspended, Steer::kResume, 1).status()), "QUEUE_FULL");
-  EXPECT_EQ(ReasonOf(store_->SteerJob(failed, Steer::kRetry, 1).status()), "QUEUE_FULL");
+  EXPECT_EQ(ReasonOf(store_->SteerJob(suspended, Steer::kResume, {.total = 1}).status()), "QUEUE_FULL");
+  EXPECT_EQ(ReasonOf(store_->SteerJob(failed, Steer::kRetry, {.total = 1}).status()), "QUEUE_FULL");
   EXPECT_EQ(StateOf(suspended), v1::STATE_SUSPENDED);
-  EXPECT_OK(store_->SteerJob(suspended, Steer::kResume, 2));
+  EXPECT_OK(store_->SteerJob(suspended, Steer::kResume, {.total = 2}));
 }
 
 TEST_F(SteerJobTest, KnowsNothingOfAJobThatIsNotThere) {

@@ -96,6 +96,30 @@ TEST_F(StoreTest, RefusesMoreThanTheQueueHolds) {
   EXPECT_OK(store_->CreateJob(job));
 }
 
+TEST_F(StoreTest, RefusesMoreThanAProjectMayQueue) {
+  NewJob job = SomeJob();
+  job.max_queued_of_project = 1;
+  const std::string first = Create(job);
+  const auto second = store_->CreateJob(job);
+  EXPECT_EQ(ReasonOf(second.status()), "QUOTA_EXCEEDED");
+  EXPECT_GT(RetryDelayOf(second.status()), absl::ZeroDuration());
+  NewJob other = SomeJob();
+  other.project = "other";
+  other.max_queued_of_project = 1;
+  EXPECT_OK(store_->CreateJob(other));
+  ASSERT_OK(store_->SteerJob(first, Steer::kSuspend));
+  Create(job);
+  EXPECT_EQ(ReasonOf(store_->SteerJob(first, Steer::kResume, {.of_project = 1}).status()), "QUOTA_EXCEEDED");
+}
+
+TEST_F(StoreTest, RemembersWhoCreatedAJob) {
+  NewJob job = SomeJob();
+  job.creator = "uri:spiffe://example.org/ci";
+  const std::string uid = Create(job);
+  Reopen();
+  EXPECT_EQ(store_->ReadJob(uid)->job.creator(), job.creator);
+}
+
 TEST_F(StoreTest, QueuesByPriorityThenAge) {
   const std::string low = Create(SomeJob("low", 10));
   const std::string first = Create(SomeJob("first"));
