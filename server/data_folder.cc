@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -31,6 +32,7 @@ absl::StatusOr<UniqueFd> Lock(const std::string& folder) {
 
 absl::StatusOr<UniqueFd> MakeAndLock(const std::string& path) {
   for (const char* part : {"/objects", "/staging", "/logs"}) PIVOT_RETURN_IF_ERROR(MakeFolders(path + part));
+  PIVOT_CRASH_POINT("data_folder.made");
   return Lock(path);
 }
 

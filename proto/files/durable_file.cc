@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
@@ -94,18 +95,22 @@ absl::Status WriteFileDurably(const std::string& path, absl::string_view content
   {
     const OwnedFd file(open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (file.get() < 0) return StatusFromErrno(errno, "cannot create", part);
+    PIVOT_CRASH_POINT("durable_file.created");
     absl::Status status = WriteAll(file.get(), content, part);
+    PIVOT_CRASH_POINT("durable_file.written");
     if (status.ok() && fsync(file.get()) != 0) status = StatusFromErrno(errno, "cannot sync", part);
     if (!status.ok()) {
       unlink(part.c_str());
       return status;
     }
   }
+  PIVOT_CRASH_POINT("durable_file.synced");
   if (rename(part.c_str(), path.c_str()) != 0) {
     const int error = errno;
     unlink(part.c_str());
     return StatusFromErrno(error, "cannot rename to", path);
   }
+  PIVOT_CRASH_POINT("durable_file.renamed");
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return SyncFolder(folder.empty() ? "." : folder);
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 #include "server/store/schema.h"
@@ -55,9 +56,12 @@ absl::Status Migrate(Database& database, int64_t version) {
   for (auto next = static_cast<size_t>(version); next < migrations.size(); ++next) {
     PIVOT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database, Transaction::Kind::kWrite));
     PIVOT_RETURN_IF_ERROR(database.Execute(migrations[next]));
+    PIVOT_CRASH_POINT("migrate.tables_changed");
     PIVOT_RETURN_IF_ERROR(database.Execute(
         absl::StrCat("PRAGMA application_id = ", kStoreApplicationId, "; PRAGMA user_version = ", next + 1)));
+    PIVOT_CRASH_POINT("migrate.before_commit");
     PIVOT_RETURN_IF_ERROR(transaction.Commit());
+    PIVOT_CRASH_POINT("migrate.after_commit");
   }
   return absl::OkStatus();
 }
@@ -82,8 +86,10 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& path) 
   PIVOT_RETURN_IF_ERROR(version.status());
   // Only now: a file that is not ours must stay as it is.
   PIVOT_RETURN_IF_ERROR(database->Run("PRAGMA journal_mode = WAL"));
+  PIVOT_CRASH_POINT("open.journal_mode_set");
   PIVOT_RETURN_IF_ERROR(database->Execute("PRAGMA synchronous = FULL"));
   PIVOT_RETURN_IF_ERROR(CheckDamage(*database, path));
+  PIVOT_CRASH_POINT("open.checked");
   PIVOT_RETURN_IF_ERROR(Migrate(*database, *version));
   return database;
 }
