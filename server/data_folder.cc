@@ -33,7 +33,12 @@ absl::StatusOr<UniqueFd> Lock(const std::string& folder) {
 absl::StatusOr<UniqueFd> MakeAndLock(const std::string& path) {
   for (const char* part : {"/objects", "/staging", "/logs"}) PIVOT_RETURN_IF_ERROR(MakeFolders(path + part));
   PIVOT_CRASH_POINT("data_folder.made");
-  return Lock(path);
+  auto lock = Lock(path);
+  if (!lock.ok()) return lock;
+  // A folder that is lost with the machine's power would take along all that is synced in it.
+  PIVOT_RETURN_IF_ERROR(SyncFolder(path));
+  PIVOT_RETURN_IF_ERROR(SyncFolder(std::filesystem::path(path).parent_path().string()));
+  return lock;
 }
 
 }  // namespace

@@ -67,7 +67,8 @@ absl::StatusOr<v1::CheckpointRef> Publisher::Publish(const PublishRequest& reque
   if (published.ok()) return published;
   Log(Severity::kError, "publish_failed",
       {{"job", request.job_name}, {"attempt", request.key.number}, {"message", published.status()}});
-  RemoveAll(folder).IgnoreError();
+  // Blocks that could not be synced would look synced to the next attempt: it must not go on from them.
+  RemoveAll(IsSyncFailure(published.status()) ? request.staging_folder : folder).IgnoreError();
   return Explain(published.status(), *data_);
 }
 

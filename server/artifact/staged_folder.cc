@@ -75,7 +75,7 @@ absl::Status Seal(const std::string& folder, const std::string& path) {
   if (!file.valid()) return StatusFromErrno(errno, "cannot open", path);
   if (fchmod(file.get(), 0444) != 0) return StatusFromErrno(errno, "cannot make read-only", path);
   PIVOT_CRASH_POINT("seal.made_read_only");
-  if (fsync(file.get()) != 0) return StatusFromErrno(errno, "cannot sync", path);
+  PIVOT_RETURN_IF_ERROR(SyncFile(file.get(), path));
   PIVOT_CRASH_POINT("seal.synced");
   return absl::OkStatus();
 }

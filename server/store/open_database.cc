@@ -2,11 +2,13 @@
 #include "server/store/open_database.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "proto/files/crash_point.h"
+#include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 #include "server/store/schema.h"
@@ -89,8 +91,13 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& path) 
   PIVOT_CRASH_POINT("open.journal_mode_set");
   PIVOT_RETURN_IF_ERROR(database->Execute("PRAGMA synchronous = FULL"));
   PIVOT_RETURN_IF_ERROR(CheckDamage(*database, path));
+  // What a server before this one could not sync can be read and may yet be lost: it is written once more.
+  PIVOT_RETURN_IF_ERROR(database->Execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+  database->CheckpointAfterCommits();
   PIVOT_CRASH_POINT("open.checked");
   PIVOT_RETURN_IF_ERROR(Migrate(*database, *version));
+  // SQLite syncs what is in its files, and the name of its log, but not that of a new database.
+  PIVOT_RETURN_IF_ERROR(SyncFolder(std::filesystem::absolute(path).parent_path().string()));
   return database;
 }
 

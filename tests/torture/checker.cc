@@ -99,6 +99,7 @@ void Checker::CheckAll(v1::Jobs::Stub& jobs, v1::Checkpoints::Stub& checkpoints)
   ProjectLog log;
   v1::JobEvent event;
   while (!missing.empty() && stream->Read(&event)) {
+    if (event.seq() == 0) continue;
     books_.TakeProjectEvent(event, log);
     const auto found = missing.find(event.job());
     if (found != missing.end() && --found->second == 0) missing.erase(found);

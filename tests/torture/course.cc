@@ -45,7 +45,7 @@ void Course::SetScript() {
                  {{"await_file", server_.folder() / "gate"}},
                  {{"pivot", json::object()}},
                  {{"send", "Done"}}};
-  if (log_bytes_ > 0) script.insert(script.begin(), {{"print_bytes", log_bytes_}});
+  if (log_bytes_ > 0) script.insert(script.begin(), json::object({{"print_bytes", log_bytes_}}));
   server_.SetScript(script);
 }
 

@@ -84,6 +84,12 @@ void TorturedServer::Kill() {
   EXPECT_EQ(AwaitEnd().signal, SIGKILL) << output_;
 }
 
+std::string TorturedServer::EndAndTell() {
+  process_->Signal(SIGKILL);
+  AwaitEnd();
+  return output_;
+}
+
 void TorturedServer::Stop() {
   process_->Signal(SIGTERM);
   const ProcessEnd end = AwaitEnd();
@@ -96,6 +102,8 @@ int CountWorkersOf(const std::string& folder) {
   for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) continue;
+    std::error_code hidden;
+    if (fs::read_symlink(entry->path() / "exe", hidden) == PIVOT_PIVOTD) continue;
     if (absl::StrContains(ReadAll(entry->path() / "environ"), folder)) ++count;
   }
   return count;

@@ -40,6 +40,8 @@ class TorturedServer {
   /// Waits for its end, and for that of its workers.
   ProcessEnd AwaitEnd();
   void Kill();
+  /// Of one that did not become ready: what it wrote.
+  std::string EndAndTell();
   /// SIGTERM; it must end with 0.
   void Stop();
 
@@ -61,7 +63,7 @@ class TorturedServer {
   std::string output_;
 };
 
-/// Processes that run with `folder` in their environment.
+/// Processes that run with `folder` in their environment, but for the server.
 int CountWorkersOf(const std::string& folder);
 
 }  // namespace pivot
