@@ -22,7 +22,31 @@ step_chat_templates() {
 # A hundred thousand made-up lives of a server under the scheduler (docs/testing.md). Needs build/dev. About four minutes.
 step_schedules() { PIVOT_SCHEDULES=100000 build/dev/tests/server_simulation_test --gtest_filter='*EverySchedule'; }
 
-steps=(fuzz tokenizers chat_templates schedules)
+# docs/reliability.md says what these do. All need build/dev; PIVOT_TORTURE_SEED repeats one.
+torture() { build/dev/tests/torture_test --gtest_filter="$1"; }
+
+# kill -9 of the server a thousand times under load. About six minutes.
+step_kills() { PIVOT_TORTURE_KILLS=1000 torture 'KillsTest.*'; }
+
+# Every crash point of the sources 25 times. About ten minutes.
+step_crash_points() { PIVOT_TORTURE_FIRINGS=25 torture 'CrashPointsTest.*'; }
+
+# Every call that changes the data folder fails once in each way. About ten minutes.
+step_faults() { PIVOT_TORTURE_FAULTS=1 torture 'FaultsTest.*'; }
+
+# kill -9 of the server 200 times, with the loss of what was not synced.
+step_lost_writes() { PIVOT_TORTURE_LOSSES=200 torture 'LostWritesTest.*'; }
+
+# A thousand watchers, each cut at least twenty times.
+step_watchers() { PIVOT_TORTURE_WATCHERS=1000 torture 'WatchersTest.*'; }
+
+# SIGTERM under load.
+step_drain() { PIVOT_TORTURE_DRAINS=10 torture 'DrainTest.*'; }
+
+# kill -9 of the real worker 200 times. About a quarter of an hour.
+step_worker_kills() { PIVOT_TORTURE_WORKER_KILLS=200 .venv/bin/python -B tests/integration/worker_kills_test.py; }
+
+steps=(fuzz tokenizers chat_templates schedules kills crash_points faults lost_writes watchers drain worker_kills)
 if [ $# -gt 0 ]; then steps=("$@"); fi
 for step in "${steps[@]}"; do
   echo "== $step"

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -31,7 +32,13 @@ absl::StatusOr<UniqueFd> Lock(const std::string& folder) {
 
 absl::StatusOr<UniqueFd> MakeAndLock(const std::string& path) {
   for (const char* part : {"/objects", "/staging", "/logs"}) PIVOT_RETURN_IF_ERROR(MakeFolders(path + part));
-  return Lock(path);
+  PIVOT_CRASH_POINT("data_folder.made");
+  auto lock = Lock(path);
+  if (!lock.ok()) return lock;
+  // A folder that is lost with the machine's power would take along all that is synced in it.
+  PIVOT_RETURN_IF_ERROR(SyncFolder(path));
+  PIVOT_RETURN_IF_ERROR(SyncFolder(std::filesystem::path(path).parent_path().string()));
+  return lock;
 }
 
 }  // namespace

@@ -28,7 +28,8 @@ struct LogField {
   LogField(absl::string_view field, const absl::Status& status) : name(field), value(std::string(status.message())) {}
 };
 
-/// {"time", "severity", "event", fields...}. Any thread; lines do not mix.
+/// {"time", "severity", "event", fields...}. Any thread; lines do not mix. Nobody waits for a reader who does not read:
+/// lines that find no room are left out, and counted in a line log_lines_lost once there is some.
 void Log(Severity severity, absl::string_view event, std::initializer_list<LogField> fields = {});
 
 }  // namespace pivot

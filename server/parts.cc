@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/status/status_macros.h"
 #include "server/artifact/recovery.h"
 #include "server/errors.h"
@@ -252,7 +253,9 @@ void Server::Parts::Shutdown() {
   if (scheduler != nullptr) scheduler->Stop();
   if (deadlines != nullptr) deadlines->Stop();
   if (publisher != nullptr) publisher->Stop();
+  PIVOT_CRASH_POINT("shutdown.begin");
   if (supervisor != nullptr) supervisor->StopWorkers();
+  PIVOT_CRASH_POINT("shutdown.workers_stopped");
   streams.StopAll(Draining());
   if (serving.server != nullptr) {
     // Calls that do not end by themselves, such as streams that nobody reads, are cancelled after the grace.
@@ -267,7 +270,9 @@ void Server::Parts::Shutdown() {
   audit.reset();
   timers.reset();
   supervisor.reset();
+  PIVOT_CRASH_POINT("shutdown.before_close");
   store.reset();
+  PIVOT_CRASH_POINT("shutdown.closed");
   data.reset();
 }
 

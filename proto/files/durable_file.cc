@@ -9,13 +9,17 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
+
+constexpr char kSyncFailure[] = "pivot/sync_failure";
 
 class OwnedFd {
  public:
@@ -94,18 +98,22 @@ absl::Status WriteFileDurably(const std::string& path, absl::string_view content
   {
     const OwnedFd file(open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (file.get() < 0) return StatusFromErrno(errno, "cannot create", part);
+    PIVOT_CRASH_POINT("durable_file.created");
     absl::Status status = WriteAll(file.get(), content, part);
-    if (status.ok() && fsync(file.get()) != 0) status = StatusFromErrno(errno, "cannot sync", part);
+    PIVOT_CRASH_POINT("durable_file.written");
+    if (status.ok()) status = SyncFile(file.get(), part);
     if (!status.ok()) {
       unlink(part.c_str());
       return status;
     }
   }
+  PIVOT_CRASH_POINT("durable_file.synced");
   if (rename(part.c_str(), path.c_str()) != 0) {
     const int error = errno;
     unlink(part.c_str());
     return StatusFromErrno(error, "cannot rename to", path);
   }
+  PIVOT_CRASH_POINT("durable_file.renamed");
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return SyncFolder(folder.empty() ? "." : folder);
 }
@@ -121,12 +129,20 @@ absl::Status WriteAt(int fd, int64_t offset, absl::string_view bytes, const std:
   return absl::OkStatus();
 }
 
+absl::Status SyncFile(int fd, const std::string& path) {
+  if (fsync(fd) == 0) return absl::OkStatus();
+  absl::Status status = StatusFromErrno(errno, "cannot sync", path);
+  status.SetPayload(kSyncFailure, absl::Cord());
+  return status;
+}
+
 absl::Status SyncFolder(const std::string& path) {
   const OwnedFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() < 0) return StatusFromErrno(errno, "cannot open", path);
-  if (fsync(folder.get()) != 0) return StatusFromErrno(errno, "cannot sync", path);
-  return absl::OkStatus();
+  return SyncFile(folder.get(), path);
 }
+
+bool IsSyncFailure(const absl::Status& status) { return status.GetPayload(kSyncFailure).has_value(); }
 
 absl::Status MakeFolders(const std::string& path) {
   std::error_code error;

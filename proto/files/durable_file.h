@@ -27,7 +27,14 @@ absl::Status WriteFileDurably(const std::string& path, absl::string_view content
 /// Writes all of `bytes` at the offset of an open file; `path` is for messages.
 absl::Status WriteAt(int fd, int64_t offset, absl::string_view bytes, const std::string& path);
 
+/// fsync. `path` is for messages.
+absl::Status SyncFile(int fd, const std::string& path);
+
 absl::Status SyncFolder(const std::string& path);
+
+/// Whether this is the error of a sync. Linux calls pages that it could not write clean: what was written can be read,
+/// may never come to the disk, and a second sync would not tell.
+bool IsSyncFailure(const absl::Status& status);
 
 /// The folder and its parents; no error when it exists.
 absl::Status MakeFolders(const std::string& path);

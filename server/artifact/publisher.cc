@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/files/durable_file.h"
 #include "proto/files/manifest.h"
 #include "proto/files/sha256.h"
@@ -52,6 +53,7 @@ absl::Status Explain(const absl::Status& status, const DataFolder& data) {
 
 absl::StatusOr<v1::CheckpointRef> Publisher::Publish(const PublishRequest& request) {
   const std::string folder = absl::StrCat(request.staging_folder, "/", request.pivot.directory);
+  PIVOT_CRASH_POINT("publish.begin");
   auto existing = store_->ReadCheckpoint(request.key.job_uid, request.pivot.number);
   if (!absl::IsNotFound(existing.status())) {
     RemoveAll(folder).IgnoreError();
@@ -59,11 +61,14 @@ absl::StatusOr<v1::CheckpointRef> Publisher::Publish(const PublishRequest& reque
     return std::move(existing)->ref;
   }
   auto published = PublishFolder(request, folder);
+  PIVOT_CRASH_POINT("publish.decided");
   RemoveAll(absl::StrCat(folder, ".files.json")).IgnoreError();
+  PIVOT_CRASH_POINT("publish.list_removed");
   if (published.ok()) return published;
   Log(Severity::kError, "publish_failed",
       {{"job", request.job_name}, {"attempt", request.key.number}, {"message", published.status()}});
-  RemoveAll(folder).IgnoreError();
+  // Blocks that could not be synced would look synced to the next attempt: it must not go on from them.
+  RemoveAll(IsSyncFailure(published.status()) ? request.staging_folder : folder).IgnoreError();
   return Explain(published.status(), *data_);
 }
 
@@ -71,6 +76,7 @@ absl::StatusOr<v1::CheckpointRef> Publisher::PublishFolder(const PublishRequest&
   PIVOT_ASSIGN_OR_RETURN(v1::CheckpointRef ref, WriteManifest(request, folder));
   CheckpointRecord checkpoint{.ref = std::move(ref), .object = NewUid()};
   PIVOT_RETURN_IF_ERROR(Move(request, folder, checkpoint));
+  PIVOT_CRASH_POINT("publish.moved");
   const absl::Status added = store_->AddCheckpoint(request.key, checkpoint);
   if (added.ok()) return checkpoint.ref;
   RemoveAll(data_->object(checkpoint.object)).IgnoreError();
@@ -81,6 +87,7 @@ absl::StatusOr<v1::CheckpointRef> Publisher::WriteManifest(const PublishRequest&
   const StagedPivot& pivot = request.pivot;
   PIVOT_ASSIGN_OR_RETURN(const std::vector<ListedFile> files, ReadFileList(folder + ".files.json"));
   PIVOT_RETURN_IF_ERROR(CheckFolderHoldsOnly(folder, files));
+  PIVOT_CRASH_POINT("publish.looked_at");
   ManifestData manifest{.job = request.job_name,
                         .uid = request.key.job_uid,
                         .pivot = pivot.number,
@@ -88,11 +95,14 @@ absl::StatusOr<v1::CheckpointRef> Publisher::WriteManifest(const PublishRequest&
                         .source_name = pivot.source_name,
                         .source_digest = pivot.source_digest};
   PIVOT_ASSIGN_OR_RETURN(manifest.files, SealAndHash(folder, files, [this] { return stopped_.load(); }));
+  PIVOT_CRASH_POINT("publish.hashed");
   manifest.content_sha256 = ContentSha256(manifest.files);
   const std::string text = ManifestToJson(manifest);
   const std::string path = absl::StrCat(folder, "/", kManifestPath);
   PIVOT_RETURN_IF_ERROR(MakeFolders(std::filesystem::path(path).parent_path().string()));
+  PIVOT_CRASH_POINT("publish.manifest_folder_made");
   PIVOT_RETURN_IF_ERROR(WriteFileDurably(path, text));
+  PIVOT_CRASH_POINT("publish.manifest_written");
   if (chmod(path.c_str(), 0444) != 0) return StatusFromErrno(errno, "cannot make read-only", kManifestPath);
 
   v1::CheckpointRef ref;
@@ -114,9 +124,12 @@ absl::Status Publisher::Move(const PublishRequest& request, const std::string& f
                              const CheckpointRecord& checkpoint) {
   if (stopped_) return Draining();
   PIVOT_RETURN_IF_ERROR(SyncFolders(folder));
+  PIVOT_CRASH_POINT("publish.folders_synced");
   const std::string object = data_->object(checkpoint.object);
   if (rename(folder.c_str(), object.c_str()) != 0) return StatusFromErrno(errno, "cannot move to", object);
+  PIVOT_CRASH_POINT("publish.renamed");
   absl::Status synced = SyncFolder(data_->objects());
+  PIVOT_CRASH_POINT("publish.objects_synced");
   synced.Update(SyncFolder(request.staging_folder));
   // Not visible to anybody yet: the store's commit is what publishes.
   if (!synced.ok()) RemoveAll(object).IgnoreError();

@@ -30,8 +30,8 @@ class Publisher {
   Publisher(Store* store, const DataFolder* data) : store_(store), data_(data) {}
 
   /// Hashes the folder, writes its manifest, moves it to objects/ and makes it visible in one transaction of the store.
-  /// When it fails, the folder is gone. Publishing a number again, as a worker does that was started anew, gives the
-  /// checkpoint that is there.
+  /// When it fails, the folder is gone, and with a failed sync the whole staging folder. Publishing a number again, as
+  /// a worker does that was started anew, gives the checkpoint that is there.
   absl::StatusOr<v1::CheckpointRef> Publish(const PublishRequest& request);
 
   /// Running and later calls end with UNAVAILABLE, soon.

@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/strip.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 #include "server/log.h"
@@ -39,7 +40,9 @@ absl::Status RemoveOrphans(Store& store, const DataFolder& data) {
   for (const std::string& name : found) {
     if (known.contains(name)) continue;
     Log(Severity::kWarning, "orphan_removed", {{"object", name}});
+    PIVOT_CRASH_POINT("recover.orphan_found");
     PIVOT_RETURN_IF_ERROR(RemoveAll(data.object(name)));
+    PIVOT_CRASH_POINT("recover.orphan_removed");
   }
   return absl::OkStatus();
 }
@@ -51,6 +54,7 @@ absl::Status RemoveOrphanLogs(Store& store, const DataFolder& data) {
     const absl::string_view uid = absl::StripSuffix(name, ".log");
     if (!absl::IsNotFound(store.ReadJobHead(uid).status())) continue;
     PIVOT_RETURN_IF_ERROR(RemoveAll(data.logs() + "/" + name));
+    PIVOT_CRASH_POINT("recover.orphan_log_removed");
   }
   return absl::OkStatus();
 }
@@ -73,17 +77,25 @@ absl::Status TidyStaging(Store& store, const DataFolder& data, const std::string
     // Removing takes time, in which a job may be retried: its worker then finds a folder of its own.
     aside = data.staging(NewUid());
     const std::string folder = data.staging(staging_uid);
+    PIVOT_CRASH_POINT("tidy.before_rename");
     if (rename(folder.c_str(), aside.c_str()) == 0) return absl::OkStatus();
     aside.clear();
     return errno == ENOENT ? absl::OkStatus() : StatusFromErrno(errno, "cannot move aside", folder);
   }));
-  return aside.empty() ? absl::OkStatus() : RemoveAll(aside);
+  if (aside.empty()) return absl::OkStatus();
+  PIVOT_CRASH_POINT("tidy.moved_aside");
+  const absl::Status removed = RemoveAll(aside);
+  PIVOT_CRASH_POINT("tidy.removed");
+  return removed;
 }
 
 absl::Status RemoveFilesOf(const DeletedJob& deleted, Store& store, const DataFolder& data) {
+  PIVOT_CRASH_POINT("delete.begin");
   absl::Status status;
   for (const std::string& object : deleted.objects) status.Update(RemoveAll(data.object(object)));
+  PIVOT_CRASH_POINT("delete.objects_removed");
   status.Update(RemoveAll(data.log(deleted.uid)));
+  PIVOT_CRASH_POINT("delete.log_removed");
   status.Update(RemoveAll(data.old_log(deleted.uid)));
   status.Update(TidyStaging(store, data, deleted.staging_uid));
   return status;
@@ -106,10 +118,12 @@ void TidyLater(std::string staging_uid, Store* store, const DataFolder* data, Ex
 absl::Status Recover(Store& store, const DataFolder& data) {
   PIVOT_ASSIGN_OR_RETURN(const int lost, store.EndLostAttempts());
   if (lost > 0) Log(Severity::kWarning, "lost_attempts_ended", {{"count", lost}});
+  PIVOT_CRASH_POINT("recover.attempts_ended");
   PIVOT_RETURN_IF_ERROR(RemoveOrphans(store, data));
   PIVOT_RETURN_IF_ERROR(RemoveOrphanLogs(store, data));
   PIVOT_ASSIGN_OR_RETURN(const std::vector<std::string> staging, NamesIn(data.staging()));
   for (const std::string& uid : staging) PIVOT_RETURN_IF_ERROR(TidyStaging(store, data, uid));
+  PIVOT_CRASH_POINT("recover.done");
   return absl::OkStatus();
 }
 

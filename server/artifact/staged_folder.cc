@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
+#include "proto/files/crash_point.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
@@ -73,7 +74,9 @@ absl::Status Seal(const std::string& folder, const std::string& path) {
   const UniqueFd file(open(full.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file.valid()) return StatusFromErrno(errno, "cannot open", path);
   if (fchmod(file.get(), 0444) != 0) return StatusFromErrno(errno, "cannot make read-only", path);
-  if (fsync(file.get()) != 0) return StatusFromErrno(errno, "cannot sync", path);
+  PIVOT_CRASH_POINT("seal.made_read_only");
+  PIVOT_RETURN_IF_ERROR(SyncFile(file.get(), path));
+  PIVOT_CRASH_POINT("seal.synced");
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/files/sha256.h"
 #include "proto/status/status_macros.h"
 #include "server/convert.h"
@@ -108,6 +109,7 @@ absl::StatusOr<v1::Job> CreateJob(const v1::CreateJobRequest& request, const Acc
   if (!request.validate_only()) {
     // Before all checks: the answer to a repeated request must not depend on what has become of the source since.
     PIVOT_ASSIGN_OR_RETURN(const std::string uid, backend.store->FindRequest(job));
+    PIVOT_CRASH_POINT("create.request_looked_up");
     if (!uid.empty()) return ViewJob(*backend.store, *backend.hub, uid);
   }
   PIVOT_RETURN_IF_ERROR(CheckSpec(job.spec, *backend.paths));
@@ -116,11 +118,13 @@ absl::StatusOr<v1::Job> CreateJob(const v1::CreateJobRequest& request, const Acc
     PIVOT_ASSIGN_OR_RETURN(job.staging_uid, FindStaging(job, request.resume_from(), *backend.store));
   }
   PIVOT_ASSIGN_OR_RETURN(job.plan, backend.probe->Examine(job.spec, backend.devices));
+  PIVOT_CRASH_POINT("create.probed");
   if (request.validate_only()) return Draft(std::move(job));
   PIVOT_RETURN_IF_ERROR(CheckDisk(job.plan, backend));
   if (is_cancelled()) return absl::CancelledError("the call was cancelled");
   if (backend.draining) return Draining();
   PIVOT_ASSIGN_OR_RETURN(const std::string uid, backend.store->CreateJob(std::move(job)));
+  PIVOT_CRASH_POINT("create.stored");
   return ViewJob(*backend.store, *backend.hub, uid);
 }
 

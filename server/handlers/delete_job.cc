@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "proto/files/crash_point.h"
 #include "proto/status/status_macros.h"
 #include "server/artifact/recovery.h"
 #include "server/handlers/handlers.h"
@@ -15,6 +16,7 @@ absl::StatusOr<google::protobuf::Empty> DeleteJob(const v1::DeleteJobRequest& re
   PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobToChange(*backend.store, access, request.name(), "name"));
   PIVOT_ASSIGN_OR_RETURN(DeletedJob deleted, backend.store->DeleteJob(uid, request.etag()));
   Log(Severity::kInfo, "job_deleted", {{"job", request.name()}, {"uid", uid}});
+  PIVOT_CRASH_POINT("delete.stored");
   // Its watchers look, and find nothing.
   backend.hub->Notify(uid);
   RemoveFilesLater(std::move(deleted), backend.store, backend.data, backend.publishing);

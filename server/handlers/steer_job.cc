@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
 
+#include "proto/files/crash_point.h"
 #include "proto/status/status_macros.h"
 #include "server/artifact/recovery.h"
 #include "server/handlers/handlers.h"
@@ -20,6 +21,7 @@ void TidyAfter(const std::string& uid, Backend& backend) {
 absl::StatusOr<v1::Job> DoSteer(const std::string& name, Steer steer, const Access& access, Backend& backend) {
   PIVOT_ASSIGN_OR_RETURN(const std::string uid, FindJobToChange(*backend.store, access, name, "name"));
   PIVOT_ASSIGN_OR_RETURN(const v1::State state, backend.store->SteerJob(uid, steer, backend.queue_limits));
+  PIVOT_CRASH_POINT("steer.stored");
   if (state == v1::STATE_CANCELLING || state == v1::STATE_SUSPENDING) backend.supervisor->Heed(uid);
   if (state == v1::STATE_CANCELLED) TidyAfter(uid, backend);
   return ViewJob(*backend.store, *backend.hub, uid);

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 
+#include "proto/files/crash_point.h"
 #include "server/errors.h"
 #include "server/log.h"
 #include "server/scheduler/estimates.h"
@@ -104,6 +105,7 @@ bool Scheduler::Claim(const Grant& grant) {
   if (job.needs.disk_bytes > 0) job.needs.disk_bytes += parts_.written_bytes(job.staging_uid);
   const auto key = parts_.store->Claim(job, grant.device.lease_key(), grant.device.name);
   if (key.ok()) {
+    PIVOT_CRASH_POINT("schedule.claimed");
     parts_.start({*key, grant.device, grant.gpu_budget_bytes});
     return true;
   }

@@ -25,7 +25,7 @@ absl::StatusOr<std::vector<LeasedDevice>> Store::ReadLeases() {
 }
 
 absl::Status Store::AddCheckpoint(const AttemptKey& key, const CheckpointRecord& checkpoint) {
-  return Write([&](WriteBatch& batch) -> absl::Status {
+  return Write("add_checkpoint", [&](WriteBatch& batch) -> absl::Status {
     const std::string bytes = checkpoint.ref.SerializeAsString();
     PIVOT_RETURN_IF_ERROR(
         batch.database.Run("INSERT INTO checkpoint (job_uid, number, attempt, object, manifest_sha256, create_us, "
@@ -63,7 +63,7 @@ absl::StatusOr<std::vector<std::string>> Store::ReadObjects() {
 
 absl::Status Store::WithStagingUses(absl::string_view staging_uid,
                                     absl::FunctionRef<absl::Status(const std::vector<StagingUse>&)> body) {
-  return Write([&](WriteBatch& batch) -> absl::Status {
+  return Write("read_staging_uses", [&](WriteBatch& batch) -> absl::Status {
     std::vector<StagingUse> uses;
     Statement rows = batch.database.Query("SELECT state, spec_pb FROM job WHERE staging_uid = ?", staging_uid);
     while (true) {

@@ -78,7 +78,7 @@ absl::StatusOr<DeletedJob> DeleteJobRows(WriteBatch& batch, absl::string_view ui
 }
 
 absl::Status Store::UpdateJob(absl::string_view uid, absl::string_view etag, const JobChange& change) {
-  return Write([&](WriteBatch& batch) -> absl::Status {
+  return Write("update_job", [&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(const EditedJob job, LoadEdited(batch.database, uid, etag));
     if (change.needs_live_job()) PIVOT_RETURN_IF_ERROR(CheckMayUpdate(job.state, job.name));
     if (change.labels.has_value()) {
@@ -96,7 +96,7 @@ absl::Status Store::UpdateJob(absl::string_view uid, absl::string_view etag, con
 
 absl::StatusOr<DeletedJob> Store::DeleteJob(absl::string_view uid, absl::string_view etag) {
   DeletedJob deleted;
-  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+  const absl::Status written = Write("delete_job", [&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(deleted, DeleteJobRows(batch, uid, etag));
     return absl::OkStatus();
   });

@@ -40,7 +40,7 @@ absl::StatusOr<absl::Time> Store::ReadNextDeadline() {
 
 absl::StatusOr<std::optional<OverdueJob>> Store::FailOverdueJob() {
   std::optional<OverdueJob> overdue;
-  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+  const absl::Status written = Write("fail_overdue_job", [&](WriteBatch& batch) -> absl::Status {
     Statement row = batch.database.Query(kFirstOverdue, batch.now_us);
     PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
     if (!found) return absl::OkStatus();
@@ -55,7 +55,7 @@ absl::StatusOr<std::optional<OverdueJob>> Store::FailOverdueJob() {
 
 absl::StatusOr<std::optional<DeletedJob>> Store::DeleteExpiredJob() {
   std::optional<DeletedJob> expired;
-  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+  const absl::Status written = Write("delete_expired_job", [&](WriteBatch& batch) -> absl::Status {
     Statement row = batch.database.Query(kFirstExpired, batch.now_us);
     PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
     if (!found) return absl::OkStatus();

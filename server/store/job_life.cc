@@ -122,7 +122,7 @@ absl::Status CloseLostAttempt(WriteBatch& batch, const LostAttempt& lost) {
 
 absl::StatusOr<std::string> Store::CreateJob(NewJob job) {
   std::string uid;
-  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+  const absl::Status written = Write("create_job", [&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(uid, pivot::FindRequest(batch.database, job));
     if (!uid.empty()) return absl::OkStatus();
     PIVOT_RETURN_IF_ERROR(CheckRoom(batch.database, job.project, {job.max_queued, job.max_queued_of_project}));
@@ -144,7 +144,7 @@ absl::StatusOr<std::string> Store::CreateJob(NewJob job) {
 absl::StatusOr<AttemptKey> Store::Claim(const QueuedJob& job, const std::string& device,
                                         const std::string& device_name) {
   AttemptKey key{job.uid, job.attempt + 1, 0};
-  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+  const absl::Status written = Write("claim", [&](WriteBatch& batch) -> absl::Status {
     // First of all: it tells whether the job is still there to be claimed.
     PIVOT_RETURN_IF_ERROR(
         ChangeState(batch, {job.uid, v1::STATE_QUEUED, job.attempt}, {.to = v1::STATE_RUNNING, .reason = "STARTING"}));
@@ -164,12 +164,13 @@ absl::StatusOr<AttemptKey> Store::Claim(const QueuedJob& job, const std::string&
 }
 
 absl::Status Store::EndAttempt(const AttemptKey& key, v1::State from, v1::Attempt ended, const StateChange& change) {
-  return Write([&](WriteBatch& batch) { return CloseAttempt(batch, key, from, std::move(ended), change); });
+  return Write("end_attempt",
+               [&](WriteBatch& batch) { return CloseAttempt(batch, key, from, std::move(ended), change); });
 }
 
 absl::StatusOr<int> Store::EndLostAttempts() {
   int count = 0;
-  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+  const absl::Status written = Write("end_lost_attempts", [&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(const std::vector<LostAttempt> lost, FindLostAttempts(batch.database));
     for (const LostAttempt& attempt : lost) PIVOT_RETURN_IF_ERROR(CloseLostAttempt(batch, attempt));
     count = static_cast<int>(lost.size());
@@ -180,7 +181,7 @@ absl::StatusOr<int> Store::EndLostAttempts() {
 }
 
 absl::Status Store::AppendEvent(const AttemptKey& key, v1::JobEvent event) {
-  return Write([&](WriteBatch& batch) -> absl::Status {
+  return Write("append_event", [&](WriteBatch& batch) -> absl::Status {
     if (event.has_attempt_started()) {
       // The job is no more STARTING. That is not a state of its own, so it needs no transition.
       PIVOT_RETURN_IF_ERROR(

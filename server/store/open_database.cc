@@ -2,10 +2,13 @@
 #include "server/store/open_database.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
+#include "proto/files/crash_point.h"
+#include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 #include "server/store/schema.h"
@@ -55,9 +58,12 @@ absl::Status Migrate(Database& database, int64_t version) {
   for (auto next = static_cast<size_t>(version); next < migrations.size(); ++next) {
     PIVOT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database, Transaction::Kind::kWrite));
     PIVOT_RETURN_IF_ERROR(database.Execute(migrations[next]));
+    PIVOT_CRASH_POINT("migrate.tables_changed");
     PIVOT_RETURN_IF_ERROR(database.Execute(
         absl::StrCat("PRAGMA application_id = ", kStoreApplicationId, "; PRAGMA user_version = ", next + 1)));
+    PIVOT_CRASH_POINT("migrate.before_commit");
     PIVOT_RETURN_IF_ERROR(transaction.Commit());
+    PIVOT_CRASH_POINT("migrate.after_commit");
   }
   return absl::OkStatus();
 }
@@ -82,9 +88,16 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& path) 
   PIVOT_RETURN_IF_ERROR(version.status());
   // Only now: a file that is not ours must stay as it is.
   PIVOT_RETURN_IF_ERROR(database->Run("PRAGMA journal_mode = WAL"));
+  PIVOT_CRASH_POINT("open.journal_mode_set");
   PIVOT_RETURN_IF_ERROR(database->Execute("PRAGMA synchronous = FULL"));
   PIVOT_RETURN_IF_ERROR(CheckDamage(*database, path));
+  // What a server before this one could not sync can be read and may yet be lost: it is written once more.
+  PIVOT_RETURN_IF_ERROR(database->Execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+  database->CheckpointAfterCommits();
+  PIVOT_CRASH_POINT("open.checked");
   PIVOT_RETURN_IF_ERROR(Migrate(*database, *version));
+  // SQLite syncs what is in its files, and the name of its log, but not that of a new database.
+  PIVOT_RETURN_IF_ERROR(SyncFolder(std::filesystem::absolute(path).parent_path().string()));
   return database;
 }
 

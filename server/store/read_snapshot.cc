@@ -120,7 +120,7 @@ absl::StatusOr<QueueSnapshot> Store::ReadSnapshot() {
 
 absl::Status Store::ExplainWaits(const std::vector<WaitReason>& reasons) {
   if (reasons.empty()) return absl::OkStatus();
-  return Write([&](WriteBatch& batch) -> absl::Status {
+  return Write("explain_waits", [&](WriteBatch& batch) -> absl::Status {
     for (const WaitReason& wait : reasons) {
       PIVOT_RETURN_IF_ERROR(batch.database.Run("UPDATE job SET state_reason = ? WHERE uid = ? AND state = ?",
                                                wait.reason, wait.job_uid, v1::STATE_QUEUED));

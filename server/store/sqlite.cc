@@ -2,22 +2,42 @@
 #include "server/store/sqlite.h"
 
 #include <cerrno>
+#include <unistd.h>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
+#include "server/log.h"
+#include "server/process/exit_code.h"
 
 namespace pivot {
 namespace {
 
 constexpr int kBusyMilliseconds = 5000;
+constexpr int kCheckpointPages = 1000;
 
 absl::Status DiskFull() {
   return WithReason(absl::ResourceExhaustedError(
                         "the server's disk is full: its database cannot be written; free some space and try again"),
                     "DISK_FULL");
+}
+
+bool IsSyncFailure(int result) { return result == SQLITE_IOERR_FSYNC || result == SQLITE_IOERR_DIR_FSYNC; }
+
+/// Linux reports that a page could not be written once, and then calls it clean: a second sync would be a lie.
+[[noreturn]] void EndAfterFailedSync(const char* message) {
+  Log(Severity::kError, "sync_failed", {{"message", absl::StrCat("the database could not be synced: ", message)}});
+  _exit(kExitSyncFailed);
+}
+
+/// SQLite's own does not look at the result.
+int CheckpointIfLong(void* /*unused*/, sqlite3* handle, const char* name, int num_pages) {
+  if (num_pages < kCheckpointPages) return SQLITE_OK;
+  const int result = sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (IsSyncFailure(result)) EndAfterFailedSync(sqlite3_errmsg(handle));
+  return SQLITE_OK;
 }
 
 bool IsOutOfSpace(sqlite3* handle) {
@@ -131,6 +151,7 @@ absl::Status Database::Execute(absl::string_view sql) {
 absl::Status Database::StatusOf(int result) const {
   const std::string message =
       absl::StrCat("the database: ", handle_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(handle_));
+  if (IsSyncFailure(result)) EndAfterFailedSync(message.c_str());
   switch (result & 0xFF) {
     case SQLITE_OK:
       return absl::OkStatus();
@@ -154,6 +175,8 @@ absl::Status Database::StatusOf(int result) const {
       return absl::InternalError(message);
   }
 }
+
+void Database::CheckpointAfterCommits() { sqlite3_wal_hook(handle_, CheckpointIfLong, nullptr); }
 
 absl::StatusOr<Transaction> Transaction::Begin(Database& database, Kind kind) {
   PIVOT_RETURN_IF_ERROR(database.Run(kind == Kind::kWrite ? "BEGIN IMMEDIATE" : "BEGIN"));

@@ -99,8 +99,13 @@ class Database {
   int64_t num_changed() const { return sqlite3_changes64(handle_); }
 
   /// kResourceExhausted DISK_FULL, kUnavailable STORE_UNAVAILABLE, kDataLoss STORE_DAMAGED, kAlreadyExists for a
-  /// violated constraint, kInternal for the rest.
+  /// violated constraint, kInternal for the rest. Does not return when a sync has failed: the process ends with
+  /// kExitSyncFailed.
   absl::Status StatusOf(int result) const;
+
+  /// From now on commits write what the log has back into the database, some megabytes at a time, and do not overlook
+  /// that a sync fails there. For the connection that writes.
+  void CheckpointAfterCommits();
 
  private:
   friend class Statement;

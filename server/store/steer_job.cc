@@ -58,7 +58,7 @@ absl::Status PrepareRetry(Database& database, const Steered& job) {
 
 absl::StatusOr<v1::State> Store::SteerJob(absl::string_view uid, Steer steer, const QueueLimits& limits) {
   v1::State state = v1::STATE_UNSPECIFIED;
-  const absl::Status written = Write([&](WriteBatch& batch) -> absl::Status {
+  const absl::Status written = Write("steer_job", [&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(const Steered job, LoadSteered(batch.database, uid));
     PIVOT_ASSIGN_OR_RETURN(state, StateAfter(steer, job.guard.from, job.name));
     if (state == job.guard.from) return absl::OkStatus();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "proto/files/crash_point.h"
 #include "proto/status/status_macros.h"
 #include "server/store/open_database.h"
 #include "server/store/reader.h"
@@ -31,7 +32,7 @@ Store::Store(std::string path, std::unique_ptr<Database> writer, StoreHooks hook
 
 Store::~Store() = default;
 
-absl::Status Store::Write(absl::FunctionRef<absl::Status(WriteBatch&)> body) {
+absl::Status Store::Write(absl::string_view kind, absl::FunctionRef<absl::Status(WriteBatch&)> body) {
   std::vector<std::pair<std::string, v1::JobEvent>> events;
   absl::Duration took;
   {
@@ -39,8 +40,10 @@ absl::Status Store::Write(absl::FunctionRef<absl::Status(WriteBatch&)> body) {
     PIVOT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*writer_, Transaction::Kind::kWrite));
     WriteBatch batch{*writer_, std::max(NowMicros(), last_us_ + 1), {}};
     PIVOT_RETURN_IF_ERROR(body(batch));
+    PIVOT_CRASH_POINT_OF("store.before_commit", kind);
     const auto begin = std::chrono::steady_clock::now();
     PIVOT_RETURN_IF_ERROR(transaction.Commit());
+    PIVOT_CRASH_POINT_OF("store.after_commit", kind);
     took = absl::FromChrono(std::chrono::steady_clock::now() - begin);
     last_us_ = batch.now_us;
     events = std::move(batch.events);

@@ -109,8 +109,8 @@ class Store {
 
   Store(std::string path, std::unique_ptr<Database> writer, StoreHooks hooks);
   absl::StatusOr<Reader> BorrowReader();
-  /// Runs `body` in one transaction; if it is OK, commits, syncs and tells the hooks.
-  absl::Status Write(absl::FunctionRef<absl::Status(WriteBatch&)> body);
+  /// Runs `body` in one transaction; if it is OK, commits, syncs and tells the hooks. `kind` names its crash points.
+  absl::Status Write(absl::string_view kind, absl::FunctionRef<absl::Status(WriteBatch&)> body);
   int64_t NowMicros() const;
 
   const std::string path_;

@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 
+#include "proto/files/crash_point.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 #include "server/convert.h"
@@ -102,6 +103,7 @@ void LogWriter::Append(absl::string_view bytes) {
       file_.Close();
       return;
     }
+    PIVOT_CRASH_POINT("log.written");
     offset_ += written;
     bytes.remove_prefix(static_cast<size_t>(written));
   }
@@ -122,13 +124,16 @@ int64_t LogWriter::WriteSome(absl::string_view bytes) {
 bool LogWriter::OpenNextFile() {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
+  PIVOT_CRASH_POINT("log.folder_made");
   const std::string path = FileOf(folder_, offset_);
   file_ = UniqueFd(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!file_.valid()) return false;
+  PIVOT_CRASH_POINT("log.opened");
   file_begin_ = offset_;
   kept_.push_back(offset_);
   if (kept_.size() <= std::max<size_t>(limits_.max_files, 2)) return true;
   unlink(FileOf(folder_, kept_[1]).c_str());
+  PIVOT_CRASH_POINT("log.oldest_removed");
   kept_.erase(kept_.begin() + 1);
   return true;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "proto/files/crash_point.h"
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
 #include "server/errors.h"
@@ -39,6 +40,7 @@ absl::StatusOr<LaunchedWorker> ProcessLauncher::Launch(const Device& device) {
                         .environment = WorkerEnvironment(options_.environment, library_path, device),
                         .descriptors = {{written.get(), 1}, {written.get(), 2}, {theirs.get(), kWorkerSocketFd}}});
   if (!process.ok()) return WorkerNotStarted(process.status().message());
+  PIVOT_CRASH_POINT("launch.spawned");
   return LaunchedWorker{*std::move(process), std::move(ours), std::move(output)};
 }
 

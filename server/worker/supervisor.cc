@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <utility>
 
+#include "proto/files/crash_point.h"
 #include "server/artifact/recovery.h"
 #include "server/errors.h"
 #include "server/log.h"
@@ -81,6 +82,7 @@ void Supervisor::HeedNow(const std::string& job_uid) {
     return;
   }
   if (head->attempt != session.key().number) return;
+  PIVOT_CRASH_POINT("supervise.heeded");
   if (head->state == v1::STATE_CANCELLING) session.Cancel(Clock::now());
   if (head->state == v1::STATE_SUSPENDING) session.Suspend(Clock::now());
 }
@@ -162,7 +164,9 @@ void Supervisor::StartSession(const Assignment& assignment) {
   if (cancelling || suspending || stopping_) {
     session->Skip();
   } else {
+    PIVOT_CRASH_POINT("supervise.before_launch");
     session->Launch(*parts_.launcher, Clock::now());
+    PIVOT_CRASH_POINT("supervise.launched");
   }
   sessions_[assignment.key.job_uid] = std::move(session);
 }
@@ -170,7 +174,9 @@ void Supervisor::StartSession(const Assignment& assignment) {
 void Supervisor::Publish(PublishRequest request) {
   parts_.publishing->Post([this, request = std::move(request)] {
     const auto begin = Clock::now();
+    PIVOT_CRASH_POINT("supervise.pivot_staged");
     auto result = parts_.publisher->Publish(request);
+    PIVOT_CRASH_POINT("supervise.pivot_published");
     parts_.published(absl::FromChrono(Clock::now() - begin));
     // The session waits for this before it ends, so it is still there.
     Post([this, uid = request.key.job_uid, result = std::move(result)] {
@@ -196,6 +202,7 @@ void Supervisor::EndSessions() {
 bool Supervisor::RecordEnd(const WorkerSession& session) {
   const AttemptKey& key = session.key();
   const Outcome outcome = session.outcome();
+  PIVOT_CRASH_POINT("supervise.session_ended");
   parts_.hub->ClearProgress(key.job_uid);
   while (true) {
     const auto head = parts_.store->ReadJobHead(key.job_uid);
@@ -208,6 +215,7 @@ bool Supervisor::RecordEnd(const WorkerSession& session) {
     if (change.to == v1::STATE_SUCCEEDED) change.result = session.result();
     const absl::Status status = parts_.store->EndAttempt(key, head->state, session.Report(), change);
     if (status.ok()) {
+      PIVOT_CRASH_POINT("supervise.end_recorded");
       if (change.to == v1::STATE_QUEUED) parts_.restarted(outcome.cause);
       TidyAfter(session, change.to);
       return true;

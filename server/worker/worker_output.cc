@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <unistd.h>
 
+#include "proto/files/crash_point.h"
+
 namespace pivot {
 namespace {
 
@@ -34,6 +36,7 @@ WorkerOutput::Came WorkerOutput::Finish() {
   Came came = Came::kNothing;
   for (int i = 0; i < kRoundsAtTheEnd && Read() == Came::kSomething; ++i) came = Came::kSomething;
   pipe_.Close();
+  PIVOT_CRASH_POINT("log.finished");
   return came;
 }
 

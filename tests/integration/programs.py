@@ -35,7 +35,7 @@ def pivotd(data, *arguments):
     """A server; yields the address it listens on and the process."""
     read_end, write_end = os.pipe()
     command = [BIN / "pivotd", "--data", data, "--ready-fd", str(write_end), *map(str, arguments)]
-    process = subprocess.Popen(command, pass_fds=[write_end], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, pass_fds=[write_end], stderr=subprocess.DEVNULL)
     os.close(write_end)
     try:
         ready, _, _ = select.select([read_end], [], [], 30)
@@ -46,7 +46,7 @@ def pivotd(data, *arguments):
     finally:
         os.close(read_end)
         process.terminate()
-        process.communicate(timeout=30)
+        process.wait(timeout=60)
 
 
 class FolderTest(unittest.TestCase):

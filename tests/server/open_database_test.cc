@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/open_database.h"
 
+#include <filesystem>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -146,6 +147,31 @@ TEST_F(OpenDatabaseTest, FindsDamage) {
   for (size_t i = 4096; i < 8192; ++i) bytes[i] = '\x55';
   folder_.Write("pivot.db", bytes);
   EXPECT_THAT(OpenDatabase(path_), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("pivot.db")));
+}
+
+TEST_F(OpenDatabaseTest, WritesTheLogOfTheServerBeforeIntoTheDatabase) {
+  const std::string copy = folder_ / "copy/pivot.db";
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(path_));
+    ASSERT_OK(database->Execute("INSERT INTO project (id, create_us) VALUES ('p', 1)"));
+    std::filesystem::create_directory(folder_ / "copy");
+    std::filesystem::copy(path_, copy);
+    std::filesystem::copy(path_ + "-wal", copy + "-wal");
+  }
+  ASSERT_GT(std::filesystem::file_size(copy + "-wal"), 0U) << "as after kill -9";
+  ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(copy));
+  EXPECT_EQ(std::filesystem::file_size(copy + "-wal"), 0U);
+}
+
+TEST_F(OpenDatabaseTest, KeepsTheLogShort) {
+  ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(path_));
+  const auto before = std::filesystem::file_size(path_);
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_OK(database->Run("INSERT INTO project (id, create_us) VALUES (?, 1)",
+                            std::string(1 << 20, static_cast<char>('a' + i))));
+  }
+  EXPECT_GT(std::filesystem::file_size(path_), before + (1 << 20));
+  EXPECT_LT(std::filesystem::file_size(path_ + "-wal"), size_t{16} << 20);
 }
 
 TEST_F(OpenDatabaseTest, RollsBackWhatWasNotCommitted) {

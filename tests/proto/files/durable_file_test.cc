@@ -180,5 +180,13 @@ TEST(FoldersTest, AreSyncedOnlyIfTheyAreFolders) {
   EXPECT_THAT(SyncFolder(folder / "no"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("no")));
 }
 
+TEST(FoldersTest, SayWhetherItWasTheSyncThatFailed) {
+  const TemporaryFolder folder;
+  // A file system without a disk has nothing to sync to.
+  EXPECT_TRUE(IsSyncFailure(SyncFolder("/proc/self"))) << SyncFolder("/proc/self");
+  EXPECT_FALSE(IsSyncFailure(SyncFolder(folder / "no")));
+  EXPECT_FALSE(IsSyncFailure(absl::OkStatus()));
+}
+
 }  // namespace
 }  // namespace pivot

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PIVOT_TESTS_TORTURE_DISK_UNDO_RECORD_H_
+#define PIVOT_TESTS_TORTURE_DISK_UNDO_RECORD_H_
+
+// What the shim writes down of a program's changes to its files, so that those which were not synced can be undone
+// after its end, as the loss of power would.
+
+#include <cstdint>
+#include <sys/types.h>
+
+namespace pivot {
+
+enum class Change : uint32_t {
+  kWrite,     // old bytes, new bytes
+  kTruncate,  // old bytes from the new size on
+  kSync,      // of a file or folder
+  kCreate,    // a file came to be
+  kMakeFolder,
+  kRename,  // path, and `second` the new one
+  kUnlink,  // `second` is a hard link that was kept aside
+  kRemoveFolder,
+};
+
+/// Followed by path, second, old bytes, new bytes.
+struct UndoRecord {
+  Change change = Change::kSync;
+  uint32_t path_size = 0;
+  uint32_t second_size = 0;
+  uint32_t old_size = 0;
+  uint32_t new_size = 0;
+  int64_t offset = 0;     // of kWrite; the new size of kTruncate
+  int64_t file_size = 0;  // before
+  ino_t inode = 0;
+};
+
+}  // namespace pivot
+
+#endif  // PIVOT_TESTS_TORTURE_DISK_UNDO_RECORD_H_

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// kill -9 of the server at any moment under load: PIVOT_TORTURE_KILLS times, and PIVOT_TORTURE_LOSSES times with the
+// loss of what was not synced.
+#include <iostream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+#include "tests/torture/lives.h"
+#include "tests/torture/power_loss.h"
+#include "tests/torture/rounds.h"
+
+namespace pivot {
+namespace {
+
+TEST(KillsTest, NothingThatWasAcknowledgedIsLostByAnyKill) {
+  Lives lives(Seed());
+  lives.Run(Rounds("PIVOT_TORTURE_KILLS", 20));
+  std::cout << lives.Summary() << "\n";
+}
+
+TEST(LostWritesTest, NothingThatWasAcknowledgedIsLostWithWhatWasNotSynced) {
+  Lives lives(Seed());
+  const std::string undo = lives.server().folder() / "undo";
+  lives.SetEnvironment({absl::StrCat("LD_PRELOAD=", PIVOT_DISK_SHIM),
+                        absl::StrCat("PIVOT_SHIM_ROOT=", lives.server().data()),
+                        absl::StrCat("PIVOT_SHIM_UNDO=", undo)});
+  LostChanges lost;
+  lives.AfterEachKill([&](std::mt19937_64& random) {
+    const Loss loss = random() % 2 == 0 ? Loss::kAll : Loss::kSome;
+    const LostChanges now = LosePower(undo, lives.server().data(), loss, random);
+    lost.writes += now.writes;
+    lost.names += now.names;
+  });
+  lives.Run(Rounds("PIVOT_TORTURE_LOSSES", 15));
+  EXPECT_GT(lost.writes, 0);
+  EXPECT_GT(lost.names, 0);
+  std::cout << lives.Summary() << "; " << lost.writes << " writes and " << lost.names << " changes of names lost\n";
+}
+
+}  // namespace
+}  // namespace pivot
