@@ -35,9 +35,11 @@ absl::StatusOr<UniqueFd> MakeAndLock(const std::string& path) {
   PIVOT_CRASH_POINT("data_folder.made");
   auto lock = Lock(path);
   if (!lock.ok()) return lock;
-  // A folder that is lost with the machine's power would take along all that is synced in it.
+  // A folder that is lost with the machine's power would take along all that is synced in it. One that lies where we
+  // may not look was made for us by somebody else.
   PIVOT_RETURN_IF_ERROR(SyncFolder(path));
-  PIVOT_RETURN_IF_ERROR(SyncFolder(std::filesystem::path(path).parent_path().string()));
+  const absl::Status named = SyncFolder(std::filesystem::path(path).parent_path().string());
+  if (!named.ok() && !absl::IsPermissionDenied(named)) return named;
   return lock;
 }
 
@@ -51,7 +53,8 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& 
   const bool is_new = !std::filesystem::exists(absolute, error);
   auto lock = MakeAndLock(absolute);
   if (!lock.ok()) {
-    if (is_new) RemoveAll(absolute).IgnoreError();
+    // Another server may have begun at the same moment, and have it.
+    if (is_new && ReasonOf(lock.status()) != "DATA_FOLDER_IN_USE") RemoveAll(absolute).IgnoreError();
     return lock.status();
   }
   return std::unique_ptr<DataFolder>(new DataFolder(absolute, is_new, *std::move(lock)));

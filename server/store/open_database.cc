@@ -2,13 +2,11 @@
 #include "server/store/open_database.h"
 
 #include <cstdint>
-#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "proto/files/crash_point.h"
-#include "proto/files/durable_file.h"
 #include "proto/status/reason.h"
 #include "proto/status/status_macros.h"
 #include "server/store/schema.h"
@@ -96,8 +94,6 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& path) 
   database->CheckpointAfterCommits();
   PIVOT_CRASH_POINT("open.checked");
   PIVOT_RETURN_IF_ERROR(Migrate(*database, *version));
-  // SQLite syncs what is in its files, and the name of its log, but not that of a new database.
-  PIVOT_RETURN_IF_ERROR(SyncFolder(std::filesystem::absolute(path).parent_path().string()));
   return database;
 }
 

@@ -81,6 +81,10 @@ class FaultyLife {
         {absl::StrCat("LD_PRELOAD=", PIVOT_DISK_SHIM), absl::StrCat("PIVOT_SHIM_ROOT=", server_.data()),
          absl::StrCat("PIVOT_SHIM_COUNTS=", server_.folder() / "counts"), absl::StrCat("PIVOT_SHIM_FAULT=", fault)});
     if (ready) Work();
+    if (absl::StartsWith(fault, "sync") && outcome_ == "failed the job") {
+      EXPECT_FALSE(std::filesystem::exists(absl::StrCat(server_.data(), "/staging/", booked_->uid, "/journal.jsonl")))
+          << "a retry would trust what could not be synced";
+    }
     server_.Signal(SIGTERM);
     const ProcessEnd end = server_.AwaitEnd();
     EXPECT_EQ(end.signal, 0) << server_.output();
