@@ -88,9 +88,7 @@ void Server::Parts::HandleCommit(const std::string& job_uid, const v1::JobEvent&
     const bool has_deadline = change.to() == v1::STATE_QUEUED || IsTerminal(change.to());
     if (deadlines_now != nullptr && has_deadline) deadlines_now->Kick();
   }
-  hub.Notify(job_uid);
-  // "projects/{project}", with which the names of its jobs begin.
-  hub.Notify(event.job().substr(0, event.job().find("/jobs/")));
+  hub.Committed(job_uid, event);
 }
 
 absl::Status Server::Parts::StartThreads() {
