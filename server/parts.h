@@ -55,6 +55,7 @@ struct Server::Parts {
   std::unique_ptr<TimerQueue> timers;
   std::unique_ptr<GpuMemory> gpu_memory;
   std::unique_ptr<RoomGauge> gauge;
+  std::unique_ptr<DeviceHealth> health;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<Deadlines> deadlines;
   std::unique_ptr<Supervisor> supervisor;
@@ -80,6 +81,8 @@ struct Server::Parts {
 
  private:
   void HandleCommit(const std::string& job_uid, const v1::JobEvent& event);
+  void NoteHealth(const std::string& job_uid, const v1::Attempt& ended);
+  void TidyMemory();
   void MakeSupervisor();
   void MakeScheduler();
   void MakeBackend(v1::ServerCapabilities capabilities);
