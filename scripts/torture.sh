@@ -22,7 +22,10 @@ step_chat_templates() {
 # A hundred thousand made-up lives of a server under the scheduler (docs/testing.md). Needs build/dev. About four minutes.
 step_schedules() { PIVOT_SCHEDULES=100000 build/dev/tests/server_simulation_test --gtest_filter='*EverySchedule'; }
 
-steps=(fuzz tokenizers chat_templates schedules)
+# The server's speed beside what this machine's disk and loopback can do (docs/benchmarks.md). Needs build/dev and a quiet machine. About three minutes.
+step_server_speed() { build/dev/bin/server_benchmark --json build/server-speed.json; }
+
+steps=(fuzz tokenizers chat_templates schedules server_speed)
 if [ $# -gt 0 ]; then steps=("$@"); fi
 for step in "${steps[@]}"; do
   echo "== $step"

@@ -120,6 +120,7 @@ absl::Status FillDatabase(const std::string& data, const BulkJobs& bulk) {
   PIVOT_RETURN_IF_ERROR(database->Execute("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000"));
   PIVOT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database, Transaction::Kind::kWrite));
   PIVOT_RETURN_IF_ERROR(CopyRows(*database, "job", Differences(bulk), bulk.jobs));
+  PIVOT_RETURN_IF_ERROR(CopyRows(*database, "plan_modules", {{"job_uid", std::string(kUid)}}, bulk.jobs));
   PIVOT_RETURN_IF_ERROR(CopyEvents(*database, bulk));
   PIVOT_RETURN_IF_ERROR(AddLabels(*database));
   PIVOT_RETURN_IF_ERROR(transaction.Commit());

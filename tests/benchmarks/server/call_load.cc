@@ -24,11 +24,11 @@ class Progress {
   }
 
   void Ended(const grpc::Status& status) {
-    {
-      const std::lock_guard lock(mutex_);
-      --open_;
-      if (!status.ok() && !fault_.has_value()) fault_ = absl::StrCat(status.error_code(), ": ", status.error_message());
-    }
+    // Told under the lock: once the last has ended this may go.
+    const std::lock_guard lock(mutex_);
+    --open_;
+    if (!status.ok()) ++failures_;
+    if (!status.ok()) fault_ = absl::StrCat(status.error_code(), ": ", status.error_message());
     changed_.notify_all();
   }
 
@@ -37,9 +37,9 @@ class Progress {
     changed_.wait(lock, [&] { return open_ < depth; });
   }
 
-  bool failed() const {
+  int failures() const {
     const std::lock_guard lock(mutex_);
-    return fault_.has_value();
+    return failures_;
   }
 
   absl::Status status() const {
@@ -51,6 +51,7 @@ class Progress {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   int open_ = 0;
+  int failures_ = 0;
   std::optional<std::string> fault_;
 };
 
@@ -59,17 +60,18 @@ absl::StatusOr<LoadResult> Call(const BeginCall& begin, int count, Progress& pro
                                 const std::function<Clock::time_point(int)>& pace) {
   LoadResult result;
   const auto first = Clock::now();
-  for (int index = 0; index < count && !progress.failed(); ++index) {
+  for (int index = 0; index < count; ++index) {
     const auto from = pace(index);
     progress.Began();
     begin(index, [&progress, latencies = result.latencies.get(), from](const grpc::Status& status) {
-      latencies->Add(absl::FromChrono(Clock::now() - from));
+      if (status.ok()) latencies->Add(absl::FromChrono(Clock::now() - from));
       progress.Ended(status);
     });
   }
   progress.AwaitFewerThan(1);
   result.took = absl::FromChrono(Clock::now() - first);
-  if (!progress.status().ok()) return progress.status();
+  result.refused = progress.failures();
+  if (result.refused == count) return progress.status();
   return result;
 }
 

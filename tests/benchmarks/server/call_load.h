@@ -18,6 +18,7 @@ namespace pivot {
 
 struct LoadResult {
   std::unique_ptr<Latencies> latencies = std::make_unique<Latencies>();
+  int refused = 0;  // calls that failed; their times are left out
   absl::Duration took;
   double rate() const { return static_cast<double>(latencies->size()) / absl::ToDoubleSeconds(took); }
 };
@@ -28,7 +29,8 @@ using CallDone = std::function<void(const grpc::Status&)>;
 using BeginCall = std::function<void(int index, CallDone done)>;
 
 /// `count` calls, begun at a steady rate whether or not earlier ones have been answered. A call's time counts from when
-/// it was to begin: what waits behind a slow one counts too. The error of the first call that failed.
+/// it was to begin: what waits behind a slow one counts too. An error when all
+/// failed.
 absl::StatusOr<LoadResult> CallAtRate(const BeginCall& begin, double calls_a_second, int count);
 
 /// `count` calls, `depth` of them under way at all times.

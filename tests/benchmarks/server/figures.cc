@@ -53,8 +53,8 @@ void Figures::Add(Figure figure) {
 
 double Figures::Value(absl::string_view name) const {
   const auto found =
-      std::find_if(figures_.begin(), figures_.end(), [&](const Figure& figure) { return figure.name == name; });
-  return found == figures_.end() ? 0 : found->value;
+      std::find_if(figures_.rbegin(), figures_.rend(), [&](const Figure& figure) { return figure.name == name; });
+  return found == figures_.rend() ? 0 : found->value;
 }
 
 bool Figures::all_hold() const {

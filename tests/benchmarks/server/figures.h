@@ -42,7 +42,7 @@ struct Figure {
 class Figures {
  public:
   void Add(Figure figure);
-  /// The figure as it was added; 0 when it was not.
+  /// The figure as it was last added; 0 when it was not.
   double Value(absl::string_view name) const;
 
   bool all_hold() const;

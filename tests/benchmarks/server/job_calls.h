@@ -36,7 +36,11 @@ BeginCall CallOf(void (v1::Jobs::Stub::async::*method)(grpc::ClientContext*, con
     auto open = std::make_shared<Open>();
     open->request = request_of(index);
     (stub->async()->*method)(&open->context, &open->request, &open->response,
-                             [open, done = std::move(done)](const grpc::Status& status) { done(status); });
+                             [open, done = std::move(done)](const grpc::Status& status) mutable {
+                               // Before it is told: who waits for it may end the server and the program.
+                               open.reset();
+                               done(status);
+                             });
   };
 }
 

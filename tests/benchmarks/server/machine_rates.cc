@@ -5,8 +5,12 @@
 #include <chrono>
 #include <fcntl.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <optional>
+#include <thread>
 #include <unistd.h>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 #include "proto/files/durable_file.h"
 #include "proto/status/status_macros.h"
@@ -19,6 +23,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kEchoDepth = 64;
+
+Clock::duration Seconds(double seconds) {
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
 
 absl::Status MeasureSync(const std::string& folder, int count, Figures& figures) {
   const std::string path = folder + "/synced";
@@ -37,15 +45,19 @@ absl::Status MeasureSync(const std::string& folder, int count, Figures& figures)
   return absl::OkStatus();
 }
 
-absl::Status MeasureCommits(const std::string& folder, int count, Figures& figures) {
+/// As fast as it goes when no rate is given.
+absl::Status Commit(const std::string& name, const std::string& folder, std::optional<double> commits_a_second,
+                    int count, Figures& figures) {
   PIVOT_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                         Database::Open(folder + "/commits.db", Database::Mode::kReadWrite));
-  PIVOT_RETURN_IF_ERROR(database->Execute(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE line (id INTEGER PRIMARY KEY, text TEXT)"));
+                         Database::Open(absl::StrCat(folder, "/", name, ".db"), Database::Mode::kReadWrite));
+  PIVOT_RETURN_IF_ERROR(
+      database->Execute("DROP TABLE IF EXISTS line; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE "
+                        "line (id INTEGER PRIMARY KEY, text TEXT)"));
   const std::string text(512, 'x');
   Latencies latencies;
   const auto first = Clock::now();
   for (int i = 0; i < count; ++i) {
+    if (commits_a_second.has_value()) std::this_thread::sleep_until(first + Seconds(i / *commits_a_second));
     const auto begin = Clock::now();
     PIVOT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database, Transaction::Kind::kWrite));
     PIVOT_RETURN_IF_ERROR(database->Run("INSERT INTO line (text) VALUES (?)", text));
@@ -53,9 +65,9 @@ absl::Status MeasureCommits(const std::string& folder, int count, Figures& figur
     latencies.Add(absl::FromChrono(Clock::now() - begin));
   }
   const double seconds = absl::ToDoubleSeconds(absl::FromChrono(Clock::now() - first));
-  figures.Add({.name = "machine.commit.p50", .value = latencies.Milliseconds(0.5), .unit = "ms"});
-  figures.Add({.name = "machine.commit.p99", .value = latencies.Milliseconds(0.99), .unit = "ms"});
-  figures.Add({.name = "machine.commit.rate", .value = count / seconds, .unit = "/s"});
+  figures.Add({.name = name + ".p50", .value = latencies.Milliseconds(0.5), .unit = "ms"});
+  figures.Add({.name = name + ".p99", .value = latencies.Milliseconds(0.99), .unit = "ms"});
+  if (!commits_a_second.has_value()) figures.Add({.name = name + ".rate", .value = count / seconds, .unit = "/s"});
   return absl::OkStatus();
 }
 
@@ -69,7 +81,12 @@ struct Echo {
 
 absl::Status MeasureDisk(const std::string& folder, int count, Figures& figures) {
   PIVOT_RETURN_IF_ERROR(MeasureSync(folder, count, figures));
-  return MeasureCommits(folder, count, figures);
+  return Commit("machine.commit", folder, std::nullopt, count, figures);
+}
+
+absl::Status MeasureCommits(const std::string& name, const std::string& folder, double commits_a_second, int count,
+                            Figures& figures) {
+  return Commit(name, folder, commits_a_second, count, figures);
 }
 
 BeginCall EchoCall(const std::shared_ptr<grpc::Channel>& channel) {

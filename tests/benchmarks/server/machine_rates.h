@@ -18,6 +18,10 @@ namespace pivot {
 /// machine.fdatasync: 512 bytes more in a file, synced. machine.commit: one row in SQLite as the store opens it.
 absl::Status MeasureDisk(const std::string& folder, int count, Figures& figures);
 
+/// The same commits at a steady rate, NAME.p50 and NAME.p99: a disk that has been idle may take its time.
+absl::Status MeasureCommits(const std::string& name, const std::string& folder, double commits_a_second, int count,
+                            Figures& figures);
+
 /// A call of grpc.health.v1.Health/Check, which gRPC answers by itself, of the same server: the least that any call
 /// takes.
 BeginCall EchoCall(const std::shared_ptr<grpc::Channel>& channel);

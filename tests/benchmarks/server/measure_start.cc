@@ -19,6 +19,7 @@ namespace pivot {
 namespace {
 
 constexpr int kStarts = 5;
+constexpr double kCommitMilliseconds = 0.2;
 constexpr double kMebibyte = 1 << 20;
 constexpr auto kSettle = std::chrono::seconds(1);
 
@@ -41,6 +42,10 @@ ServedPivotd::Options Bench::OptionsFor(const std::string& name) const {
           .data = place + "/data",
           .listen = listen.empty() ? absl::StrCat("unix:", place, "/socket") : listen,
           .allow_paths = {std::filesystem::path(model).parent_path().string()}};
+}
+
+double Bench::BarBesideDisk(double bar_ms, const std::string& commit) const {
+  return Bar(bar_ms + std::max(0.0, figures->Value(commit) - kCommitMilliseconds));
 }
 
 absl::Status MeasureMachine(const Bench& bench) {

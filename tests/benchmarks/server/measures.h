@@ -39,6 +39,8 @@ struct Bench {
   Figures* figures;
 
   double Bar(double bar) const { return bar * scale.slack; }
+  /// Bars count on a disk that commits in 0.2 ms; what the figure of this name says beyond that comes on top.
+  double BarBesideDisk(double bar_ms, const std::string& commit) const;
   /// For a measurement of this name.
   ServedPivotd::Options OptionsFor(const std::string& name) const;
 };
