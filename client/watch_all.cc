@@ -31,7 +31,8 @@ absl::Status WatchJobs(const Connection& connection, const std::string& parent, 
       const bool is_new = !cursor.has_value() || event.project_seq() > *cursor;
       // Heartbeats carry it, too: after the first of them a stream that begins now has a place to go on from.
       cursor = std::max(cursor.value_or(0), event.project_seq());
-      if (event.seq() > 0 && is_new) on_event(event);
+      const bool is_durable = event.seq() > 0 || event.has_job_deleted();
+      if (is_durable && is_new) on_event(event);
     }
     const absl::Status status = FromGrpcStatus(stream.Finish(), connection.address);
     return status.ok() ? absl::UnavailableError("the server ended the stream") : status;

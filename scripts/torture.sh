@@ -22,6 +22,9 @@ step_chat_templates() {
 # A hundred thousand made-up lives of a server under the scheduler (docs/testing.md). Needs build/dev. About four minutes.
 step_schedules() { PIVOT_SCHEDULES=100000 build/dev/tests/server_simulation_test --gtest_filter='*EverySchedule'; }
 
+# The server's speed beside what this machine's disk and loopback can do (docs/benchmarks.md). Needs build/dev and a quiet machine. About three minutes.
+step_server_speed() { build/dev/bin/server_benchmark --json build/server-speed.json; }
+
 # docs/reliability.md says what these do. All need build/dev; PIVOT_TORTURE_SEED repeats one.
 torture() { build/dev/tests/torture_test --gtest_filter="$1"; }
 
@@ -46,7 +49,7 @@ step_drain() { PIVOT_TORTURE_DRAINS=10 torture 'DrainTest.*'; }
 # kill -9 of the real worker 200 times. About a quarter of an hour.
 step_worker_kills() { PIVOT_TORTURE_WORKER_KILLS=200 .venv/bin/python -B tests/integration/worker_kills_test.py; }
 
-steps=(fuzz tokenizers chat_templates schedules kills crash_points faults lost_writes watchers drain worker_kills)
+steps=(fuzz tokenizers chat_templates schedules kills crash_points faults lost_writes watchers drain worker_kills server_speed)
 if [ $# -gt 0 ]; then steps=("$@"); fi
 for step in "${steps[@]}"; do
   echo "== $step"

@@ -69,7 +69,6 @@ Deadlines::Found Deadlines::MeetOne() {
   }
   if (expired.ok() && expired->has_value()) {
     Log(Severity::kInfo, "job_expired", {{"job", (*expired)->name}, {"uid", (*expired)->uid}});
-    parts_.hub->Notify((*expired)->uid);
     RemoveFilesLater(**expired, parts_.store, parts_.data, parts_.publishing);
   }
   if (overdue.ok() && expired.ok()) return Found::kOne;

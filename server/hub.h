@@ -3,7 +3,7 @@
 #define PIVOT_SERVER_HUB_H_
 
 // Tells those who watch jobs that there is something new. It keeps no queues: durable events are read from the store,
-// and of progress only the newest is kept.
+// the newest from memory, and of progress only the newest is kept.
 
 #include <cstdint>
 #include <map>
@@ -16,7 +16,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "pivot/v1/event.pb.h"
 #include "pivot/v1/job.pb.h"
+
+#include "server/recent_events.h"
 
 namespace pivot {
 
@@ -46,6 +49,10 @@ class Hub {
   /// Ends when the watcher does.
   void Subscribe(const std::string& topic, const std::shared_ptr<Watcher>& watcher);
 
+  /// Keeps a committed event for a while, and wakes the watchers of its job and project.
+  void Committed(const std::string& job_uid, const v1::JobEvent& event);
+  const RecentEvents& recent() const { return recent_; }
+
   /// Wakes the topic's watchers.
   void Notify(const std::string& topic);
 
@@ -54,10 +61,16 @@ class Hub {
   std::optional<LiveProgress> Progress(const std::string& job_uid) const;
 
  private:
+  struct Crowd {
+    std::vector<std::weak_ptr<Watcher>> watchers;
+    size_t sweep_at = 16;  // size at which those that have ended are dropped
+  };
+
   std::vector<std::shared_ptr<Watcher>> Watchers(const std::string& topic);
 
+  RecentEvents recent_;
   mutable std::mutex mutex_;
-  absl::flat_hash_map<std::string, std::vector<std::weak_ptr<Watcher>>> watchers_;  // by topic
+  absl::flat_hash_map<std::string, Crowd> crowds_;  // by topic
   absl::flat_hash_map<std::string, LiveProgress> progress_;
   uint64_t version_ = 0;
 };

@@ -93,6 +93,8 @@ absl::StatusOr<CheckpointName> ParseCheckpointName(absl::string_view name, absl:
   return CheckpointName{{ids[0], ids[1]}, number};
 }
 
+absl::string_view ProjectOfJob(absl::string_view job_name) { return job_name.substr(0, job_name.find("/jobs/")); }
+
 std::string FormatJobName(absl::string_view project, absl::string_view job) {
   return absl::StrCat("projects/", project, "/jobs/", job);
 }

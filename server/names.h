@@ -36,6 +36,9 @@ absl::StatusOr<JobName> ParseJobName(absl::string_view name, absl::string_view f
 /// "projects/{project}/jobs/{job}/checkpoints/{number}"
 absl::StatusOr<CheckpointName> ParseCheckpointName(absl::string_view name, absl::string_view field);
 
+/// "projects/{project}" of a job's name.
+absl::string_view ProjectOfJob(absl::string_view job_name);
+
 std::string FormatJobName(absl::string_view project, absl::string_view job);
 std::string FormatCheckpointName(absl::string_view job_name, int number);
 

@@ -18,14 +18,17 @@
 #include "server/process/environment.h"
 #include "server/services.h"
 #include "server/store/transition.h"
+#include "server/unused_memory.h"
 
 namespace pivot {
 namespace {
 
 constexpr int kControlThreads = 4;
 constexpr int kTransferThreads = 4;
-constexpr int kProbeThreads = 4;
+// More than processes that look at models: who knows the answer already writes with others into one transaction.
+constexpr int kProbeThreads = 16;
 constexpr int kPublishThreads = 2;
+constexpr std::chrono::seconds kTidyInterval(10);
 
 absl::Status CheckProgram(const std::string& path, const char* flag) {
   std::error_code error;
@@ -121,9 +124,20 @@ void Server::Parts::HandleCommit(const std::string& job_uid, const v1::JobEvent&
     const bool has_deadline = change.to() == v1::STATE_QUEUED || IsTerminal(change.to());
     if (deadlines_now != nullptr && has_deadline) deadlines_now->Kick();
   }
-  hub.Notify(job_uid);
-  // "projects/{project}", with which the names of its jobs begin.
-  hub.Notify(event.job().substr(0, event.job().find("/jobs/")));
+  if (event.has_attempt_ended()) NoteHealth(job_uid, event.attempt_ended().attempt());
+  hub.Committed(job_uid, event);
+}
+
+void Server::Parts::NoteHealth(const std::string& job_uid, const v1::Attempt& ended) {
+  // A CPU that is sick takes the server with it. Attempts that a server before this one lost say nothing.
+  if (ended.device() == kCpuDevice || health == nullptr) return;
+  const auto set_aside = health->AttemptEnded(ended.device(), job_uid, ended.cause());
+  if (!set_aside.has_value()) return;
+  Log(Severity::kWarning, "device_set_aside",
+      {{"device", ended.device()}, {"cause", set_aside->cause}, {"until", absl::FormatTime(set_aside->until)}});
+  timers->At(TimerQueue::Clock::now() + absl::ToChronoNanoseconds(set_aside->until - options.now()), [this] {
+    if (Scheduler* const kicked = scheduler_to_kick; kicked != nullptr) kicked->Kick();
+  });
 }
 
 absl::Status Server::Parts::StartThreads() {
@@ -177,11 +191,13 @@ void Server::Parts::MakeScheduler() {
                                   .disk_free_bytes = [this] { return data->FreeBytes(); },
                                   .host_bytes = options.job_memory_bytes.value_or(AvailableHostBytes()),
                                   .kept_disk_bytes = options.min_free_disk_bytes});
+  health = std::make_unique<DeviceHealth>(options.now, options.health);
   scheduler = std::make_unique<Scheduler>(Scheduler::Parts{
       .store = store.get(),
       .executor = control.get(),
       .timers = timers.get(),
       .gauge = gauge.get(),
+      .health = health.get(),
       .policy = options.policy,
       .start = [this](const Assignment& assignment) { supervisor->Start(assignment); },
       .preempt = [this](const std::string& uid, int attempt) { supervisor->Preempt(uid, attempt); },
@@ -213,6 +229,7 @@ void Server::Parts::MakeBackend(v1::ServerCapabilities capabilities) {
                             .publishing = publishing.get(),
                             .paths = &*paths,
                             .devices = devices,
+                            .health = health.get(),
                             .capabilities = std::move(capabilities),
                             .queue_limits = options.queue_limits,
                             .min_free_disk_bytes = options.min_free_disk_bytes,
@@ -229,7 +246,15 @@ absl::Status Server::Parts::Serve() {
   return absl::OkStatus();
 }
 
+void Server::Parts::TidyMemory() {
+  publishing->Post([this] {
+    ReturnUnusedMemory();
+    timers->At(TimerQueue::Clock::now() + kTidyInterval, [this] { TidyMemory(); });
+  });
+}
+
 void Server::Parts::RunJobs() {
+  TidyMemory();
   scheduler_to_kick = scheduler.get();
   deadlines_to_kick = deadlines.get();
   deadlines->Kick();

@@ -61,6 +61,7 @@ struct Server::Parts {
   std::unique_ptr<TimerQueue> timers;
   std::unique_ptr<GpuMemory> gpu_memory;
   std::unique_ptr<RoomGauge> gauge;
+  std::unique_ptr<DeviceHealth> health;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<Deadlines> deadlines;
   std::unique_ptr<Supervisor> supervisor;
@@ -90,6 +91,8 @@ struct Server::Parts {
   void HandleCommit(const std::string& job_uid, const v1::JobEvent& event);
   absl::Status CheckAddresses();
   absl::Status OpenAudit();
+  void NoteHealth(const std::string& job_uid, const v1::Attempt& ended);
+  void TidyMemory();
   void MakeSupervisor();
   void MakeScheduler();
   void MakeBackend(v1::ServerCapabilities capabilities);

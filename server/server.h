@@ -20,6 +20,7 @@
 #include "server/handlers/stream_slots.h"
 #include "server/process/capture.h"
 #include "server/scheduler/device.h"
+#include "server/scheduler/device_health.h"
 #include "server/scheduler/policy.h"
 #include "server/store/queue.h"
 #include "server/tls.h"
@@ -47,6 +48,7 @@ struct ServerOptions {
   std::function<std::map<std::string, int64_t>()> gpu_free_bytes;  // by uuid; absent: as NVML says
   std::optional<int64_t> job_memory_bytes;                         // of the host, for jobs; absent: what is available
   PolicyOptions policy;
+  HealthRules health;
   WatchdogLimits watchdog;
   CaptureLimits probe_limits;
   absl::Duration heartbeat_interval = absl::Seconds(15);

@@ -6,6 +6,7 @@
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "nlohmann/json.hpp"
 
 #include "client/commands/command.h"
@@ -37,11 +38,19 @@ absl::StatusOr<v1::ServerCapabilities> Ask(const Flags& flags, const Console& co
   return GetCapabilities(session->connection(), {.stop = console.interrupted});
 }
 
+std::string UserOf(const v1::Device& device) {
+  if (!device.job().empty()) return Printable(device.job());
+  if (device.set_aside_cause().empty()) return "-";
+  const absl::Time until = absl::FromUnixSeconds(device.set_aside_until().seconds());
+  return absl::StrCat("nobody until ", absl::FormatTime("%H:%M UTC", until, absl::UTCTimeZone()), ": ",
+                      Printable(device.set_aside_cause()));
+}
+
 std::string RenderDevices(const v1::ServerCapabilities& capabilities) {
   Table table({{"device"}, {"model"}, {"memory", Align::kRight}, {"used by"}});
   for (const v1::Device& device : capabilities.devices()) {
-    table.AddRow({Printable(device.name()), Printable(device.model()), FormatBytes(device.memory_bytes()),
-                  device.job().empty() ? "-" : Printable(device.job())});
+    table.AddRow(
+        {Printable(device.name()), Printable(device.model()), FormatBytes(device.memory_bytes()), UserOf(device)});
   }
   return table.Render();
 }

@@ -67,6 +67,8 @@ std::string PlainLines::LineOf(const v1::JobEvent& event, const JobView& view, a
       return CheckpointLine(event.checkpoint_published().checkpoint());
     case v1::JobEvent::kAttemptEnded:
       return AttemptEndLine(event.attempt_ended().attempt());
+    case v1::JobEvent::kJobDeleted:
+      return "deleted";
     default:
       return "";
   }

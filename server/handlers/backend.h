@@ -25,6 +25,7 @@
 #include "server/metrics.h"
 #include "server/probe/probe.h"
 #include "server/scheduler/device.h"
+#include "server/scheduler/device_health.h"
 #include "server/store/store.h"
 #include "server/timer_queue.h"
 #include "server/worker/supervisor.h"
@@ -53,6 +54,7 @@ struct Backend {
   Executor* publishing;  // and removing files
   const AllowedPaths* paths;
   std::vector<Device> devices;
+  const DeviceHealth* health;
   v1::ServerCapabilities capabilities;  // but for the devices
   QueueLimits queue_limits;
   int64_t min_free_disk_bytes = 0;  // of ServerOptions

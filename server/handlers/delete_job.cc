@@ -17,8 +17,6 @@ absl::StatusOr<google::protobuf::Empty> DeleteJob(const v1::DeleteJobRequest& re
   PIVOT_ASSIGN_OR_RETURN(DeletedJob deleted, backend.store->DeleteJob(uid, request.etag()));
   Log(Severity::kInfo, "job_deleted", {{"job", request.name()}, {"uid", uid}});
   PIVOT_CRASH_POINT("delete.stored");
-  // Its watchers look, and find nothing.
-  backend.hub->Notify(uid);
   RemoveFilesLater(std::move(deleted), backend.store, backend.data, backend.publishing);
   return google::protobuf::Empty();
 }

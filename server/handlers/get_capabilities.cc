@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/status/status_macros.h"
+#include "server/convert.h"
 #include "server/handlers/handlers.h"
 
 namespace pivot {
@@ -14,6 +15,10 @@ absl::StatusOr<v1::ServerCapabilities> GetCapabilities(const v1::GetCapabilities
     shown.set_uuid(device.uuid);
     shown.set_model(device.model);
     shown.set_memory_bytes(device.memory_bytes);
+    if (const auto set_aside = backend.health->Look(device.name); set_aside.has_value()) {
+      shown.set_set_aside_cause(set_aside->cause);
+      *shown.mutable_set_aside_until() = ToTimestamp(absl::ToUnixMicros(set_aside->until));
+    }
     for (const LeasedDevice& lease : leases) {
       if (lease.device == device.lease_key() && MayRead(*backend.identity, access, lease.job_name)) {
         shown.set_job(lease.job_name);

@@ -55,6 +55,8 @@ class StreamReactor : public grpc::ServerWriteReactor<Response>,
   void OnWriteDone(bool ok) final {
     const std::lock_guard lock(mutex_);
     writing_ = false;
+    // Not when the next one is made: of ten thousand who asked for a job's snapshot each would keep one until then.
+    message_.Clear();
     if (!ok && !stop_.has_value()) stop_ = absl::CancelledError("the client is gone");
     stop_.has_value() ? FinishLocked(*stop_) : WorkLocked();
   }
@@ -96,7 +98,6 @@ class StreamReactor : public grpc::ServerWriteReactor<Response>,
 
   void Work() {
     absl::Status status;
-    message_.Clear();
     const Step step = Next(&message_, &status);
     const std::lock_guard lock(mutex_);
     working_ = false;

@@ -44,6 +44,17 @@ class WatchStream final : public FollowingStream<v1::JobEvent> {
       PIVOT_RETURN_IF_ERROR(Open());
       if (request_.snapshot_first()) return Snapshot(message);
     }
+    const RecentEvents::Answer recent = backend().hub->recent().After(uid_, cursor_);
+    if (recent.kind == RecentEvents::Answer::Kind::kUnknown) return LookInStore(message);
+    if (recent.kind == RecentEvents::Answer::Kind::kEnd) return Step::kFinish;
+    if (recent.kind == RecentEvents::Answer::Kind::kNothing) return Idle(message);
+    *message = *recent.event;
+    message->clear_project_seq();
+    cursor_ = message->seq();
+    return Step::kWrite;
+  }
+
+  absl::StatusOr<Step> LookInStore(v1::JobEvent* message) {
     // The head first: an event that comes after it wakes us again.
     const auto found = backend().store->ReadJobHead(uid_);
     if (absl::IsNotFound(found.status())) return JobNotFound(request_.name());

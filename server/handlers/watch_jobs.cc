@@ -28,6 +28,11 @@ class ProjectStream final : public FollowingStream<v1::JobEvent> {
       PIVOT_RETURN_IF_ERROR(Open());
       if (request_.from_now()) return Beat(message);
     }
+    if (const auto recent = backend().hub->recent().AfterInProject(topic_, cursor_); recent != nullptr) {
+      *message = *recent;
+      cursor_ = message->project_seq();
+      return Step::kWrite;
+    }
     PIVOT_ASSIGN_OR_RETURN(std::optional<v1::JobEvent> event, backend().store->ReadProjectEvent(project_, cursor_));
     if (event.has_value()) {
       *message = *std::move(event);
@@ -48,6 +53,7 @@ class ProjectStream final : public FollowingStream<v1::JobEvent> {
     if (cursor_ > last) return SequenceFromFuture("after_project_seq", cursor_, last);
     if (request_.from_now()) cursor_ = last;
     project_ = project;
+    topic_ = ProjectTopic(project);
     return absl::OkStatus();
   }
 
@@ -62,6 +68,7 @@ class ProjectStream final : public FollowingStream<v1::JobEvent> {
 
   // Used by Next() alone.
   std::string project_;  // empty: not begun
+  std::string topic_;
   uint64_t cursor_;
 };
 

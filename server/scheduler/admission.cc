@@ -93,7 +93,7 @@ int64_t HostBytesOn(const JobNeeds& needs, const DeviceRoom& room) {
 }
 
 Hindrance HindranceOn(const JobNeeds& needs, const DeviceRoom& device, const Room& room, const Commitments& taken) {
-  if (taken.IsLeased(device.device.lease_key())) return Hindrance::kDevice;
+  if (device.is_set_aside || taken.IsLeased(device.device.lease_key())) return Hindrance::kDevice;
   if (!FitsOnDevice(needs, device)) return Hindrance::kGpuMemory;
   const int64_t host_bytes = HostBytesOn(needs, device);
   const bool has_host = host_bytes == 0 || taken.num_jobs() == 0 || host_bytes <= room.host_bytes - taken.host_bytes();

@@ -28,6 +28,7 @@ struct DeviceRoom {
   /// Of a GPU: free just now; of one that a job of ours holds: what was free before it came. Other programs' memory is
   /// not in it.
   int64_t free_bytes = kNoLimit;
+  bool is_set_aside = false;  // gets no jobs for now
 };
 
 struct Room {
@@ -39,7 +40,7 @@ struct Room {
 /// Why a job waits, the hindrance that is told first.
 enum class Hindrance {
   kNone,
-  kDevice,     // all its devices are taken
+  kDevice,     // all its devices are taken, or set aside
   kGpuMemory,  // one is free, but not its memory
   kHostMemory,
   kDisk,

@@ -18,6 +18,9 @@ namespace pivot {
 namespace {
 
 constexpr std::chrono::seconds kRetryDelay(5);
+// Between passes, as a multiple of what the last one took: a thousand new jobs a second beside a long queue must not
+// keep a processor busy with looking at it.
+constexpr int kRest = 9;
 
 /// Whether time alone may change the decision: memory comes back, a job gets old enough to be preempted.
 bool MayChangeByItself(const QueueSnapshot& snapshot, const Decision& decision) {
@@ -38,7 +41,18 @@ void Scheduler::Kick() {
     if (pending_ || stopped_) return;
     pending_ = true;
   }
-  parts_.executor->Post([this] { RunPass(); });
+  PostPass();
+}
+
+void Scheduler::PostPass() {
+  const auto now = TimerQueue::Clock::now();
+  TimerQueue::Clock::time_point rested_at;
+  {
+    const std::lock_guard lock(mutex_);
+    rested_at = rested_at_;
+  }
+  const auto run = [this] { parts_.executor->Post([this] { RunPass(); }); };
+  rested_at > now ? parts_.timers->At(rested_at, run) : run();
 }
 
 void Scheduler::Stop() {
@@ -51,6 +65,14 @@ void Scheduler::Stop() {
 
 void Scheduler::RunPass() {
   const std::lock_guard pass(pass_mutex_);
+  const auto begin = TimerQueue::Clock::now();
+  LookUntilNothingStarts();
+  const auto end = TimerQueue::Clock::now();
+  const std::lock_guard lock(mutex_);
+  rested_at_ = end + kRest * (end - begin);
+}
+
+void Scheduler::LookUntilNothingStarts() {
   while (true) {
     {
       const std::lock_guard lock(mutex_);
@@ -71,12 +93,18 @@ bool Scheduler::AssignOne() {
   }
   if (snapshot->queued.empty()) return false;
   Refine(*snapshot);
-  const Decision decision = Decide(*snapshot, parts_.gauge->Measure(snapshot->running), parts_.policy);
+  const Decision decision = Decide(*snapshot, LookForRoom(*snapshot), parts_.policy);
   if (decision.start.has_value()) return Claim(*decision.start);
   if (decision.preempt.has_value()) Preempt(*decision.preempt);
   Explain(*snapshot, decision);
   if (MayChangeByItself(*snapshot, decision)) TryLater();
   return false;
+}
+
+Room Scheduler::LookForRoom(const QueueSnapshot& snapshot) {
+  Room room = parts_.gauge->Measure(snapshot.running);
+  for (DeviceRoom& one : room.devices) one.is_set_aside = parts_.health->Look(one.device.name).has_value();
+  return room;
 }
 
 void Scheduler::Refine(QueueSnapshot& snapshot) {
@@ -121,15 +149,16 @@ void Scheduler::Preempt(const RunningJob& victim) {
 }
 
 void Scheduler::Explain(const QueueSnapshot& snapshot, const Decision& decision) {
-  absl::flat_hash_map<std::string, std::string> now;
+  absl::flat_hash_map<absl::string_view, absl::string_view> now;
+  now.reserve(snapshot.queued.size());
   for (const QueuedJob& job : snapshot.queued) now[job.uid] = job.reason;
   std::vector<WaitReason> changes;
   for (const Waiting& waiting : decision.waiting) {
-    const std::string& told = now[waiting.uid];
-    const auto reason = std::string(ReasonFor(waiting.hindrance));
+    const absl::string_view told = now[waiting.uid];
+    const absl::string_view reason = ReasonFor(waiting.hindrance);
     // Why a job came back says more than that all devices are taken.
     const bool says_more = waiting.hindrance == Hindrance::kDevice && !absl::StartsWith(told, "WAITING_FOR_");
-    if (told != reason && !says_more) changes.push_back({waiting.uid, reason});
+    if (told != reason && !says_more) changes.push_back({waiting.uid, std::string(reason)});
   }
   const absl::Status status = parts_.store->ExplainWaits(changes);
   if (!status.ok()) Log(Severity::kWarning, "waits_not_explained", {{"message", status}});

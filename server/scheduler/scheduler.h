@@ -12,6 +12,7 @@
 
 #include "server/executor.h"
 #include "server/scheduler/device.h"
+#include "server/scheduler/device_health.h"
 #include "server/scheduler/policy.h"
 #include "server/scheduler/room_gauge.h"
 #include "server/store/store.h"
@@ -34,6 +35,7 @@ class Scheduler {
     Executor* executor;
     TimerQueue* timers;
     RoomGauge* gauge;
+    const DeviceHealth* health;
     PolicyOptions policy;
     /// Called for each job that got a device.
     std::function<void(const Assignment&)> start;
@@ -52,6 +54,9 @@ class Scheduler {
 
  private:
   void RunPass();
+  void PostPass();
+  void LookUntilNothingStarts();
+  Room LookForRoom(const QueueSnapshot& snapshot);
   /// True: a job was given out, or another one was faster; look again.
   bool AssignOne();
   /// Estimates as they turned out, what is on disk already, and who has been asked to end.
@@ -67,6 +72,7 @@ class Scheduler {
 
   std::mutex mutex_;
   bool pending_ = false;
+  TimerQueue::Clock::time_point rested_at_ = TimerQueue::Clock::time_point::min();  // when a pass may begin
   bool will_retry_ = false;
   bool stopped_ = false;
 };

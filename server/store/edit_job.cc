@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 
 #include "proto/status/status_macros.h"
+#include "server/convert.h"
 #include "server/errors.h"
 #include "server/names.h"
 #include "server/store/rows.h"
@@ -21,6 +22,8 @@ namespace {
 constexpr absl::Duration kTombstoneLife = absl::Hours(7 * 24);
 
 struct EditedJob {
+  std::string project;
+  std::string id;
   std::string name;
   std::string staging_uid;
   v1::State state = v1::STATE_UNSPECIFIED;
@@ -31,7 +34,8 @@ absl::StatusOr<EditedJob> LoadEdited(Database& database, absl::string_view uid, 
   Statement row = database.Query("SELECT project, id, staging_uid, state, revision FROM job WHERE uid = ?", uid);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
   if (!found) return JobNotFound(uid);
-  EditedJob job{FormatJobName(row.Bytes(0), row.Bytes(1)), row.Bytes(2), static_cast<v1::State>(row.Integer(3))};
+  EditedJob job{row.Bytes(0), row.Bytes(1), FormatJobName(row.Bytes(0), row.Bytes(1)), row.Bytes(2),
+                static_cast<v1::State>(row.Integer(3))};
   const std::string now = FormatEtag(uid, row.Integer(4));
   if (!etag.empty() && etag != now) return EtagMismatch(job.name, now);
   return job;
@@ -53,11 +57,35 @@ absl::Status DeleteRows(WriteBatch& batch, absl::string_view uid) {
   PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM attempt WHERE job_uid = ?", uid));
   PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM checkpoint WHERE job_uid = ?", uid));
   PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM label WHERE job_uid = ?", uid));
+  PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM plan_modules WHERE job_uid = ?", uid));
   PIVOT_RETURN_IF_ERROR(
       database.Run("UPDATE request SET job_uid = NULL, delete_us = ? WHERE job_uid = ?", batch.now_us, uid));
   PIVOT_RETURN_IF_ERROR(database.Run("DELETE FROM request WHERE job_uid IS NULL AND delete_us < ?",
                                      batch.now_us - absl::ToInt64Microseconds(kTombstoneLife)));
   return database.Run("DELETE FROM job WHERE uid = ?", uid);
+}
+
+v1::JobEvent DeletionEvent(const std::string& name, absl::string_view uid, int64_t project_seq, int64_t time_us) {
+  v1::JobEvent event;
+  event.set_job(name);
+  event.set_project_seq(static_cast<uint64_t>(project_seq));
+  *event.mutable_time() = ToTimestamp(time_us);
+  event.mutable_job_deleted()->set_uid(std::string(uid));
+  return event;
+}
+
+/// It outlives the job's own events, as long as the tombstone of its request.
+absl::Status NoteDeletion(WriteBatch& batch, const EditedJob& job, absl::string_view uid) {
+  PIVOT_ASSIGN_OR_RETURN(const int64_t project_seq, TakeProjectSequence(batch, job.project));
+  PIVOT_RETURN_IF_ERROR(
+      batch.database.Run("INSERT INTO deletion (project, project_seq, time_us, job_id, job_uid) VALUES (?, ?, ?, ?, ?)",
+                         job.project, project_seq, batch.now_us, job.id, uid));
+  PIVOT_RETURN_IF_ERROR(batch.database.Run(
+      "DELETE FROM deletion WHERE project = ?1 AND time_us < ?2 AND project_seq IN (SELECT project_seq FROM deletion "
+      "WHERE project = ?1 ORDER BY project_seq LIMIT 8)",
+      job.project, batch.now_us - absl::ToInt64Microseconds(kTombstoneLife)));
+  batch.events.emplace_back(std::string(uid), DeletionEvent(job.name, uid, project_seq, batch.now_us));
+  return absl::OkStatus();
 }
 
 /// NULL for none.
@@ -74,7 +102,19 @@ absl::StatusOr<DeletedJob> DeleteJobRows(WriteBatch& batch, absl::string_view ui
   DeletedJob deleted{.uid = std::string(uid), .name = job.name, .staging_uid = job.staging_uid};
   PIVOT_ASSIGN_OR_RETURN(deleted.objects, ReadObjectsOf(batch.database, uid));
   PIVOT_RETURN_IF_ERROR(DeleteRows(batch, uid));
+  PIVOT_RETURN_IF_ERROR(NoteDeletion(batch, job, uid));
   return deleted;
+}
+
+absl::StatusOr<std::optional<v1::JobEvent>> NextDeletion(Database& database, absl::string_view project,
+                                                         uint64_t after_project_seq) {
+  Statement row = database.Query(
+      "SELECT project_seq, time_us, job_id, job_uid FROM deletion WHERE project = ? AND project_seq > ? "
+      "ORDER BY project_seq LIMIT 1",
+      project, after_project_seq);
+  PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found) return std::nullopt;
+  return DeletionEvent(FormatJobName(project, row.Bytes(2)), row.Bytes(3), row.Integer(0), row.Integer(1));
 }
 
 absl::Status Store::UpdateJob(absl::string_view uid, absl::string_view etag, const JobChange& change) {

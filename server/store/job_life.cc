@@ -45,11 +45,24 @@ std::optional<int64_t> Microseconds(const google::protobuf::Duration& duration) 
   return absl::ToInt64Microseconds(FromDuration(duration));
 }
 
-absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const std::string& uid) {
+/// What many jobs are read without, and the rest. Serialized messages of one type may be put behind each other.
+struct StoredPlan {
+  std::string head;
+  std::string modules;
+};
+
+/// The job's plan is without its modules then.
+StoredPlan TakePlan(NewJob& job) {
+  if (!job.plan.has_value()) return {};
+  v1::Plan modules;
+  modules.mutable_modules()->Swap(job.plan->mutable_modules());
+  return {job.plan->SerializeAsString(), modules.SerializeAsString()};
+}
+
+absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const StoredPlan& plan, const std::string& uid) {
   PIVOT_RETURN_IF_ERROR(batch.database.Run("INSERT INTO project (id, create_us) VALUES (?, ?) ON CONFLICT DO NOTHING",
                                            job.project, batch.now_us));
   const std::string spec = job.spec.SerializeAsString();
-  const std::string plan = job.plan.has_value() ? job.plan->SerializeAsString() : std::string();
   const std::string device = job.spec.device().empty() ? "auto" : job.spec.device();
   const int priority = job.spec.priority() == 0 ? kDefaultPriority : job.spec.priority();
   PIVOT_RETURN_IF_ERROR(batch.database.Run(
@@ -57,10 +70,14 @@ absl::Status InsertJob(WriteBatch& batch, const NewJob& job, const std::string& 
       "staging_uid, create_us, update_us, queue_us, queue_timeout_us, ttl_us, creator) "
       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?12, ?13, ?14, ?15)",
       uid, job.project, job.id, v1::STATE_QUEUED, std::string("WAITING_FOR_DEVICE"), priority, device, Blob{spec},
-      Sha256Of(spec), job.plan.has_value() ? std::optional(Blob{plan}) : std::nullopt,
+      Sha256Of(spec), job.plan.has_value() ? std::optional(Blob{plan.head}) : std::nullopt,
       job.staging_uid.empty() ? uid : job.staging_uid, batch.now_us,
       job.spec.has_queue_timeout() ? Microseconds(job.spec.queue_timeout()) : std::nullopt,
       job.spec.has_ttl() ? Microseconds(job.spec.ttl()) : std::nullopt, job.creator));
+  if (!plan.modules.empty()) {
+    PIVOT_RETURN_IF_ERROR(
+        batch.database.Run("INSERT INTO plan_modules (job_uid, modules_pb) VALUES (?, ?)", uid, Blob{plan.modules}));
+  }
   PIVOT_RETURN_IF_ERROR(NoteNeeds(batch, uid, job));
   PIVOT_RETURN_IF_ERROR(InsertLabels(batch, uid, job.labels));
   if (job.request_id.empty()) return absl::OkStatus();
@@ -122,10 +139,11 @@ absl::Status CloseLostAttempt(WriteBatch& batch, const LostAttempt& lost) {
 
 absl::StatusOr<std::string> Store::CreateJob(NewJob job) {
   std::string uid;
+  const StoredPlan plan = TakePlan(job);
   const absl::Status written = Write("create_job", [&](WriteBatch& batch) -> absl::Status {
     PIVOT_ASSIGN_OR_RETURN(uid, pivot::FindRequest(batch.database, job));
     if (!uid.empty()) return absl::OkStatus();
-    PIVOT_RETURN_IF_ERROR(CheckRoom(batch.database, job.project, {job.max_queued, job.max_queued_of_project}));
+    PIVOT_RETURN_IF_ERROR(CheckRoom(batch, job.project, {job.max_queued, job.max_queued_of_project}));
     if (!job.staging_uid.empty()) {
       PIVOT_ASSIGN_OR_RETURN(const std::string user, FindStagingUser(batch.database, job.staging_uid, ""));
       if (!user.empty()) {
@@ -134,7 +152,8 @@ absl::StatusOr<std::string> Store::CreateJob(NewJob job) {
     }
     PIVOT_RETURN_IF_ERROR(ChooseId(batch, job));
     uid = NewUid();
-    PIVOT_RETURN_IF_ERROR(InsertJob(batch, job, uid));
+    PIVOT_RETURN_IF_ERROR(InsertJob(batch, job, plan, uid));
+    ++batch.num_queued;
     return pivot::AppendEvent(batch, uid, CreationEvent());
   });
   if (!written.ok()) return written;

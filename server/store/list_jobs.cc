@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Store that lists jobs: a filter as SQL, and pages that do not shift when jobs are added.
+// The part of Store that lists jobs: pages that do not shift when jobs are added.
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -16,6 +15,7 @@
 #include "server/errors.h"
 #include "server/names.h"
 #include "server/store/job_filter.h"
+#include "server/store/list_query.h"
 #include "server/store/reader.h"
 #include "server/store/rows.h"
 #include "server/store/store.h"
@@ -23,80 +23,9 @@
 namespace pivot {
 namespace {
 
-using Field = Comparison::Field;
-using Operator = Comparison::Operator;
-
 // A client takes messages of 4 MiB.
 constexpr size_t kMaxPageBytes = size_t{3} << 20;
 constexpr size_t kListDigits = 16;
-
-struct SqlText {
-  std::string text;
-  std::vector<std::variant<int64_t, std::string>> values;
-
-  /// The parameter that stands for the value.
-  template <typename Value>
-  std::string Bind(const Value& value) {
-    values.emplace_back(std::in_place_type<Value>, value);
-    return absl::StrCat("?", values.size());
-  }
-};
-
-const char* SqlOf(Operator op) {
-  switch (op) {
-    case Operator::kNotEqual:
-      return "!=";
-    case Operator::kLess:
-      return "<";
-    case Operator::kLessOrEqual:
-      return "<=";
-    case Operator::kGreater:
-      return ">";
-    case Operator::kGreaterOrEqual:
-      return ">=";
-    default:
-      return "=";
-  }
-}
-
-const char* ColumnOf(Field field) {
-  switch (field) {
-    case Field::kPriority:
-      return "priority";
-    case Field::kCreateTime:
-      return "create_us";
-    case Field::kUpdateTime:
-      return "update_us";
-    default:
-      return "state";
-  }
-}
-
-std::string ConditionOf(const Comparison& comparison, SqlText& sql) {
-  if (comparison.field != Field::kLabel) {
-    return absl::StrCat(ColumnOf(comparison.field), " ", SqlOf(comparison.op), " ", sql.Bind(comparison.number));
-  }
-  const std::string value =
-      comparison.op == Operator::kHas ? "" : absl::StrCat(" AND value = ", sql.Bind(comparison.text));
-  return absl::StrCat(comparison.op == Operator::kNotEqual ? "uid NOT IN" : "uid IN",
-                      " (SELECT job_uid FROM label WHERE key = ", sql.Bind(comparison.key), value, ")");
-}
-
-// NOLINTNEXTLINE(misc-no-recursion): as deep as the filter, which has a bound
-std::string ConditionOf(const JobFilter& filter, SqlText& sql) {
-  if (filter.kind == JobFilter::Kind::kAll) return "TRUE";
-  if (filter.kind == JobFilter::Kind::kComparison) return ConditionOf(filter.comparison, sql);
-  if (filter.kind == JobFilter::Kind::kNot) {
-    return absl::StrCat("NOT (", ConditionOf(filter.operands.front(), sql), ")");
-  }
-  std::string condition = "(";
-  const char* joint = "";
-  for (const JobFilter& operand : filter.operands) {
-    absl::StrAppend(&condition, joint, ConditionOf(operand, sql));
-    joint = filter.kind == JobFilter::Kind::kAnd ? " AND " : " OR ";
-  }
-  return condition + ")";
-}
 
 /// A job's place in the order: by its key, then by age.
 struct Position {
@@ -138,15 +67,14 @@ absl::StatusOr<std::vector<Position>> ReadPositions(Database& database, const Jo
   PIVOT_ASSIGN_OR_RETURN(const JobOrder order, ParseJobOrder(listing.order_by));
   PIVOT_ASSIGN_OR_RETURN(const std::optional<Position> after, ParsePageToken(listing));
   SqlText sql;
-  sql.text =
-      absl::StrCat("SELECT ", order.column, ", create_us, uid FROM job WHERE project = ", sql.Bind(listing.project));
+  sql.text = absl::StrCat("SELECT ", order.column, ", create_us, uid ");
+  PIVOT_RETURN_IF_ERROR(AppendSource(database, listing.project, filter, order, sql));
   if (after.has_value()) {
     absl::StrAppend(&sql.text, " AND (", order.column, ", create_us, uid) ", order.descending ? "<" : ">", " (",
                     sql.Bind(after->key), ", ");
     absl::StrAppend(&sql.text, sql.Bind(after->create_us), ", ");
     absl::StrAppend(&sql.text, sql.Bind(after->uid), ")");
   }
-  sql.text += " AND " + ConditionOf(filter, sql);
   const char* direction = order.descending ? " DESC" : "";
   // One more than asked for tells whether there is a next page.
   absl::StrAppend(&sql.text, " ORDER BY ", order.column, direction, ", create_us", direction, ", uid", direction);

@@ -42,6 +42,13 @@ absl::Status LoadCheckpoints(Database& database, absl::string_view uid, v1::Job*
   }
 }
 
+absl::Status LoadPlanModules(Database& database, absl::string_view uid, v1::Job* job) {
+  Statement row = database.Query("SELECT modules_pb FROM plan_modules WHERE job_uid = ?", uid);
+  PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
+  if (!found || job->mutable_plan()->MergeFromString(row.Bytes(0))) return absl::OkStatus();
+  return absl::DataLossError("the database: a stored plan cannot be read");
+}
+
 absl::Status LoadLabels(Database& database, absl::string_view uid, v1::Job* job) {
   Statement rows = database.Query("SELECT key, value FROM label WHERE job_uid = ?", uid);
   while (true) {
@@ -118,6 +125,8 @@ absl::StatusOr<JobRecord> LoadJob(Database& database, absl::string_view uid, Job
       .project = row.Bytes(8), .staging_uid = row.Bytes(14), .retried_after = static_cast<int>(row.Integer(15))};
   v1::Job& job = record.job;
   PIVOT_RETURN_IF_ERROR(LoadMessages(row, &job));
+  if (detail == JobDetail::kFull && job.has_plan()) PIVOT_RETURN_IF_ERROR(LoadPlanModules(database, uid, &job));
+  // Servers before this one kept them in the same place.
   if (detail == JobDetail::kShort && job.has_plan()) job.mutable_plan()->clear_modules();
   LoadTimes(row, 4, &job);
   job.set_name(FormatJobName(record.project, row.Bytes(9)));
@@ -180,12 +189,11 @@ absl::StatusOr<std::string> FindStagingUser(Database& database, absl::string_vie
   return used ? FormatJobName(row.Bytes(0), row.Bytes(1)) : std::string();
 }
 
-absl::Status CheckRoom(Database& database, absl::string_view project, const QueueLimits& limits) {
-  Statement all = database.Query("SELECT count(*) FROM job WHERE state = ?", v1::STATE_QUEUED);
-  PIVOT_RETURN_IF_ERROR(all.Step().status());
-  if (all.Integer(0) >= limits.total) return QueueFull(limits.total);
-  if (all.Integer(0) < limits.of_project) return absl::OkStatus();
-  Statement own = database.Query("SELECT count(*) FROM job WHERE project = ? AND state = ?", project, v1::STATE_QUEUED);
+absl::Status CheckRoom(const WriteBatch& batch, absl::string_view project, const QueueLimits& limits) {
+  if (batch.num_queued >= limits.total) return QueueFull(limits.total);
+  if (batch.num_queued < limits.of_project) return absl::OkStatus();
+  Statement own =
+      batch.database.Query("SELECT count(*) FROM job WHERE project = ? AND state = ?", project, v1::STATE_QUEUED);
   PIVOT_RETURN_IF_ERROR(own.Step().status());
   if (own.Integer(0) < limits.of_project) return absl::OkStatus();
   return QuotaExceeded(absl::StrCat(limits.of_project, " jobs of projects/", project,
@@ -202,6 +210,13 @@ absl::Status InsertLabels(WriteBatch& batch, absl::string_view uid, const std::m
   return absl::OkStatus();
 }
 
+absl::StatusOr<int64_t> TakeProjectSequence(WriteBatch& batch, absl::string_view project) {
+  Statement row =
+      batch.database.Query("UPDATE project SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", project);
+  PIVOT_RETURN_IF_ERROR(row.Step().status());
+  return row.Integer(0);
+}
+
 absl::Status AppendEvent(WriteBatch& batch, absl::string_view job_uid, v1::JobEvent event, const AttemptKey* fence) {
   Statement job = TakeSequence(batch, job_uid, fence);
   PIVOT_ASSIGN_OR_RETURN(const bool found, job.Step());
@@ -211,13 +226,12 @@ absl::Status AppendEvent(WriteBatch& batch, absl::string_view job_uid, v1::JobEv
   event.set_job(FormatJobName(project, job.Bytes(2)));
   event.set_attempt(static_cast<int>(job.Integer(3)));
   *event.mutable_time() = ToTimestamp(batch.now_us);
-  Statement order =
-      batch.database.Query("UPDATE project SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", project);
-  PIVOT_RETURN_IF_ERROR(order.Step().status());
+  PIVOT_ASSIGN_OR_RETURN(const int64_t project_seq, TakeProjectSequence(batch, project));
   const std::string bytes = event.SerializeAsString();
   PIVOT_RETURN_IF_ERROR(batch.database.Run(
       "INSERT INTO event (job_uid, seq, project, project_seq, time_us, event_pb) VALUES (?, ?, ?, ?, ?, ?)", job_uid,
-      event.seq(), project, order.Integer(0), batch.now_us, Blob{bytes}));
+      event.seq(), project, project_seq, batch.now_us, Blob{bytes}));
+  event.set_project_seq(static_cast<uint64_t>(project_seq));
   batch.events.emplace_back(std::string(job_uid), std::move(event));
   return absl::OkStatus();
 }
@@ -239,6 +253,8 @@ absl::Status ChangeState(WriteBatch& batch, const StateGuard& guard, const State
       guard.job_uid, guard.from, guard.attempt, change.to, change.reason, starts ? 1 : 0, start_us, end_us,
       AsBlob(error), AsBlob(result), queue_us));
   if (batch.database.num_changed() == 0) return StateMovedOn();
+  if (guard.from == v1::STATE_QUEUED) --batch.num_queued;
+  if (change.to == v1::STATE_QUEUED) ++batch.num_queued;
   v1::JobEvent event;
   event.mutable_state_changed()->set_from(guard.from);
   event.mutable_state_changed()->set_to(change.to);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@ namespace pivot {
 struct WriteBatch {
   Database& database;
   int64_t now_us;
+  int64_t num_queued = 0;                                    // jobs, as it is now
   std::vector<std::pair<std::string, v1::JobEvent>> events;  // job uid and event, told to the hooks after the commit
 };
 
@@ -46,7 +48,7 @@ absl::StatusOr<std::string> FindRequest(Database& database, const NewJob& job);
 absl::StatusOr<std::string> FindStagingUser(Database& database, absl::string_view staging_uid,
                                             absl::string_view except_uid);
 /// kResourceExhausted QUEUE_FULL.
-absl::Status CheckRoom(Database& database, absl::string_view project, const QueueLimits& limits);
+absl::Status CheckRoom(const WriteBatch& batch, absl::string_view project, const QueueLimits& limits);
 
 /// Job.etag of this revision.
 std::string FormatEtag(absl::string_view uid, int64_t revision);
@@ -54,6 +56,8 @@ std::string FormatEtag(absl::string_view uid, int64_t revision);
 // Writing.
 /// Adds labels to a job that has none of these keys.
 absl::Status InsertLabels(WriteBatch& batch, absl::string_view uid, const std::map<std::string, std::string>& labels);
+/// The next project_seq.
+absl::StatusOr<int64_t> TakeProjectSequence(WriteBatch& batch, absl::string_view project);
 /// Numbers the event and stores it. With `fence`, only while that attempt holds its lease, else IsStateMovedOn.
 absl::Status AppendEvent(WriteBatch& batch, absl::string_view job_uid, v1::JobEvent event,
                          const AttemptKey* fence = nullptr);
@@ -61,6 +65,10 @@ absl::Status AppendEvent(WriteBatch& batch, absl::string_view job_uid, v1::JobEv
 /// The only place where the state of a job changes. IsStateMovedOn when the guard does not hold any more;
 /// kFailedPrecondition ILLEGAL_STATE when the table has no such transition.
 absl::Status ChangeState(WriteBatch& batch, const StateGuard& guard, const StateChange& change);
+
+/// The first deletion of a project's job after a cursor.
+absl::StatusOr<std::optional<v1::JobEvent>> NextDeletion(Database& database, absl::string_view project,
+                                                         uint64_t after_project_seq);
 
 /// As Store::DeleteJob().
 absl::StatusOr<DeletedJob> DeleteJobRows(WriteBatch& batch, absl::string_view uid, absl::string_view etag);

@@ -177,8 +177,35 @@ constexpr absl::string_view kVersion6 = R"sql(
 ALTER TABLE job ADD COLUMN creator TEXT NOT NULL DEFAULT '';      -- a principal; empty: not known
 )sql";
 
-constexpr std::array<absl::string_view, 6> kMigrations = {kVersion1, kVersion2, kVersion3,
-                                                          kVersion4, kVersion5, kVersion6};
+// Long lists of jobs. Each order has an index that also holds what filters look at most, so that a scan of all jobs of
+// a project reads nothing else; job.plan_pb is short from now on (a row that was written before has all of its plan
+// there).
+constexpr absl::string_view kVersion7 = R"sql(
+CREATE TABLE plan_modules (
+  job_uid     TEXT PRIMARY KEY REFERENCES job(uid),
+  modules_pb  BLOB NOT NULL                         -- a Plan with its modules alone
+) STRICT;
+
+DROP INDEX job_by_age;
+CREATE INDEX job_by_age ON job (project, create_us DESC, uid DESC, state, priority);
+CREATE INDEX job_by_priority ON job (project, priority DESC, create_us DESC, uid DESC, state);
+CREATE INDEX job_by_update ON job (project, update_us DESC, create_us DESC, uid DESC, state, priority);
+DROP INDEX job_by_state;
+CREATE INDEX job_by_state ON job (project, state, create_us DESC, uid DESC, priority);
+
+-- Jobs that were deleted, in the order of their project's events. Kept as long as their requests.
+CREATE TABLE deletion (
+  project      TEXT NOT NULL REFERENCES project(id),
+  project_seq  INTEGER NOT NULL,
+  time_us      INTEGER NOT NULL,
+  job_id       TEXT NOT NULL,
+  job_uid      TEXT NOT NULL,
+  PRIMARY KEY (project, project_seq)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<absl::string_view, 7> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                                          kVersion5, kVersion6, kVersion7};
 
 }  // namespace
 

@@ -62,7 +62,7 @@ absl::StatusOr<v1::State> Store::SteerJob(absl::string_view uid, Steer steer, co
     PIVOT_ASSIGN_OR_RETURN(const Steered job, LoadSteered(batch.database, uid));
     PIVOT_ASSIGN_OR_RETURN(state, StateAfter(steer, job.guard.from, job.name));
     if (state == job.guard.from) return absl::OkStatus();
-    if (state == v1::STATE_QUEUED) PIVOT_RETURN_IF_ERROR(CheckRoom(batch.database, job.project, limits));
+    if (state == v1::STATE_QUEUED) PIVOT_RETURN_IF_ERROR(CheckRoom(batch, job.project, limits));
     if (steer == Steer::kRetry) PIVOT_RETURN_IF_ERROR(PrepareRetry(batch.database, job));
     return ChangeState(batch, job.guard, {.to = state, .reason = ReasonFor(steer)});
   });

@@ -2,10 +2,8 @@
 #include "server/store/store.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
-#include "proto/files/crash_point.h"
 #include "proto/status/status_macros.h"
 #include "server/store/open_database.h"
 #include "server/store/reader.h"
@@ -24,36 +22,17 @@ absl::StatusOr<v1::JobEvent> ParseEvent(const Statement& row) {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, StoreHooks hooks) {
   PIVOT_ASSIGN_OR_RETURN(std::unique_ptr<Database> writer, OpenDatabase(path));
-  return std::unique_ptr<Store>(new Store(path, std::move(writer), std::move(hooks)));
+  std::unique_ptr<Store> store(new Store(path, std::move(writer), std::move(hooks)));
+  PIVOT_ASSIGN_OR_RETURN(const QueueFigures figures, store->ReadQueueFigures());
+  if (const auto queued = figures.jobs.find(v1::STATE_QUEUED); queued != figures.jobs.end())
+    store->num_queued_ = queued->second;
+  return store;
 }
 
 Store::Store(std::string path, std::unique_ptr<Database> writer, StoreHooks hooks)
     : path_(std::move(path)), hooks_(std::move(hooks)), writer_(std::move(writer)) {}
 
 Store::~Store() = default;
-
-absl::Status Store::Write(absl::string_view kind, absl::FunctionRef<absl::Status(WriteBatch&)> body) {
-  std::vector<std::pair<std::string, v1::JobEvent>> events;
-  absl::Duration took;
-  {
-    const std::lock_guard lock(write_mutex_);
-    PIVOT_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*writer_, Transaction::Kind::kWrite));
-    WriteBatch batch{*writer_, std::max(NowMicros(), last_us_ + 1), {}};
-    PIVOT_RETURN_IF_ERROR(body(batch));
-    PIVOT_CRASH_POINT_OF("store.before_commit", kind);
-    const auto begin = std::chrono::steady_clock::now();
-    PIVOT_RETURN_IF_ERROR(transaction.Commit());
-    PIVOT_CRASH_POINT_OF("store.after_commit", kind);
-    took = absl::FromChrono(std::chrono::steady_clock::now() - begin);
-    last_us_ = batch.now_us;
-    events = std::move(batch.events);
-  }
-  if (hooks_.commit_took) hooks_.commit_took(took);
-  if (hooks_.committed) {
-    for (const auto& [uid, event] : events) hooks_.committed(uid, event);
-  }
-  return absl::OkStatus();
-}
 
 int64_t Store::NowMicros() const { return absl::ToUnixMicros(hooks_.now ? hooks_.now() : absl::Now()); }
 
@@ -90,13 +69,17 @@ absl::StatusOr<std::optional<v1::JobEvent>> Store::ReadEvent(absl::string_view j
 absl::StatusOr<std::optional<v1::JobEvent>> Store::ReadProjectEvent(absl::string_view project,
                                                                     uint64_t after_project_seq) {
   PIVOT_ASSIGN_OR_RETURN(const Reader reader, BorrowReader());
+  PIVOT_ASSIGN_OR_RETURN(const Transaction transaction, Transaction::Begin(*reader, Transaction::Kind::kRead));
+  PIVOT_ASSIGN_OR_RETURN(std::optional<v1::JobEvent> deletion, NextDeletion(*reader, project, after_project_seq));
   Statement row = reader->Query(
       "SELECT event_pb, project_seq FROM event WHERE project = ? AND project_seq > ? ORDER BY project_seq LIMIT 1",
       project, after_project_seq);
   PIVOT_ASSIGN_OR_RETURN(const bool found, row.Step());
-  if (!found) return std::nullopt;
+  if (!found) return deletion;
+  const auto project_seq = static_cast<uint64_t>(row.Integer(1));
+  if (deletion.has_value() && deletion->project_seq() < project_seq) return deletion;
   PIVOT_ASSIGN_OR_RETURN(v1::JobEvent event, ParseEvent(row));
-  event.set_project_seq(static_cast<uint64_t>(row.Integer(1)));
+  event.set_project_seq(project_seq);
   return event;
 }
 

@@ -68,7 +68,7 @@ class Store {
   // Events.
   /// Nothing when there is none of that number yet.
   absl::StatusOr<std::optional<v1::JobEvent>> ReadEvent(absl::string_view job_uid, uint64_t seq);
-  /// The project's next event after a cursor, with project_seq; nothing when there is none yet.
+  /// The project's next event after a cursor, with project_seq, deletions of jobs too; nothing when there is none yet.
   absl::StatusOr<std::optional<v1::JobEvent>> ReadProjectEvent(absl::string_view project, uint64_t after_project_seq);
   /// Of the project's newest event, also of a job that was deleted; 0 for a project that had none.
   absl::StatusOr<uint64_t> ReadProjectSeq(absl::string_view project);
@@ -109,16 +109,28 @@ class Store {
 
   Store(std::string path, std::unique_ptr<Database> writer, StoreHooks hooks);
   absl::StatusOr<Reader> BorrowReader();
-  /// Runs `body` in one transaction; if it is OK, commits, syncs and tells the hooks. `kind` names its crash points.
+  /// Runs `body` in a transaction, in this thread or another one that writes just now; if it is OK, what it did is
+  /// committed and synced when this returns, and the hooks were told. Otherwise nothing of it stays. `kind` names its
+  /// crash points.
   absl::Status Write(absl::string_view kind, absl::FunctionRef<absl::Status(WriteBatch&)> body);
+  struct Writing;
+  void WriteGroup(const std::vector<Writing*>& group);
+  absl::Status WriteTogether(const std::vector<Writing*>& group);
+  absl::Status WriteAlone(Writing& one, WriteBatch& batch);
+  absl::Status WriteBesides(Writing& one, WriteBatch& batch);
   int64_t NowMicros() const;
 
   const std::string path_;
   const StoreHooks hooks_;
 
   std::mutex write_mutex_;
+  std::condition_variable written_;
+  std::vector<Writing*> waiting_writes_;
+  bool is_writing_ = false;
+  // Of the thread that is writing.
   std::unique_ptr<Database> writer_;
   int64_t last_us_ = 0;  // of the newest write: times never go back, and no two writes have the same
+  int64_t num_queued_ = 0;
 
   std::mutex readers_mutex_;
   std::condition_variable reader_returned_;

@@ -81,8 +81,8 @@ void WorkerSession::ReadFrames(Clock::time_point now) {
   }
 }
 
-void WorkerSession::ReadOutput() {
-  if (output_.Read() == WorkerOutput::Came::kSomething) parts_.hub->Notify(LogTopic(record_.job.uid()));
+void WorkerSession::ReadOutput(Clock::time_point now) {
+  if (output_.Read(now) == WorkerOutput::Came::kSomething) parts_.hub->Notify(LogTopic(record_.job.uid()));
 }
 
 void WorkerSession::HandleFrame(const Frame& frame, Clock::time_point now) {

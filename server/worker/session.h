@@ -4,6 +4,7 @@
 
 // One worker process from its start to its end: frames in, events out. One thread, the supervisor's.
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
@@ -46,7 +47,7 @@ class WorkerSession {
 
   // What may happen to it.
   void ReadFrames(Clock::time_point now);
-  void ReadOutput();
+  void ReadOutput(Clock::time_point now);
   void ProcessEnded(Clock::time_point now);
   void Cancel(Clock::time_point now);
   void Suspend(Clock::time_point now);
@@ -55,12 +56,15 @@ class WorkerSession {
   void Stop();
   void Published(const absl::StatusOr<v1::CheckpointRef>& result, Clock::time_point now);
   void CheckClock(Clock::time_point now);
-  Clock::time_point next_check() const { return watchdog_.next_check(); }
+  /// When CheckClock() may have something to do, or its output may be read again.
+  Clock::time_point next_check(Clock::time_point now) const {
+    return output_.next_read() > now ? std::min(output_.next_read(), watchdog_.next_check()) : watchdog_.next_check();
+  }
 
   /// -1 when there is nothing to wait for.
   int socket_fd() const { return socket_.has_value() ? socket_->fd() : -1; }
   int process_fd() const { return process_.pidfd.get(); }
-  int output_fd() const { return output_.fd(); }
+  int output_fd(Clock::time_point now) const { return output_.fd(now); }
 
   /// The process is gone and nothing of it is being published.
   bool ended() const { return process_ended_ && !publishing_; }

@@ -118,10 +118,10 @@ void Supervisor::Wait() {
   std::vector<pollfd> waits = {{wake_.get(), POLLIN, 0}};
   std::vector<WorkerSession*> order;
   for (auto& [uid, session] : sessions_) {
-    next = std::min(next, session->next_check());
+    next = std::min(next, session->next_check(now));
     order.push_back(session.get());
     waits.push_back({session->socket_fd(), POLLIN, 0});
-    waits.push_back({session->output_fd(), POLLIN, 0});
+    waits.push_back({session->output_fd(now), POLLIN, 0});
     waits.push_back({session->process_fd(), POLLIN, 0});
   }
   poll(waits.data(), waits.size(), Milliseconds(next, now));
@@ -129,7 +129,7 @@ void Supervisor::Wait() {
   eventfd_read(wake_.get(), &count);
   for (size_t i = 0; i < order.size(); ++i) {
     if (waits[1 + 3 * i].revents != 0) order[i]->ReadFrames(Clock::now());
-    if (waits[2 + 3 * i].revents != 0) order[i]->ReadOutput();
+    if (waits[2 + 3 * i].revents != 0) order[i]->ReadOutput(Clock::now());
     if (waits[3 + 3 * i].revents != 0) order[i]->ProcessEnded(Clock::now());
   }
 }

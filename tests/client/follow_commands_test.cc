@@ -39,7 +39,7 @@ TEST(ProjectLinesTest, ForgetsJobsThatHaveEnded) {
 class FollowCommandsTest : public CliTest {
  protected:
   ExitCode RunThere(std::vector<std::string> arguments, FakeMethods methods) {
-    methods.get_capabilities = DescribeServer;
+    if (!methods.get_capabilities) methods.get_capabilities = DescribeServer;
     methods.get_job = [](const v1::GetJobRequest& request, v1::Job* job) {
       job->set_name(request.name());
       return grpc::Status::OK;
@@ -64,6 +64,10 @@ class FollowCommandsTest : public CliTest {
       event.mutable_warning()->set_message("it is warm\x1b[2J");
       send(event);
       send(StateEvent("b", 12, v1::STATE_FAILED));
+      event.clear_seq();
+      event.set_project_seq(13);
+      event.mutable_job_deleted()->set_uid("u");
+      send(event);
       return grpc::Status(grpc::StatusCode::UNAVAILABLE, "cut");
     }};
   }
@@ -95,10 +99,11 @@ TEST_F(FollowCommandsTest, WatchAllPrintsALineForEachEventWithItsJob) {
             "12:00:00 a: queued\n"
             "12:00:00 b: running\n"
             "12:00:00 a: warning: it is warm?[2J (HOT)\n"
-            "12:00:00 b: failed\n");
+            "12:00:00 b: failed\n"
+            "12:00:00 a: deleted\n");
   EXPECT_THAT(err_, HasSubstr("trying again"));
   ASSERT_THAT(watches_, SizeIs(2));
-  EXPECT_EQ(watches_[1].after_project_seq(), 12U);
+  EXPECT_EQ(watches_[1].after_project_seq(), 13U);
   EXPECT_EQ(watches_[0].parent(), "projects/default");
   EXPECT_TRUE(watches_[0].from_now());
 }
@@ -111,6 +116,18 @@ TEST_F(FollowCommandsTest, WatchAllBeginsBehindTheCursorGiven) {
   EXPECT_EQ(Lines()[0]["event"], "state_changed");
   EXPECT_EQ(Lines()[0]["project_seq"], 8);
   EXPECT_EQ(Lines()[1]["job"], "projects/default/jobs/b");
+}
+
+TEST_F(FollowCommandsTest, DevicesSayWhatIsSetAside) {
+  const FakeMethods methods{.get_capabilities = [](const v1::GetCapabilitiesRequest&, v1::ServerCapabilities* answer) {
+    v1::Device& device = *answer->add_devices();
+    device.set_name("cuda:0");
+    device.set_set_aside_cause("DEVICE_FAULT");
+    device.mutable_set_aside_until()->set_seconds(45240);
+    return grpc::Status::OK;
+  }};
+  EXPECT_EQ(RunThere({"devices"}, methods), ExitCode::kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("nobody until 12:34 UTC: DEVICE_FAULT"));
 }
 
 TEST_F(FollowCommandsTest, WatchAllAndAJobExcludeEachOther) {

@@ -47,6 +47,27 @@ class EditJobTest : public StoreTest {
   }
 };
 
+TEST_F(EditJobTest, TellsTheProjectOfADeletionForAWeek) {
+  const std::string kept = Create(SomeJob("kept"));
+  const std::string gone = CancelledJob(SomeJob("gone"));
+  const uint64_t last = store_->ReadProjectSeq("p").value();
+  ASSERT_OK(store_->DeleteJob(gone, ""));
+  ASSERT_FALSE(told_.empty());
+  EXPECT_TRUE(told_.back().has_job_deleted());
+  EXPECT_EQ(told_.back().project_seq(), last + 1);
+  Create(SomeJob("next"));
+  const auto deletion = store_->ReadProjectEvent("p", 1).value();
+  ASSERT_TRUE(deletion.has_value());
+  EXPECT_EQ(deletion->DebugString(), told_.at(told_.size() - 2).DebugString());
+  const auto next = store_->ReadProjectEvent("p", last + 1).value();
+  ASSERT_TRUE(next.has_value());
+  EXPECT_EQ(next->job(), "projects/p/jobs/next");
+  ahead_ = absl::Hours(7 * 24 + 1);
+  const std::string other = CancelledJob(SomeJob("other"));
+  ASSERT_OK(store_->DeleteJob(other, ""));
+  EXPECT_EQ(Count("deletion"), 1);
+}
+
 TEST_F(EditJobTest, MovesAQueuedJob) {
   const std::string first = Create(SomeJob());
   const std::string second = Create(SomeJob());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every store must do when jobs are listed.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "gtest/gtest.h"
 
 #include "proto/status/reason.h"
+#include "server/store/open_database.h"
 #include "tests/server/store_fixture.h"
 
 namespace pivot {
@@ -50,6 +52,51 @@ class ListJobsTest : public StoreTest {
 
   std::map<std::string, std::string> uids_;
 };
+
+/// So many that lists go along their order instead of along a label or state.
+class LongListTest : public ListJobsTest {
+ protected:
+  static constexpr int kJobs = 2500;
+
+  void SetUp() override {
+    ListJobsTest::SetUp();
+    store_.reset();
+    {
+      ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(folder_ / "pivot.db"));
+      ASSERT_OK(database->Execute(absl::StrCat(
+          "INSERT INTO job (uid, project, id, state, priority, device, spec_pb, spec_sha256, staging_uid, create_us, "
+          "update_us) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ",
+          kJobs, ") SELECT printf('%08x-0000-4000-8000-%012x', i, i), 'p', 'copy-' || i, CASE WHEN i % 500 = 0 THEN ",
+          int{v1::STATE_FAILED}, " ELSE ", int{v1::STATE_CANCELLED},
+          " END, i % 100, 'cpu', spec_pb, '', uid, i, 1000 - i % 1000 FROM n CROSS JOIN (SELECT * FROM job LIMIT 1)")));
+      ASSERT_OK(database->Execute("INSERT INTO label SELECT uid, 'many', 'yes' FROM job WHERE id LIKE 'copy-%'"));
+    }
+    Reopen();
+  }
+};
+
+TEST_F(LongListTest, GivesTheSameWhereManyHaveALabelOrState) {
+  EXPECT_EQ(List("labels.many = yes", "", 1000).size(), size_t{kJobs});
+  EXPECT_EQ(List("state = CANCELLED", "priority", 1000).size(), size_t{kJobs} - 5);
+  EXPECT_THAT(List("labels:many AND state = FAILED"),
+              ElementsAre("copy-2500", "copy-2000", "copy-1500", "copy-1000", "copy-500"));
+  EXPECT_THAT(List("state = FAILED", "create_time", 1),
+              ElementsAre("copy-500", "copy-1000", "copy-1500", "copy-2000", "copy-2500"));
+  EXPECT_THAT(List("labels.many != yes"), ElementsAre("high2", "high", "mid", "low"));
+  EXPECT_THAT(List("NOT labels:many AND priority > 50", "priority", 1), ElementsAre("high", "high2"));
+  EXPECT_THAT(List("labels.team = text AND state != FAILED", "update_time desc"), ElementsAre("mid"));
+  EXPECT_THAT(List("state = CANCELLED AND create_time < \"1970-01-01T00:00:00.000004Z\"", "create_time"),
+              ElementsAre("copy-1", "copy-2", "copy-3"));
+}
+
+TEST_F(LongListTest, GoesThroughEveryOrderPageByPage) {
+  for (const char* order :
+       {"create_time", "create_time desc", "priority", "priority desc", "update_time", "update_time desc"}) {
+    std::vector<std::string> ids = List("labels:many", order, 700);
+    std::sort(ids.begin(), ids.end());
+    EXPECT_EQ(std::unique(ids.begin(), ids.end()) - ids.begin(), kJobs) << order;
+  }
+}
 
 TEST_F(ListJobsTest, FiltersByState) {
   ASSERT_OK(store_->SteerJob(uids_["mid"], Steer::kSuspend));

@@ -2,6 +2,7 @@
 #include "server/probe/probe.h"
 
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -44,6 +45,61 @@ TEST_F(ProbeTest, GivesThePlan) {
   ASSERT_OK_AND_ASSIGN(const auto plan, Probe(options_).Examine(Spec(), {}));
   EXPECT_EQ(plan->num_blocks(), 2);
   EXPECT_EQ(plan->modules(0).bits(), 4);
+}
+
+/// Tells whether a process was asked.
+class RememberedPlanTest : public ProbeTest {
+ protected:
+  void Answer(int blocks) {
+    folder_.Write("fake_probe.json",
+                  json{{"record", aside_ / "asked"}, {"answer", {{"plan", {{"num_blocks", blocks}}}}}}.dump());
+  }
+  bool WasAsked() const { return std::filesystem::remove(aside_ / "asked"); }
+
+  TemporaryFolder aside_;
+};
+
+TEST_F(RememberedPlanTest, IsGivenAgainWhileNothingChanges) {
+  options_.now = [] { return absl::Now() + absl::Hours(1); };  // the source's last change was long ago
+  Probe probe(options_);
+  const auto blocks = [&](const v1::JobSpec& spec) { return probe.Examine(spec, {}).value()->num_blocks(); };
+  Answer(7);
+  EXPECT_EQ(blocks(Spec()), 7);
+  EXPECT_TRUE(WasAsked());
+  v1::JobSpec other = Spec();
+  other.set_priority(80);
+  EXPECT_EQ(blocks(other), 7);
+  EXPECT_FALSE(WasAsked()) << "the plan does not depend on the priority";
+  other.mutable_compress()->set_bits(3);
+  EXPECT_EQ(blocks(other), 7);
+  EXPECT_TRUE(WasAsked());
+  EXPECT_OK(probe.Examine(Spec(), {{.name = "cuda:0", .uuid = "GPU-1", .memory_bytes = 80}}));
+  EXPECT_TRUE(WasAsked());
+  Answer(8);
+  EXPECT_EQ(blocks(Spec()), 8);
+  EXPECT_TRUE(WasAsked());
+  folder_.Write("below/another", "");
+  EXPECT_EQ(blocks(Spec()), 8);
+  EXPECT_TRUE(WasAsked());
+}
+
+TEST_F(RememberedPlanTest, IsNotKeptOfASourceThatHasJustChanged) {
+  Probe probe(options_);
+  Answer(7);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_OK(probe.Examine(Spec(), {}));
+    EXPECT_TRUE(WasAsked());
+  }
+}
+
+TEST_F(RememberedPlanTest, IsNotKeptWhenItIsAnError) {
+  options_.now = [] { return absl::Now() + absl::Hours(1); };
+  Probe probe(options_);
+  folder_.Write("fake_probe.json", json{{"record", aside_ / "asked"}, {"raw", "garbage"}}.dump());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(ReasonOf(probe.Examine(Spec(), {}).status()), "PROBE_FAILED");
+    EXPECT_TRUE(WasAsked());
+  }
 }
 
 TEST_F(ProbeTest, NeedsNoPlanForOtherTasks) {

@@ -84,6 +84,7 @@ class SchedulerTest : public ::testing::Test {
                                         .executor = &executor_,
                                         .timers = &timers_,
                                         .gauge = &gauge_,
+                                        .health = &health_,
                                         .policy = {},
                                         .start =
                                             [this](const Assignment& assignment) {
@@ -111,6 +112,7 @@ class SchedulerTest : public ::testing::Test {
   std::unique_ptr<Store> store_;
   Executor executor_{2};
   TimerQueue timers_;
+  DeviceHealth health_;
   RoomGauge gauge_{{Gpu(0), Cpu()},
                    {.gpu_free_bytes = [] { return std::map<std::string, int64_t>(); },
                     .disk_free_bytes = [] { return 100 * kGib; }}};

@@ -188,5 +188,36 @@ TEST_F(SchedulingTest, FailsWhenLessWasNotEnoughOrIsNotToBeHad) {
   EXPECT_THAT(server_.AwaitEnd(Submit()).attempts(), SizeIs(1));
 }
 
+TEST_F(SchedulingTest, SetsAsideAGpuWhereWorkersOfSeveralJobsCrash) {
+  server_.options.devices = {NumberedGpu(0, 80 * kGib), NamedCpu()};
+  server_.SetScript({{{"signal", 11}}});
+  server_.Start();
+  EXPECT_EQ(server_.AwaitEnd(Submit("cuda:0")).state(), v1::STATE_FAILED) << "it may be the job";
+  const auto gpu = [&] {
+    grpc::ClientContext context;
+    v1::ServerCapabilities capabilities;
+    EXPECT_TRUE(server_.capabilities().GetCapabilities(&context, {}, &capabilities).ok());
+    return capabilities.devices(0);
+  };
+  EXPECT_EQ(gpu().set_aside_cause(), "");
+  const std::string second = Submit("cuda:0");
+  EXPECT_TRUE(Eventually([&] { return gpu().set_aside_cause() == "WORKER_CRASHED"; }));
+  EXPECT_GT(gpu().set_aside_until().seconds(), absl::ToUnixSeconds(absl::Now() + absl::Minutes(29)));
+  SucceedFromNowOn();
+  EXPECT_EQ(server_.AwaitEnd(Submit("cpu")).state(), v1::STATE_SUCCEEDED);
+  EXPECT_EQ(server_.Get(second).state(), v1::STATE_QUEUED) << "it waits for the GPU";
+  EXPECT_EQ(server_.Get(second).attempts_size(), 1);
+}
+
+TEST_F(SchedulingTest, TriesADeviceAgainAfterItsRest) {
+  server_.options.devices = {NumberedGpu(0, 80 * kGib)};
+  server_.options.health = {.jobs = 1, .rest = absl::Milliseconds(50), .longest_rest = absl::Milliseconds(50)};
+  server_.SetScript({{{"attempt", 1}, {"signal", 11}}, {{"pivot", json::object()}}, {{"send", "Done"}}});
+  server_.Start();
+  const v1::Job job = server_.AwaitEnd(Submit());
+  EXPECT_EQ(job.state(), v1::STATE_SUCCEEDED) << "nobody else woke the scheduler";
+  EXPECT_THAT(job.attempts(), SizeIs(2));
+}
+
 }  // namespace
 }  // namespace pivot

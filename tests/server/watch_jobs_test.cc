@@ -206,6 +206,37 @@ TEST_F(WatchJobsTest, GoesOnOverADeletedJobAndARestart) {
   ExpectWhole(ReadFrom(cursor, kept.last_seq()), {{kept.name(), kept.last_seq()}});
 }
 
+TEST_F(WatchJobsTest, TellsOfADeletedJobNowAndLater) {
+  server_.Start();
+  const v1::Job job = Done("gone");
+  grpc::ClientContext live;
+  const Reader reader = Begin(&live, job.last_seq());
+  v1::DeleteJobRequest request;
+  request.set_name(job.name());
+  grpc::ClientContext context;
+  google::protobuf::Empty nothing;
+  ASSERT_TRUE(server_.jobs().DeleteJob(&context, request, &nothing).ok());
+  const auto expect_deletion = [&](const Reader& of) {
+    v1::JobEvent event;
+    ASSERT_TRUE(of->Read(&event));
+    EXPECT_EQ(event.job_deleted().uid(), job.uid()) << event.DebugString();
+    EXPECT_EQ(event.job(), job.name());
+    EXPECT_EQ(event.seq(), 0U);
+    EXPECT_EQ(event.project_seq(), job.last_seq() + 1);
+    EXPECT_GT(event.time().seconds(), 0);
+  };
+  expect_deletion(reader);
+  live.TryCancel();
+  reader->Finish();
+  server_.Stop();
+  server_.Start();
+  grpc::ClientContext later;
+  const Reader again = Begin(&later, 1);
+  expect_deletion(again);
+  later.TryCancel();
+  again->Finish();
+}
+
 TEST_F(WatchJobsTest, HoldsNobodyUpWhenNobodyReads) {
   constexpr int kBlocks = 3000;
   json script = json::array();

@@ -51,7 +51,7 @@ std::string AllSources() {
 std::vector<std::string> FindCrashPoints() {
   const std::string text = AllSources();
   std::set<std::string> names = Matches(text, R"re(PIVOT_CRASH_POINT\("([^"]+)"\))re");
-  for (const std::string& name : Matches(text, R"re(PIVOT_CRASH_POINT_OF\("([^"]+)", kind\))re")) {
+  for (const std::string& name : Matches(text, R"re(PIVOT_CRASH_POINT_OF\("([^"]+)", [a-z>-]+\))re")) {
     for (const std::string& kind : Matches(text, R"re(\bWrite\(\s*"([a-z_]+)",)re"))
       names.insert(absl::StrCat(name, ".", kind));
   }
