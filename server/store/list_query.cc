@@ -76,14 +76,17 @@ std::string ConditionOf(const JobFilter& filter, SqlText& sql) {
   return condition + ")";
 }
 
-/// States and labels that every job of the list has.
+/// States, labels and least times of update that every job of the list has.
 std::vector<const Comparison*> RequiredBy(const JobFilter& filter) {
   std::vector<const Comparison*> required;
   const auto add = [&](const JobFilter& part) {
     const Comparison& comparison = part.comparison;
     const bool is_label = comparison.field == Field::kLabel && comparison.op != Operator::kNotEqual;
     const bool is_state = comparison.field == Field::kState && comparison.op == Operator::kEqual;
-    if (part.kind == JobFilter::Kind::kComparison && (is_label || is_state)) required.push_back(&comparison);
+    const bool is_update = comparison.field == Field::kUpdateTime &&
+                           (comparison.op == Operator::kGreater || comparison.op == Operator::kGreaterOrEqual);
+    if (part.kind == JobFilter::Kind::kComparison && (is_label || is_state || is_update))
+      required.push_back(&comparison);
   };
   add(filter);
   if (filter.kind == JobFilter::Kind::kAnd) {
@@ -95,11 +98,14 @@ std::vector<const Comparison*> RequiredBy(const JobFilter& filter) {
 /// Whether few jobs have it; of a label, few of all projects.
 absl::StatusOr<bool> AreFew(Database& database, absl::string_view project, const Comparison& comparison) {
   SqlText sql;
-  const std::string rows =
-      comparison.field == Field::kLabel
-          ? absl::StrCat("label WHERE ", LabelCondition(comparison, sql))
-          : absl::StrCat("job INDEXED BY job_by_state WHERE project = ", sql.Bind(std::string(project)), " AND ",
-                         ConditionOf(comparison, sql));
+  std::string rows;
+  if (comparison.field == Field::kLabel) {
+    rows = absl::StrCat("label WHERE ", LabelCondition(comparison, sql));
+  } else {
+    rows = absl::StrCat("job INDEXED BY ", comparison.field == Field::kState ? "job_by_state" : "job_by_update",
+                        " WHERE project = ", sql.Bind(std::string(project)));
+    absl::StrAppend(&rows, " AND ", ConditionOf(comparison, sql));
+  }
   const std::string limit = sql.Bind(kFew + 1);
   Statement row =
       database.QueryOnce(absl::StrCat("SELECT count(*) FROM (SELECT 1 FROM ", rows, " LIMIT ", limit, ")"), sql.values);
@@ -123,6 +129,7 @@ absl::StatusOr<std::string> TablesFor(Database& database, absl::string_view proj
                           ") CROSS JOIN job ON job.uid = labelled");
     }
     // In the order of age the index of a state serves also one that many have.
+    if (comparison->field == Field::kUpdateTime && few) index = "job_by_update";
     if (comparison->field == Field::kState && (few || index == "job_by_age")) index = "job_by_state";
   }
   return absl::StrCat("job INDEXED BY ", index);

@@ -30,7 +30,7 @@ struct SqlText {
 };
 
 /// Appends "FROM tables WHERE conditions". Of what all jobs of the list have in common the rarest decides what is read:
-/// jobs of a label or state that few have, else the index of the list's order.
+/// jobs of a label or state that few have, or updated lately, else the index of the list's order.
 absl::Status AppendSource(Database& database, absl::string_view project, const JobFilter& filter, const JobOrder& order,
                           SqlText& sql);
 

@@ -50,7 +50,9 @@ void Store::WriteGroup(const std::vector<Writing*>& group) {
   const absl::Status status = WriteTogether(group);
   if (status.ok()) return;
   // A full disk, or a failed sync: nothing of the transaction is there.
-  for (Writing* one : group) one->status = status;
+  for (Writing* one : group) {
+    if (one->status.ok()) one->status = status;
+  }
 }
 
 absl::Status Store::WriteTogether(const std::vector<Writing*>& group) {

@@ -85,6 +85,8 @@ TEST_F(LongListTest, GivesTheSameWhereManyHaveALabelOrState) {
   EXPECT_THAT(List("labels.many != yes"), ElementsAre("high2", "high", "mid", "low"));
   EXPECT_THAT(List("NOT labels:many AND priority > 50", "priority", 1), ElementsAre("high", "high2"));
   EXPECT_THAT(List("labels.team = text AND state != FAILED", "update_time desc"), ElementsAre("mid"));
+  EXPECT_THAT(List("update_time > \"1970-01-01T00:00:00.000998Z\" AND labels:many"),
+              ElementsAre("copy-2001", "copy-2000", "copy-1001", "copy-1000", "copy-1"));
   EXPECT_THAT(List("state = CANCELLED AND create_time < \"1970-01-01T00:00:00.000004Z\"", "create_time"),
               ElementsAre("copy-1", "copy-2", "copy-3"));
 }

@@ -112,6 +112,29 @@ TEST_F(OpenDatabaseTest, TakesTheThirdVersionsQueueAlong) {
   EXPECT_OK(store->Claim(snapshot.queued[0], "cpu", "cpu"));
 }
 
+TEST_F(OpenDatabaseTest, ReadsPlansWhereTheFifthVersionKeptThem) {
+  v1::Plan plan;
+  plan.set_num_blocks(2);
+  plan.add_modules()->set_bits(4);
+  const std::string bytes = plan.SerializeAsString();
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_, Database::Mode::kReadWrite));
+    for (int i = 0; i < 5; ++i) ASSERT_OK(database->Execute(StoreMigrations()[i]));
+    ASSERT_OK(database->Execute(absl::StrCat("PRAGMA application_id = ", kStoreApplicationId,
+                                             "; PRAGMA user_version = 5; INSERT INTO project VALUES ('p', 1, 1)")));
+    ASSERT_OK(database->Run(
+        "INSERT INTO job (uid, project, id, state, priority, device, spec_pb, spec_sha256, plan_pb, staging_uid, "
+        "create_us, update_us) VALUES ('u', 'p', 'old', ?, 60, 'auto', x'', '', ?, 'u', 7, 9)",
+        v1::STATE_FAILED, Blob{bytes}));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto store, Store::Open(path_));
+  EXPECT_EQ(store->ReadJob("u")->job.plan().SerializeAsString(), bytes);
+  const v1::Plan listed = store->ListJobs({.project = "p"})->jobs.at(0).plan();
+  EXPECT_EQ(listed.num_blocks(), 2);
+  EXPECT_EQ(listed.modules_size(), 0);
+  EXPECT_OK(store->DeleteJob("u", ""));
+}
+
 TEST_F(OpenDatabaseTest, RefusesANewerVersion) {
   {
     ASSERT_OK_AND_ASSIGN(const auto database, OpenDatabase(path_));
