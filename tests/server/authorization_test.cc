@@ -53,7 +53,7 @@ void NameResource(const std::string& job, Message* message) {
 }
 
 /// Calls any method, with any number of answers.
-grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, const MethodDescriptor& method, const Message& request,
+grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& path, const std::string& request,
                   grpc::ClientContext* context) {
   grpc::CompletionQueue queue;
   const auto await = [&queue] {
@@ -61,10 +61,9 @@ grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, const MethodDes
     bool ok = false;
     return queue.Next(&tag, &ok) && ok;
   };
-  const grpc::Slice bytes(request.SerializeAsString());
+  const grpc::Slice bytes(request);
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(channel);
-  const auto call =
-      stub.PrepareCall(context, absl::StrCat("/", method.service()->full_name(), "/", method.name()), &queue);
+  const auto call = stub.PrepareCall(context, path, &queue);
   call->StartCall(nullptr);
   await();
   call->WriteLast(grpc::ByteBuffer(&bytes, 1), grpc::WriteOptions(), nullptr);
@@ -101,7 +100,8 @@ class AuthorizationTest : public IdentityCallsTest {
     google::protobuf::DynamicMessageFactory factory;
     const std::unique_ptr<Message> request(factory.GetPrototype(method.input_type())->New());
     NameResource(absl::StrCat(kProject, "/jobs/", job), request.get());
-    return Call(server_.channel(), method, *request, As(principal).get());
+    return Call(server_.channel(), absl::StrCat("/", method.service()->full_name(), "/", method.name()),
+                request->SerializeAsString(), As(principal).get());
   }
 
   /// With the same words for a job that is there and for one that is not.
@@ -155,6 +155,13 @@ TEST_F(AuthorizationTest, DeniesViewersAllButLooking) {
     if (kForViewers.contains(method->name())) continue;
     ExpectDenied("viewer", *method, grpc::StatusCode::PERMISSION_DENIED, "ACCESS_DENIED");
   }
+}
+
+TEST_F(AuthorizationTest, LetsEveryoneAskForHealthAndNobodyForReflection) {
+  EXPECT_TRUE(Call(server_.channel(), "/grpc.health.v1.Health/Check", "", As("").get()).ok());
+  EXPECT_EQ(Call(server_.channel(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "", As("").get())
+                .error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
 }
 
 TEST_F(AuthorizationTest, LetsViewersLook) {

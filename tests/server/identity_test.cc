@@ -4,6 +4,7 @@
 
 #include <string>
 #include <sys/stat.h>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -32,7 +33,7 @@ json Binding(const std::string& principal, const std::string& project, const std
   return {{"principal", principal}, {"project", project}, {"role", role}};
 }
 
-std::string FileWith(const json& tokens, const json& bindings) {
+std::string FileWith(const std::vector<json>& tokens, const std::vector<json>& bindings) {
   return json{{"schema", 1}, {"tokens", tokens}, {"bindings", bindings}}.dump();
 }
 
@@ -90,17 +91,17 @@ TEST(RosterTest, NamesTheEntryAtFault) {
   for (const json& bad : {without("expires"), with("expires", "2030-01-01"), with("expires", 5), without("sha256"),
                           with("sha256", "abc"), with("sha256", std::string(64, 'A')), with("principal", "local"),
                           with("principal", "a b"), with("principal", "*"), with("expire", "never"), json("text")}) {
-    EXPECT_THAT(Roster::Parse(FileWith({TokenEntry("b", "x"), bad}, json::array()), "f"),
+    EXPECT_THAT(Roster::Parse(FileWith({TokenEntry("b", "x"), bad}, {}), "f"),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("f: tokens[1]")))
         << bad;
   }
   for (const json& bad : {Binding("a", "P", "viewer"), Binding("a", "p", "Viewer"), Binding("", "p", "viewer"),
                           json{{"principal", "a"}, {"role", "viewer"}}}) {
-    EXPECT_THAT(Roster::Parse(FileWith(json::array(), {bad}), "f"),
+    EXPECT_THAT(Roster::Parse(FileWith({}, {bad}), "f"),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("f: bindings[0]")))
         << bad;
   }
-  EXPECT_THAT(Roster::Parse(FileWith({good, good}, json::array()), "f"),
+  EXPECT_THAT(Roster::Parse(FileWith({good, good}, {}), "f"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("twice")));
   for (const char* text :
        {"", "[]", "{}", R"({"schema": 2})", R"({"schema": 1, "token": []})", R"({"schema": 1, "tokens": {}})"}) {
@@ -125,10 +126,10 @@ class IdentityTest : public ::testing::Test {
 
 TEST_F(IdentityTest, RefusesAFileThatOthersCanWrite) {
   for (const mode_t mode : {0620, 0602, 0666}) {
-    Write(FileWith(json::array(), json::array()), mode);
+    Write(FileWith({}, {}), mode);
     EXPECT_THAT(Load(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("run chmod 06"))) << mode;
   }
-  Write(FileWith(json::array(), json::array()), 0644);
+  Write(FileWith({}, {}), 0644);
   EXPECT_OK(Load());
 }
 
@@ -146,7 +147,7 @@ TEST_F(IdentityTest, AsksNobodyWithoutAFile) {
 }
 
 TEST_F(IdentityTest, TellsMissingInvalidAndExpiredApart) {
-  Write(FileWith({TokenEntry("a", "t")}, json::array()));
+  Write(FileWith({TokenEntry("a", "t")}, {}));
   ASSERT_OK_AND_ASSIGN(const auto identity, Load());
   const auto reason = [&](const Credentials& credentials) {
     const absl::Status status = identity->Identify(credentials).status();
@@ -166,7 +167,7 @@ TEST_F(IdentityTest, TellsMissingInvalidAndExpiredApart) {
 }
 
 TEST_F(IdentityTest, TakesATokenBeforeACertificate) {
-  Write(FileWith({TokenEntry("a", "t")}, json::array()));
+  Write(FileWith({TokenEntry("a", "t")}, {}));
   ASSERT_OK_AND_ASSIGN(const auto identity, Load());
   Credentials both = Bearer("t");
   both.has_certificate = true;
@@ -180,12 +181,12 @@ TEST_F(IdentityTest, TakesATokenBeforeACertificate) {
 }
 
 TEST_F(IdentityTest, KeepsWhatItHasWhenTheNewFileIsBroken) {
-  Write(FileWith({TokenEntry("a", "t")}, json::array()));
+  Write(FileWith({TokenEntry("a", "t")}, {}));
   ASSERT_OK_AND_ASSIGN(const auto identity, Load());
   Write("{");
   EXPECT_FALSE(identity->Reload().ok());
   EXPECT_EQ(identity->Identify(Bearer("t")).value(), "a");
-  Write(FileWith({TokenEntry("b", "u")}, json::array()));
+  Write(FileWith({TokenEntry("b", "u")}, {}));
   ASSERT_OK(identity->Reload());
   EXPECT_FALSE(identity->Identify(Bearer("t")).ok());
   EXPECT_EQ(identity->Identify(Bearer("u")).value(), "b");

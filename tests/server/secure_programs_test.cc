@@ -33,11 +33,11 @@ class SecureProgramsTest : public PivotdTest {
     chmod(folder_.Write("server.key", made.key).c_str(), 0600);
     folder_.Write("server.crt", made.certificate);
     folder_.Write("ca.crt", authority_.certificate());
-    WriteIdentity(json::array());
+    WriteIdentity({});
   }
 
   /// anna, if she has a token, may submit to the project "default"; so may the holder of a certificate for ci.
-  void WriteIdentity(const json& tokens) {
+  void WriteIdentity(const std::vector<json>& tokens) {
     folder_.Write("identity.json",
                   json{{"schema", 1},
                        {"tokens", tokens},

@@ -86,7 +86,7 @@ TEST_F(TlsTest, TakesUpANewCertificateWithoutARestart) {
   InstallCertificate();
   EXPECT_TRUE(Eventually([&] {
     const std::string now = SerialShownOn(Port());
-    return now != "" && now != serial;
+    return !now.empty() && now != serial;
   }));
   EXPECT_TRUE(List(*before, "anna").ok()) << "connections go on";
   EXPECT_TRUE(List(*Connect(Tls()), "anna").ok());
