@@ -92,7 +92,8 @@ absl::Status Server::Parts::OpenStore() {
   metrics = std::make_shared<Metrics>(
       PIVOT_VERSION, MetricsSources{.queue = [this] { return store->ReadQueueFigures().value_or(QueueFigures{}); },
                                     .free_disk_bytes = [this] { return data->FreeBytes(); }});
-  PIVOT_RETURN_IF_ERROR(OpenAudit());
+  PIVOT_ASSIGN_OR_RETURN(
+      audit, AuditLog::Open({.path = data->audit(), .lost = [this](int64_t lines) { metrics->AuditLost(lines); }}));
   PIVOT_ASSIGN_OR_RETURN(
       store,
       Store::Open(data->database(),
@@ -100,12 +101,6 @@ absl::Status Server::Parts::OpenStore() {
                    .commit_took = [this](absl::Duration time) { metrics->CommitTook(time); },
                    .now = options.now}));
   return Recover(*store, *data);
-}
-
-absl::Status Server::Parts::OpenAudit() {
-  PIVOT_ASSIGN_OR_RETURN(
-      audit, AuditLog::Open({.path = data->audit(), .lost = [this](int64_t lines) { metrics->AuditLost(lines); }}));
-  return absl::OkStatus();
 }
 
 void Server::Parts::HandleCommit(const std::string& job_uid, const v1::JobEvent& event) {

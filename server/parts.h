@@ -90,7 +90,6 @@ struct Server::Parts {
  private:
   void HandleCommit(const std::string& job_uid, const v1::JobEvent& event);
   absl::Status CheckAddresses();
-  absl::Status OpenAudit();
   void NoteHealth(const std::string& job_uid, const v1::Attempt& ended);
   void TidyMemory();
   void MakeSupervisor();

@@ -88,8 +88,6 @@ absl::StatusOr<std::unique_ptr<Database>> OpenDatabase(const std::string& path) 
   PIVOT_RETURN_IF_ERROR(database->Run("PRAGMA journal_mode = WAL"));
   PIVOT_CRASH_POINT("open.journal_mode_set");
   PIVOT_RETURN_IF_ERROR(database->Execute("PRAGMA synchronous = FULL"));
-  // 16 MB of log before they go to their places: a new job writes some eighteen pages, most of them again and again.
-  PIVOT_RETURN_IF_ERROR(database->Run("PRAGMA wal_autocheckpoint = 4000"));
   PIVOT_RETURN_IF_ERROR(CheckDamage(*database, path));
   // What a server before this one could not sync can be read and may yet be lost: it is written once more.
   PIVOT_RETURN_IF_ERROR(database->Execute("PRAGMA wal_checkpoint(TRUNCATE)"));

@@ -89,7 +89,7 @@ void Checker::CheckAll(v1::Jobs::Stub& jobs, v1::Checkpoints::Stub& checkpoints)
   Check(jobs, checkpoints);
   std::map<std::string, size_t> missing;
   for (const BookedJob* booked : books_.Jobs()) {
-    if (!booked->gone) missing[booked->name] = booked->events.size();
+    if (!booked->gone && !booked->events.empty()) missing[booked->name] = booked->events.size();
   }
   grpc::ClientContext context;
   SetTimeout(context);

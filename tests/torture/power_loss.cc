@@ -90,6 +90,7 @@ class Pending {
         continue;
       }
       if (names_[i].record.change == Change::kRename) MoveEarlier(i);
+      if (names_[i].record.change == Change::kRemoveFolder) i -= ForgetWithin(i);
       names_.erase(names_.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
@@ -103,6 +104,18 @@ class Pending {
     }
   }
 
+  /// What happened in a folder that is gone for good cannot be undone. How many of the entries before this one.
+  size_t ForgetWithin(size_t removal) {
+    const std::string within = names_[removal].path + "/";
+    const auto end = names_.begin() + static_cast<std::ptrdiff_t>(removal);
+    const auto kept = std::remove_if(names_.begin(), end, [&](const Entry& entry) {
+      return absl::StartsWith(entry.path, within) || absl::StartsWith(entry.second, within);
+    });
+    const auto forgotten = static_cast<size_t>(end - kept);
+    names_.erase(kept, end);
+    return forgotten;
+  }
+
   std::map<ino_t, std::vector<Entry>> data_;
   std::vector<Entry> names_;
 };
@@ -112,7 +125,7 @@ std::map<ino_t, std::string> FindInodes(const std::vector<std::string>& folders)
   for (const std::string& folder : folders) {
     std::error_code error;
     for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-      struct stat info{};
+      struct stat info {};
       if (lstat(entry->path().c_str(), &info) == 0) paths[info.st_ino] = entry->path().string();
     }
   }

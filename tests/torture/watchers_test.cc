@@ -143,7 +143,7 @@ class Audience {
 };
 
 TEST(WatchersTest, SeeEveryEventOnceInOrderHoweverOftenTheyAreCut) {
-  Audience audience(Rounds("PIVOT_TORTURE_WATCHERS", 100), Seed());
+  Audience audience(Rounds("PIVOT_TORTURE_WATCHERS", 50), Seed());
   audience.Run();
 }
 

@@ -52,7 +52,8 @@ SpawnRequest RequestFor(const ServedPivotd::Options& options) {
   SpawnRequest request{
       .program = options.programs.pivotd,
       .arguments = {"--data", options.data, "--listen", options.listen, "--worker", options.programs.worker, "--probe",
-                    options.programs.probe, "--max-queued", absl::StrCat(options.max_queued), "--lifeline-fd",
+                    options.programs.probe, "--max-queued", absl::StrCat(options.max_queued),
+                    "--max-queued-per-project", absl::StrCat(options.max_queued), "--lifeline-fd",
                     absl::StrCat(kLifelineFd), "--ready-fd", absl::StrCat(kReadyFd)},
       .environment = {"PATH=/usr/bin:/bin", absl::StrCat("PIVOT_TORCH_LIB=", PIVOT_FAKE_TORCH_LIB)}};
   for (const std::string& path : options.allow_paths) {
