@@ -40,10 +40,13 @@ step_faults() { PIVOT_TORTURE_FAULTS=1 torture 'FaultsTest.*'; }
 # A thousand watchers, each cut at least twenty times.
 step_watchers() { PIVOT_TORTURE_WATCHERS=1000 torture 'WatchersTest.*'; }
 
+# SIGTERM under load.
+step_drain() { PIVOT_TORTURE_DRAINS=10 torture 'DrainTest.*'; }
+
 # kill -9 of the real worker 200 times. About a quarter of an hour.
 step_worker_kills() { PIVOT_TORTURE_WORKER_KILLS=200 .venv/bin/python -B tests/integration/worker_kills_test.py; }
 
-steps=(fuzz tokenizers chat_templates schedules kills crash_points faults watchers worker_kills server_speed)
+steps=(fuzz tokenizers chat_templates schedules kills crash_points faults watchers drain worker_kills server_speed)
 if [ $# -gt 0 ]; then steps=("$@"); fi
 for step in "${steps[@]}"; do
   echo "== $step"

@@ -47,7 +47,7 @@ int CountRunning(v1::Jobs::Stub& jobs) {
   return jobs.ListJobs(&context, request, &response).ok() ? response.jobs_size() : 0;
 }
 
-TEST(DrainTest, DISABLED_EndsInTimeUnderLoadAndEverybodyGoesOn) {
+TEST(DrainTest, EndsInTimeUnderLoadAndEverybodyGoesOn) {
   const int rounds = Rounds("PIVOT_TORTURE_DRAINS", 1);
   std::mt19937_64 random(Seed());
   TorturedServer server;

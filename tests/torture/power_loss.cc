@@ -125,7 +125,7 @@ std::map<ino_t, std::string> FindInodes(const std::vector<std::string>& folders)
   for (const std::string& folder : folders) {
     std::error_code error;
     for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-      struct stat info {};
+      struct stat info{};
       if (lstat(entry->path().c_str(), &info) == 0) paths[info.st_ino] = entry->path().string();
     }
   }
@@ -158,7 +158,7 @@ int LoseWrites(const std::string& path, const std::vector<Entry>& entries, Loss 
   const UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC));
   EXPECT_TRUE(file.valid()) << path;
   if (!file.valid()) return 0;
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) Undo(file.get(), *entry);
+  for (size_t i = entries.size(); i > 0; --i) Undo(file.get(), entries[i - 1]);
   if (loss == Loss::kAll) return static_cast<int>(entries.size());
   int lost = 0;
   for (const Entry& entry : entries) {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "absl/strings/numbers.h"
 #include "gtest/gtest.h"
 
 namespace pivot {
@@ -16,7 +17,8 @@ namespace pivot {
 /// What the environment variable `name` says, or `short_form`: what the tests run.
 inline int Rounds(const char* name, int short_form) {
   const char* text = std::getenv(name);
-  return text == nullptr ? short_form : std::max(1, std::atoi(text));
+  int rounds = 0;
+  return text != nullptr && absl::SimpleAtoi(text, &rounds) ? std::max(1, rounds) : short_form;
 }
 
 /// PIVOT_TORTURE_SEED, or one by chance; told in the test's record.
