@@ -16,7 +16,7 @@ using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 using CertificatePtr = std::unique_ptr<X509, decltype(&X509_free)>;
 using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free_all)>;
 
-KeyPtr NewKey() { return {EVP_EC_gen("P-256"), EVP_PKEY_free}; }
+KeyPtr NewKey() { return {EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), EVP_PKEY_free}; }
 
 std::string TextOf(BIO* bio) {
   char* data = nullptr;
@@ -83,7 +83,8 @@ std::string SerialShownOn(int port) {
   BIO_get_ssl(bio.get(), &ssl);
   constexpr unsigned char kHttp2[] = {2, 'h', '2'};
   SSL_set_alpn_protos(ssl, kHttp2, sizeof(kHttp2));
-  BIO_set_conn_hostname(bio.get(), ("127.0.0.1:" + std::to_string(port)).c_str());
+  std::string address = "127.0.0.1:" + std::to_string(port);
+  BIO_set_conn_hostname(bio.get(), address.data());
   if (BIO_do_connect(bio.get()) != 1) return "";
   const CertificatePtr shown(SSL_get1_peer_certificate(ssl), X509_free);
   if (shown == nullptr) return "";
