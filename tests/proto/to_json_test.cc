@@ -55,7 +55,7 @@ TEST(ToJsonTest, WritesTheMemberOfAOneofThatIsSet) {
 TEST(ToJsonTest, WritesIntegersOf64BitsAsNumbers) {
   v1::JobEvent event;
   event.set_seq(std::numeric_limits<uint64_t>::max());
-  EXPECT_EQ(ToJson(event).dump(), R"({"attempt":0,"job":"","seq":18446744073709551615})");
+  EXPECT_EQ(ToJson(event).dump(), R"({"attempt":0,"job":"","project_seq":0,"seq":18446744073709551615})");
   v1::Calibration calibration;
   calibration.set_seed(std::numeric_limits<int64_t>::min());
   EXPECT_EQ(ToJson(calibration)["seed"].dump(), "-9223372036854775808");
