@@ -28,7 +28,7 @@ step_server_speed() { build/dev/bin/server_benchmark --json build/server-speed.j
 # docs/reliability.md says what these do. All need build/dev; PIVOT_TORTURE_SEED repeats one.
 torture() { build/dev/tests/torture_test --gtest_filter="$1"; }
 
-# kill -9 of the server a thousand times under load. About six minutes.
+# kill -9 of the server a thousand times under load. About eight minutes.
 step_kills() { PIVOT_TORTURE_KILLS=1000 torture 'KillsTest.*'; }
 
 # Every crash point of the sources 25 times. About ten minutes.
@@ -40,7 +40,7 @@ step_faults() { PIVOT_TORTURE_FAULTS=1 torture 'FaultsTest.*'; }
 # A thousand watchers, each cut at least twenty times.
 step_watchers() { PIVOT_TORTURE_WATCHERS=1000 torture 'WatchersTest.*'; }
 
-# SIGTERM under load.
+# SIGTERM under load, ten times. About two minutes.
 step_drain() { PIVOT_TORTURE_DRAINS=10 torture 'DrainTest.*'; }
 
 # kill -9 of the real worker 200 times. About a quarter of an hour.

@@ -16,8 +16,8 @@ namespace pivot {
 namespace {
 
 constexpr int kBusyMilliseconds = 5000;
-// 16 MB of log before they go to their places: a new job writes some eighteen pages, most of them again and again.
-constexpr int kCheckpointPages = 4000;
+// 12 MB of log before they go to their places: a new job writes some eighteen pages, most of them again and again.
+constexpr int kCheckpointPages = 3000;
 
 absl::Status DiskFull() {
   return WithReason(absl::ResourceExhaustedError(
