@@ -193,6 +193,9 @@ absl::Status MakeCall(const Connection& connection, const CallLimits& limits,
   const std::stop_callback on_stop(limits.stop, [&context] { context.TryCancel(); });
   const grpc::Status status = call(&context);
   if (!status.ok() && limits.stop.stop_requested()) return Interrupted();
+  // gRPC 1.51 ends what reaches it while it shuts down like this, and no handler has seen it.
+  if (status.error_code() == grpc::StatusCode::CANCELLED)
+    return FromGrpcStatus({grpc::StatusCode::UNAVAILABLE, "it is shutting down"}, connection.address);
   return FromGrpcStatus(status, connection.address);
 }
 

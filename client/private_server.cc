@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -36,6 +37,8 @@ constexpr int kLifelineFd = 3;
 constexpr int kReadyFd = 4;
 constexpr size_t kMaxReadyBytes = 4096;
 constexpr int64_t kMaxLogTailBytes = 16384;
+// What a server needs for its database.
+constexpr uintmax_t kLeastFreeBytes = uintmax_t{1} << 20;
 constexpr char kSocketName[] = "pivotd.sock";
 /// What a temporary folder and the socket add to the path they lie in.
 constexpr char kSocketRoom[] = "/pivot-XXXXXX/pivotd.sock";
@@ -178,6 +181,15 @@ void PrivateServer::Stop() {
 
 absl::Status PrivateServer::RefusedToStart(int wait_status) const {
   std::string sentence = LastWords();
+  // Its log is on the disk that it works on.
+  const std::filesystem::space_info disk = [&] {
+    std::error_code error;
+    return std::filesystem::space(options_.data_folder, error);
+  }();
+  if (sentence.empty() && disk.available < kLeastFreeBytes) {
+    sentence = absl::StrCat("the disk of ", options_.data_folder, " has ", disk.available,
+                            " bytes free, too few to begin with; free some space");
+  }
   if (sentence.empty())
     sentence = absl::StrCat("pivotd ", DescribeExit(wait_status), " and said nothing: see ", log_path_);
   return WithReason(absl::InternalError(absl::StripPrefix(sentence, "pivotd: ")), "SERVER_NOT_STARTED");

@@ -110,6 +110,14 @@ TEST(MakeCallTest, TriesAgainWhenTheServerIsBrieflyAway) {
   EXPECT_EQ(calls, 3);
 }
 
+TEST(MakeCallTest, TakesACallThatAServerDroppedWhileItStopsForUnanswered) {
+  const Connection connection{.address = "unix:/x"};
+  const absl::Status status = MakeCall(
+      connection, {}, [](grpc::ClientContext*) { return grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED"); });
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(status.message(), HasSubstr("shutting down"));
+}
+
 TEST(MakeCallTest, EndsWhenStopped) {
   std::stop_source stop;
   FakeService service({.get_job = [&](const v1::GetJobRequest&, v1::Job*) {

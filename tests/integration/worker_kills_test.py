@@ -58,13 +58,18 @@ class WorkerKillsTest(FolderTest):
     def staging(self, address, name):
         return self.folder / "data/staging" / self.job(address, name)["uid"]
 
-    def await_worker(self, server, dead=None):
+    def await_worker(self, server, address, name, dead=None):
+        """None where the job has ended: what a worker did just before its death was all that was left."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            pid = worker_of(server)
-            if pid is not None and pid != dead:
-                return pid
-            time.sleep(0.001)
+            until = time.monotonic() + 1
+            while time.monotonic() < until:
+                pid = worker_of(server)
+                if pid is not None and pid != dead:
+                    return pid
+                time.sleep(0.001)
+            if self.job(address, name)["state"] == "succeeded":
+                return None
         self.fail("no worker comes")
 
     def await_stage(self, stage, staging, is_alive, chance):
@@ -92,8 +97,8 @@ class WorkerKillsTest(FolderTest):
         return False
 
     def kill_at(self, stage, server, address, name, dead, chance):
-        pid = self.await_worker(server, dead)
-        if not self.await_stage(stage, self.staging(address, name), lambda: worker_of(server) == pid, chance):
+        pid = self.await_worker(server, address, name, dead)
+        if pid is None or not self.await_stage(stage, self.staging(address, name), lambda: worker_of(server) == pid, chance):
             return None
         try:
             os.kill(pid, signal.SIGKILL)

@@ -28,6 +28,11 @@ bool IsTerminalState(v1::State state) {
 /// The server is gone, or about to go.
 bool IsGone(const grpc::Status& status) { return status.error_code() == grpc::StatusCode::UNAVAILABLE; }
 
+/// For a call that nobody here cancels: one that reaches gRPC 1.51 while it shuts down ends as CANCELLED.
+bool IsUnanswered(const grpc::Status& status) {
+  return IsGone(status) || status.error_code() == grpc::StatusCode::CANCELLED;
+}
+
 template <typename Request>
 grpc::Status Call(v1::Jobs::Stub& jobs, const std::string& name, v1::Job* job,
                   grpc::Status (v1::Jobs::Stub::*method)(grpc::ClientContext*, const Request&, v1::Job*)) {
@@ -77,7 +82,7 @@ v1::CreateJobRequest RequestFor(const std::string& model, std::mt19937_64& rando
 }
 
 bool Client::TakeStatus(const grpc::Status& status, BookedJob& booked) {
-  if (IsGone(status)) return false;
+  if (IsUnanswered(status)) return false;
   ++num_answers_;
   if (status.error_code() == grpc::StatusCode::NOT_FOUND) books_.MarkGone(booked);
   const bool is_fine = status.ok() || status.error_code() == grpc::StatusCode::NOT_FOUND ||
@@ -92,7 +97,7 @@ bool Client::Create(v1::Jobs::Stub& jobs) {
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   v1::Job job;
   const grpc::Status status = jobs.CreateJob(&context, unanswered_->request, &job);
-  if (IsGone(status)) return false;
+  if (IsUnanswered(status)) return false;
   ++num_answers_;
   BookedJob& booked = *std::exchange(unanswered_, nullptr);
   if (status.ok()) {
