@@ -9,26 +9,21 @@
 #include <utility>
 #include <vector>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 
 #include "engine/calibration/calibration_set.h"
-#include "engine/checkpoint/block_shard.h"
 #include "engine/checkpoint/journal.h"
 #include "engine/checkpoint/staged_folder.h"
-#include "engine/convert/convert.h"
-#include "engine/evaluate/quality.h"
-#include "engine/evaluate/reload_check.h"
-#include "engine/format/output_format.h"
 #include "engine/job_plan.h"
-#include "engine/loadable.h"
 #include "engine/model/folder_tokenizer.h"
 #include "engine/model/found_model.h"
 #include "engine/page/report_page.h"
+#include "engine/pivot_maker.h"
 #include "engine/plan/plan.h"
 #include "engine/plan/planned_schemes.h"
 #include "engine/quantize/layerwise.h"
 #include "engine/quantize/warm_up.h"
+#include "engine/refine_stages.h"
 #include "engine/report.h"
 #include "engine/work_identity.h"
 #include "proto/files/durable_file.h"
@@ -41,19 +36,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
-constexpr char kPivotDirectory[] = "pivot-0";
 constexpr int64_t kEvaluationWindow = 2048;
+constexpr int64_t kJudgingTokens = 32768;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 class Pipeline {
  public:
   Pipeline(const CompressJob& job, const ComputeDevice& device, const JobHooks& hooks)
-      : job_(job),
-        device_(device),
-        hooks_(hooks),
-        shard_folder_(job.staging_folder + "/shards"),
-        pivot_folder_(job.staging_folder + "/" + kPivotDirectory) {}
+      : job_(job), device_(device), hooks_(hooks), shard_folder_(job.staging_folder + "/shards") {}
 
   absl::Status Run() {
     std::future<void> warm = WarmUp(device_);
@@ -65,7 +56,8 @@ class Pipeline {
     PIVOT_RETURN_IF_ERROR(QuantizeLayers());
     PIVOT_RETURN_IF_ERROR(Assemble());
     PIVOT_RETURN_IF_ERROR(Evaluate());
-    return Publish();
+    PIVOT_RETURN_IF_ERROR(Publish(0, first_.directory));
+    return Refine();
   }
 
  private:
@@ -79,6 +71,7 @@ class Pipeline {
     WarnOfQuantizedSource();
     PIVOT_ASSIGN_OR_RETURN(spec_, ResolveCompressSpec(job_.task, source(), device_.kind()));
     spec_.dtype = ResolveDtype(device_, spec_.dtype);
+    requested_stages_ = spec_.refine.stages;
     if (source().config().found != nullptr && hooks_.warning)
       hooks_.warning("NOT_EVALUATED", DescribeFound(*source().config().found));
     PIVOT_RETURN_IF_ERROR(Adopt(PlannedSchemes(source(), spec_)));
@@ -88,7 +81,9 @@ class Pipeline {
 
   absl::Status Adopt(absl::StatusOr<ModelSchemes> schemes) {
     PIVOT_ASSIGN_OR_RETURN(schemes_, std::move(schemes));
+    spec_.refine.stages = requested_stages_;
     PIVOT_ASSIGN_OR_RETURN(plan_, MakePlan(source(), spec_, *schemes_, device_.kind()));
+    spec_.refine = plan_.refine;
     shards_ = OutputShards(source(), *schemes_);
     return absl::OkStatus();
   }
@@ -156,102 +151,108 @@ class Pipeline {
     return absl::OkStatus();
   }
 
-  /// Puts the folder together in the form in which shards are written, and makes every other format of it that is
-  /// asked for.
+  PivotContext Context() const {
+    return {.source = reader_.get(),
+            .spec = &spec_,
+            .schemes = &*schemes_,
+            .plan = &plan_,
+            .shards = &shards_,
+            .staging_folder = job_.staging_folder};
+  }
+
   absl::Status Assemble() {
     const auto start = Clock::now();
-    const std::vector<CodeLayout> layouts = spec_.layouts();
-    PIVOT_RETURN_IF_ERROR(WriteShard(shard_folder_, shards_.back(), {}, source()).status());
-    PIVOT_RETURN_IF_ERROR(RemoveAll(pivot_folder_));
-    const bool keeps_packed = absl::c_linear_search(layouts, CodeLayout::kPackQuantized);
-    const std::string packed =
-        keeps_packed ? FolderOf(pivot_folder_, CodeLayout::kPackQuantized, layouts) : pivot_folder_ + ".packed";
-    PIVOT_ASSIGN_OR_RETURN(const auto texts, ConfigurationTexts(source(), schemes(), CodeLayout::kPackQuantized));
-    PIVOT_RETURN_IF_ERROR(AssembleFolder(packed, shard_folder_, shards_, source(), texts));
-    for (const CodeLayout layout : layouts) {
-      if (layout != CodeLayout::kPackQuantized) PIVOT_RETURN_IF_ERROR(ConvertPacked(packed, layout));
-    }
-    if (!keeps_packed) PIVOT_RETURN_IF_ERROR(RemoveAll(packed));
-    PIVOT_RETURN_IF_ERROR(WriteTexts(pivot_folder_, {{"pivot/plan.json", PlanFileJson(plan_, source(), spec_)}}));
-    for (const CodeLayout layout : layouts) {
-      PIVOT_ASSIGN_OR_RETURN(CheckpointFolder reloaded, OpenCheckpoint(FolderOf(pivot_folder_, layout, layouts)));
-      PIVOT_RETURN_IF_ERROR(CheckLoadable(reloaded, hooks_));
-      if (layout == spec_.layout) pivot_ = std::make_unique<CheckpointFolder>(std::move(reloaded));
-    }
-    PIVOT_RETURN_IF_ERROR(CompareWithMemory());
+    PIVOT_ASSIGN_OR_RETURN(first_, MakePivot(Context(), 0, shard_folder_, trace_, hooks_));
+    trace_ = {};
+    report_.reload_kl = first_.reload_kl;
     FinishStage("assemble", SecondsSince(start), 0);
     return absl::OkStatus();
   }
 
-  /// Rounded models have run nowhere yet: of them the weights alone were compared, shard by shard.
-  absl::Status CompareWithMemory() {
-    if (!trace_.tokens.defined()) return absl::OkStatus();
-    const WeightReader reloaded(*pivot_, ToScalarType(spec_.dtype), device_.device);
-    PIVOT_ASSIGN_OR_RETURN(report_.reload_kl,
-                           CompareWithReloaded(trace_, *reader_, reloaded, {.is_cancelled = hooks_.is_cancelled}));
-    trace_ = {};
-    return absl::OkStatus();
-  }
-
-  absl::Status ConvertPacked(const std::string& packed_folder, CodeLayout layout) {
-    PIVOT_ASSIGN_OR_RETURN(const CheckpointFolder packed, OpenCheckpoint(packed_folder));
-    PIVOT_ASSIGN_OR_RETURN(const Conversion conversion, PlanConversion(packed, layout, /*shard_bytes=*/0));
-    return ConvertFolder(packed, conversion, FolderOf(pivot_folder_, layout, spec_.layouts()),
-                         {.is_cancelled = hooks_.is_cancelled});
-  }
-
   /// Original and pivot, both read from their folders; of several folders with the same weights the first.
   absl::Status Evaluate() {
+    report_.pivots.push_back({.stage = "layerwise", .seconds = SecondsSince(start_)});
     if (spec_.evaluation.skip) return absl::OkStatus();
     const auto start = Clock::now();
-    const WeightReader pivot_reader(*pivot_, ToScalarType(spec_.dtype), device_.device);
-    const int total = static_cast<int>(source().config().num_blocks) + 1;
-    if (hooks_.stage_started) hooks_.stage_started("evaluate", total);
-    const EvaluationHooks hooks{.is_cancelled = hooks_.is_cancelled, .progress = [&](int done, int of) {
-                                  const double elapsed = SecondsSince(start);
-                                  if (!hooks_.progress) return;
-                                  hooks_.progress({.stage = "evaluate",
-                                                   .done = done,
-                                                   .total = of,
-                                                   .elapsed_seconds = elapsed,
-                                                   .remaining_seconds = elapsed / done * (of - done)});
-                                }};
-    PIVOT_ASSIGN_OR_RETURN(comparison_, MeasureQuality(evaluation_windows_, pivot_reader, reader_.get(), hooks));
-    FinishStage("evaluate", SecondsSince(start),
-                WorkOf(source().config(), spec_, comparison_->model.tokens).evaluation);
-    if (hooks_.quality_measured) {
-      hooks_.quality_measured("original", *comparison_->reference);
-      hooks_.quality_measured("pivot 0", comparison_->model);
-    }
+    PIVOT_ASSIGN_OR_RETURN(Comparison comparison,
+                           MeasurePivot(Context(), first_, evaluation_windows_, "evaluate", hooks_));
+    FinishStage("evaluate", SecondsSince(start), WorkOf(source().config(), spec_, comparison.model.tokens).evaluation);
+    if (hooks_.quality_measured) hooks_.quality_measured("original", *comparison.reference);
+    TakeQuality(comparison);
     return absl::OkStatus();
+  }
+
+  /// Of the newest pivot.
+  void TakeQuality(const Comparison& comparison) {
+    report_.pivots.back().comparison = comparison;
+    if (hooks_.quality_measured)
+      hooks_.quality_measured(absl::StrCat("pivot ", report_.pivots.size() - 1), comparison.model);
+  }
+
+  /// Windows that tell whether a later pivot is better: those of the evaluation, or of the built-in text where nothing
+  /// else is to be measured.
+  absl::StatusOr<std::vector<at::Tensor>> JudgingWindows() const {
+    if (!spec_.evaluation.skip) return evaluation_windows_;
+    PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(source().path()));
+    PIVOT_ASSIGN_OR_RETURN(const TokenizedText text, ReadEvaluationText("", "", tokenizer, source()));
+    return ConsecutiveWindows(text.tokens, std::min(kEvaluationWindow, source().config().max_positions),
+                              kJudgingTokens);
+  }
+
+  absl::Status Refine() {
+    if (plan_.refine.num_stages() == 0) return absl::OkStatus();
+    RefinementInput input{.context = Context(),
+                          .device = &device_,
+                          .asked_for = requested_stages_ != RefineStages::kAutomatic,
+                          .shard_folder = shard_folder_,
+                          .windows = calibration_.windows,
+                          .identity = Identity()};
+    PIVOT_ASSIGN_OR_RETURN(input.first_tokens, TokensBeforeText(source().path()));
+    PIVOT_ASSIGN_OR_RETURN(input.measured, JudgingWindows());
+    if (report_.pivots.back().comparison.has_value()) {
+      input.first = *report_.pivots.back().comparison;
+    } else {
+      PIVOT_ASSIGN_OR_RETURN(input.first, MeasurePivot(Context(), first_, input.measured, "evaluate", hooks_));
+    }
+    report_.refinement = json::array();
+    return RunRefinement(input, hooks_, report_.refinement, [this](const RefinedPivot& refined) {
+      report_.pivots.push_back(
+          {.stage = report_.refinement.back()["stage"].get<std::string>(), .seconds = SecondsSince(start_)});
+      if (!spec_.evaluation.skip) TakeQuality(*refined.comparison);
+      return Publish(refined.number, refined.made->directory);
+    });
   }
 
   /// A folder with nothing but pivot/.
   absl::Status PublishPlan() {
-    PIVOT_RETURN_IF_ERROR(RemoveAll(pivot_folder_));
-    PIVOT_RETURN_IF_ERROR(MakeFolders(pivot_folder_ + "/pivot"));
-    PIVOT_RETURN_IF_ERROR(WriteTexts(pivot_folder_, {{"pivot/plan.json", PlanFileJson(plan_, source(), spec_)}}));
-    return Publish();
+    const std::string folder = job_.staging_folder + "/pivot-0";
+    PIVOT_RETURN_IF_ERROR(RemoveAll(folder));
+    PIVOT_RETURN_IF_ERROR(MakeFolders(folder + "/pivot"));
+    PIVOT_RETURN_IF_ERROR(WriteTexts(folder, {{"pivot/plan.json", PlanFileJson(plan_, source(), spec_)}}));
+    report_.pivots.push_back({.stage = "measure", .seconds = SecondsSince(start_)});
+    return Publish(0, "pivot-0");
   }
 
-  absl::Status Publish() {
-    StagedPivot staged{.number = 0,
-                       .directory = kPivotDirectory,
+  absl::Status Publish(int number, const std::string& directory) {
+    const std::string folder = job_.staging_folder + "/" + directory;
+    StagedPivot staged{.number = number,
+                       .directory = directory,
                        .bits_per_weight = plan_.bits_per_weight,
                        .model_bits_per_weight = plan_.model_bits_per_weight,
                        .seconds = SecondsSince(start_),
                        .source_name = source().name(),
                        .source_digest = SourceDigest(source())};
-    if (comparison_.has_value()) staged.quality = QualityToJson(comparison_->model);
-    PIVOT_RETURN_IF_ERROR(WriteReport(MakeReport(staged)));
-    PIVOT_RETURN_IF_ERROR(WriteFileList(pivot_folder_));
+    if (!report_.pivots.empty() && report_.pivots.back().comparison.has_value())
+      staged.quality = QualityToJson(report_.pivots.back().comparison->model);
+    PIVOT_RETURN_IF_ERROR(WriteReport(folder, MakeReport(staged)));
+    PIVOT_RETURN_IF_ERROR(WriteFileList(folder));
     return hooks_.publish ? hooks_.publish(staged) : absl::OkStatus();
   }
 
-  absl::Status WriteReport(const std::string& report) const {
-    PIVOT_RETURN_IF_ERROR(WriteFileDurably(pivot_folder_ + "/pivot/report.json", report));
+  absl::Status WriteReport(const std::string& folder, const std::string& report) const {
+    PIVOT_RETURN_IF_ERROR(WriteFileDurably(folder + "/pivot/report.json", report));
     const std::string page = ReportPage(json::parse(report), json::parse(PlanFileJson(plan_, source(), spec_)));
-    return WriteFileDurably(pivot_folder_ + "/pivot/report.html", page);
+    return WriteFileDurably(folder + "/pivot/report.html", page);
   }
 
   std::string MakeReport(const StagedPivot& staged) {
@@ -260,7 +261,6 @@ class Pipeline {
     report_.memory = MeasureMemory(device_);
     report_.calibration = calibration_;
     report_.evaluation = evaluation_;
-    report_.comparison = comparison_;
     report_.seconds = staged.seconds;
     return ReportJson(report_, plan_, source(), spec_);
   }
@@ -274,7 +274,6 @@ class Pipeline {
   const ComputeDevice& device_;
   const JobHooks& hooks_;
   std::string shard_folder_;
-  std::string pivot_folder_;
   Clock::time_point start_ = Clock::now();
   std::unique_ptr<CheckpointFolder> source_;
   std::unique_ptr<WeightReader> reader_;
@@ -285,8 +284,8 @@ class Pipeline {
   CalibrationSet calibration_;
   TokenizedText evaluation_;
   std::vector<at::Tensor> evaluation_windows_;
-  std::unique_ptr<CheckpointFolder> pivot_;
-  std::optional<Comparison> comparison_;
+  RefineStages requested_stages_ = RefineStages::kNone;
+  MadePivot first_;
   MemoryTrace trace_;
   Report report_;
 };

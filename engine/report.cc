@@ -25,16 +25,27 @@ ordered_json QualityEntry(const Quality& quality, int64_t bytes, double bits_per
   return entry;
 }
 
-ordered_json QualitiesJson(const Report& report, const Plan& plan, const ModelFolder& source,
-                           const CompressSpec& spec) {
-  ordered_json pivot{{"number", 0}, {"bytes", plan.total_bytes}, {"bits_per_weight", plan.bits_per_weight}};
+ordered_json PivotJson(const PivotReport& report, size_t number, const Plan& plan, const CompressSpec& spec) {
+  ordered_json pivot{{"number", number},
+                     {"stage", report.stage},
+                     {"bytes", plan.total_bytes},
+                     {"bits_per_weight", plan.bits_per_weight},
+                     {"after_seconds", report.seconds}};
   // What bits and quality are of.
   const std::string folder = SubfolderOf(spec.layout, spec.layouts());
   if (!folder.empty()) pivot["folder"] = folder;
-  if (!report.comparison.has_value()) return {{"pivots", {pivot}}};
-  pivot.update(QualityEntry(report.comparison->model, plan.total_bytes, plan.bits_per_weight));
-  const ordered_json original = QualityEntry(*report.comparison->reference, source.weight_file_bytes(), 16.0);
-  return {{"original", original}, {"pivots", {pivot}}};
+  if (report.comparison.has_value())
+    pivot.update(QualityEntry(report.comparison->model, plan.total_bytes, plan.bits_per_weight));
+  return pivot;
+}
+
+ordered_json QualitiesJson(const Report& report, const Plan& plan, const ModelFolder& source,
+                           const CompressSpec& spec) {
+  ordered_json pivots = ordered_json::array();
+  for (const PivotReport& pivot : report.pivots) pivots.push_back(PivotJson(pivot, pivots.size(), plan, spec));
+  if (report.pivots.empty() || !report.pivots.front().comparison.has_value()) return {{"pivots", std::move(pivots)}};
+  const Quality& original = *report.pivots.front().comparison->reference;
+  return {{"original", QualityEntry(original, source.weight_file_bytes(), 16.0)}, {"pivots", std::move(pivots)}};
 }
 
 /// The width that all layers have, or nothing.
@@ -68,7 +79,7 @@ ordered_json EstimatesJson(const Report& report, const Plan& plan, const ModelFo
                            const CompressSpec& spec) {
   Machine machine = ThisMachine(report.device.kind());
   if (machine.kind == DeviceKind::kCpu) machine.threads = report.device.threads;
-  const TimeEstimate time = EstimateTime(source.config(), spec, plan.work, plan.measure, machine);
+  const TimeEstimate time = EstimateTime(source.config(), spec, plan.work, plan.measure, plan.refine, machine);
   ordered_json estimates{{"seconds", Estimated(time.total(), report.seconds)},
                          {"host_bytes", Estimated(static_cast<double>(plan.memory.host_bytes),
                                                   static_cast<double>(report.memory.peak_host_bytes))}};
@@ -114,6 +125,7 @@ std::string ReportJson(const Report& report, const Plan& plan, const ModelFolder
   const auto bits = CommonBits(plan);
   if (bits.has_value()) document["plan"]["bits"] = *bits;
   if (!report.allocation.is_null()) document["allocation"] = report.allocation;
+  if (!report.refinement.is_null()) document["refinement"] = report.refinement;
   if (report.reload_kl.has_value()) document["reload_kl"] = *report.reload_kl;
   return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

@@ -23,6 +23,12 @@ struct StageReport {
   double flops = 0;  // of its matrix products
 };
 
+struct PivotReport {
+  std::string stage;  // that made it
+  std::optional<Comparison> comparison;
+  double seconds = 0;  // since the job began
+};
+
 struct Report {
   std::string job;
   ComputeDevice device;
@@ -31,9 +37,11 @@ struct Report {
   TokenizedText evaluation;
   std::vector<StageReport> stages;
   std::vector<nlohmann::json> blocks;
-  nlohmann::json allocation;  // MeasuredPlan::report; null of plans that are not measured
-  std::optional<Comparison> comparison;
-  std::optional<double> reload_kl;  // of the folder, opened again, against the model in memory; nothing: not compared
+  nlohmann::json allocation;        // MeasuredPlan::report; null of plans that are not measured
+  std::vector<PivotReport> pivots;  // by number
+  nlohmann::json refinement;        // an entry for each stage behind the first pivot; null: none ran
+  std::optional<double>
+      reload_kl;  // of the first folder, opened again, against the model in memory; nothing: not compared
   double seconds = 0;
 };
 

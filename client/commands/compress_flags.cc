@@ -136,6 +136,9 @@ void AddCompressFlags(CLI::App& app, CompressFlags* flags) {
   app.add_option("--clip", flags->clip, "how a group's range is chosen: none or conditional (conditional)");
   app.add_option("--scale-signs", flags->scale_signs, "of symmetric groups: positive or either (either)");
   app.add_option("--act-order", flags->act_order, "order of columns: none or weight (weight)");
+  app.add_option("--refine", flags->refine,
+                 "stages that make the first checkpoint better: none, blockwise, global (block-wise first) or auto, "
+                 "which is global below 4 bits (none)");
   app.add_option("--calibration", flags->calibration,
                  "a file to gather statistics on: text, .jsonl, .json, .csv, .tsv, .parquet or .arrow (built-in text)");
   app.add_option("--text-key", flags->text_key,
@@ -174,6 +177,13 @@ absl::StatusOr<v1::JobSpec> SpecOf(const CompressFlags& flags, ModelFinder* find
   task.set_group_size(static_cast<int32_t>(group_size));
   task.set_asymmetric(flags.asymmetric);
   PIVOT_RETURN_IF_ERROR(FillQuantize(flags, task.mutable_quantize()));
+  PIVOT_ASSIGN_OR_RETURN(const v1::RefineStages stages,
+                         ParseChoice<v1::RefineStages>("--refine", flags.refine,
+                                                       {{"auto", v1::REFINE_STAGES_AUTO},
+                                                        {"none", v1::REFINE_STAGES_NONE},
+                                                        {"blockwise", v1::REFINE_STAGES_BLOCKWISE},
+                                                        {"global", v1::REFINE_STAGES_GLOBAL}}));
+  if (stages != v1::REFINE_STAGES_NONE) task.mutable_refine()->set_stages(stages);
   PIVOT_ASSIGN_OR_RETURN(const v1::ComputeDtype dtype, ParseDtype(flags.dtype));
   task.set_compute_dtype(dtype);
   PIVOT_ASSIGN_OR_RETURN(*spec.mutable_device(), ParseDevice(flags.device));

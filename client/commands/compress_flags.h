@@ -35,6 +35,7 @@ struct CompressFlags {
   std::string clip = "conditional";
   std::string scale_signs = "either";
   std::string act_order = "weight";
+  std::string refine = "none";
   std::string calibration;
   std::string text_key;
   std::string strategy = "concat_rand";

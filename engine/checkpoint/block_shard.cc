@@ -190,15 +190,25 @@ std::vector<StoredLinear> StoredLinears(const ModelConfig& config, int block, co
   return stored;
 }
 
+absl::StatusOr<QuantizedLinears> ReadShardLinears(const std::string& path, absl::Span<const StoredLinear> linears) {
+  return CallTorch("reading a shard", [&]() -> absl::StatusOr<QuantizedLinears> {
+    PIVOT_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+    QuantizedLinears read;
+    for (const StoredLinear& stored : linears) {
+      PIVOT_ASSIGN_OR_RETURN(QuantizedLinear linear, ReadStored(file, stored));
+      if (linear.global_scale.defined()) linear.global_scale = linear.global_scale.clone();  // not the file's own
+      read[stored.module] = std::move(linear);
+    }
+    return read;
+  });
+}
+
 absl::StatusOr<std::map<std::string, at::Tensor>> ReadShardWeights(const std::string& path,
                                                                    absl::Span<const StoredLinear> linears) {
-  return CallTorch("reading a shard", [&]() -> absl::StatusOr<std::map<std::string, at::Tensor>> {
-    PIVOT_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+  PIVOT_ASSIGN_OR_RETURN(const QuantizedLinears read, ReadShardLinears(path, linears));
+  return CallTorch("reading a shard", [&] {
     std::map<std::string, at::Tensor> weights;
-    for (const StoredLinear& stored : linears) {
-      PIVOT_ASSIGN_OR_RETURN(const QuantizedLinear linear, ReadStored(file, stored));
-      weights[stored.module] = Dequantize(linear);
-    }
+    for (const auto& [module, linear] : read) weights[module] = Dequantize(linear);
     return weights;
   });
 }

@@ -47,7 +47,10 @@ struct StoredLinear {
 /// The linears of a block that have a scheme.
 std::vector<StoredLinear> StoredLinears(const ModelConfig& config, int block, const ModelSchemes& schemes);
 
-/// These layers of a finished shard, dequantized: module name -> weight [out, in] fp32 on the CPU.
+/// These layers of a finished shard, on the CPU.
+absl::StatusOr<QuantizedLinears> ReadShardLinears(const std::string& path, absl::Span<const StoredLinear> linears);
+
+/// The same, dequantized: module name -> weight [out, in] fp32 on the CPU.
 absl::StatusOr<std::map<std::string, at::Tensor>> ReadShardWeights(const std::string& path,
                                                                    absl::Span<const StoredLinear> linears);
 

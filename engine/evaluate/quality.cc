@@ -174,6 +174,14 @@ Comparison Summarize(const std::vector<at::Tensor>& windows, const Sums& sums, c
   for (const float kl : sums.kl) kl_sum += kl;
   comparison.model.kl_mean = kl_sum / static_cast<double>(sums.positions);
   comparison.model.kl_p99 = Percentile99(sums.kl);
+  size_t first = 0;
+  for (const at::Tensor& window : windows) {
+    const auto count = static_cast<size_t>(window.size(1) - 1);
+    double sum = 0;
+    for (size_t i = first; i < first + count; ++i) sum += sums.kl[i];
+    comparison.window_kl.push_back(sum / static_cast<double>(count));
+    first += count;
+  }
   comparison.model.top1_agreement = static_cast<double>(sums.same_top) / static_cast<double>(sums.positions);
   return comparison;
 }

@@ -42,6 +42,7 @@ struct EvaluationHooks {
 struct Comparison {
   Quality model;
   std::optional<Quality> reference;  // of the reference itself, when there is one
+  std::vector<double> window_kl;     // mean KL of each window, with a reference
 };
 
 /// Runs the windows through the model, and through the reference if that is not null, block by block, so that only one

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/model/folder_tokenizer.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -77,6 +78,13 @@ absl::StatusOr<Tokenizer> LoadTokenizer(const std::string& model) {
   if (!folder.ok()) return folder.status();
   PIVOT_ASSIGN_OR_RETURN(const std::string text, folder->ReadOtherFile("tokenizer.json"));
   return Tokenizer::FromJson(text);
+}
+
+absl::StatusOr<std::vector<int64_t>> TokensBeforeText(const std::string& folder) {
+  PIVOT_ASSIGN_OR_RETURN(const Tokenizer tokenizer, LoadTokenizer(folder));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<int32_t> bare, tokenizer.Encode("a", SpecialTokens::kOmit));
+  PIVOT_ASSIGN_OR_RETURN(const std::vector<int32_t> whole, tokenizer.Encode("a", SpecialTokens::kAdd));
+  return std::vector<int64_t>(whole.begin(), std::search(whole.begin(), whole.end(), bare.begin(), bare.end()));
 }
 
 }  // namespace pivot

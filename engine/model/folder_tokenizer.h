@@ -4,7 +4,9 @@
 
 // The tokenizer of a model, wherever it keeps it.
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -22,6 +24,9 @@ namespace pivot {
 /// Errors: those of Tokenizer::FromFile and Tokenizer::FromSentencePiece, UNSAFE_SOURCE for a link out of the folder,
 /// and those of ModelFolder for a GGUF file; kInvalidArgument when tokenizer_config.json is wrong.
 absl::StatusOr<Tokenizer> LoadTokenizer(const std::string& model);
+
+/// What the tokenizer of such a folder puts before every text: nothing, or the token that begins one.
+absl::StatusOr<std::vector<int64_t>> TokensBeforeText(const std::string& folder);
 
 }  // namespace pivot
 

@@ -16,6 +16,7 @@
 #include "engine/model/model_folder.h"
 #include "engine/plan/budget.h"
 #include "engine/plan/quantize_options.h"
+#include "engine/plan/refine_options.h"
 
 namespace pivot {
 
@@ -63,6 +64,7 @@ struct CompressSpec {
   QuantizeOptions quantize;
   CalibrationSpec calibration;
   EvaluationSpec evaluation;
+  RefineOptions refine;
   ComputeDtype dtype = ComputeDtype::kAutomatic;
 
   bool measures_plan() const { return plan.kind == PlanKind::kAutomatic; }

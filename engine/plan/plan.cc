@@ -15,6 +15,7 @@
 #include "engine/plan/output_bytes.h"
 #include "engine/plan/output_layout.h"
 #include "engine/plan/planned_schemes.h"
+#include "engine/plan/refine_work.h"
 #include "engine/plan/time_estimate.h"
 #include "proto/status/status_macros.h"
 
@@ -77,6 +78,25 @@ std::vector<ModulePlan> NarrowModules(const ModelConfig& config, NarrowEnds ends
   return modules;
 }
 
+// Of a worker beside what refinement has in memory.
+constexpr int64_t kWorkerBytes = int64_t{500} << 20;
+constexpr int64_t kCudaContextBytes = int64_t{900} << 20;
+
+/// Stages that nobody asked for by name are left out on a GPU that has no room for them.
+void AddRefinement(const ModelConfig& config, const CompressSpec& spec, DeviceKind device, Plan& plan) {
+  plan.refine = DecideStages(spec, plan.bits_per_weight);
+  const RefineWork work = RefineWorkOf(config, spec, plan.refine, device);
+  if (work.bytes == 0) return;
+  if (device == DeviceKind::kCpu) {
+    plan.memory.host_bytes = std::max(plan.memory.host_bytes, kWorkerBytes + work.bytes);
+    return;
+  }
+  const int64_t gpu_bytes = kCudaContextBytes + work.bytes / 10 * 11;
+  plan.memory.tensor_bytes = std::max(plan.memory.tensor_bytes, work.bytes);
+  plan.memory.gpu_bytes = std::max(plan.memory.gpu_bytes, gpu_bytes);
+  if (spec.refine.num_stages() > 0) plan.memory.least_gpu_bytes = std::max(plan.memory.least_gpu_bytes, gpu_bytes);
+}
+
 std::string RelativeTextName(const std::string& path) {
   return path.empty() ? "built-in" : std::filesystem::path(path).filename().string();
 }
@@ -125,11 +145,13 @@ absl::StatusOr<Plan> MakePlan(const ModelFolder& source, const CompressSpec& spe
   plan.memory = MemoryOf(config, spec, device);
   plan.measure = MeasureWorkOf(config, spec, device);
   plan.memory.host_bytes += plan.measure.host_bytes;
+  AddRefinement(config, spec, device, plan);
   return plan;
 }
 
 json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec& spec, DeviceKind device) {
-  const TimeEstimate time = EstimateTime(source.config(), spec, plan.work, plan.measure, ThisMachine(device));
+  const TimeEstimate time =
+      EstimateTime(source.config(), spec, plan.work, plan.measure, plan.refine, ThisMachine(device));
   json stages = json::array();
   for (const StageTime& stage : time.stages) stages.push_back(StageJson(stage, plan));
   const bool on_gpu = device == DeviceKind::kCuda;
@@ -157,7 +179,7 @@ json PlanToJson(const Plan& plan, const ModelFolder& source, const CompressSpec&
           {"peak_gpu_bytes", plan.memory.gpu_bytes},
           {"least_gpu_bytes", plan.memory.least_gpu_bytes},
           {"peak_host_bytes", plan.memory.host_bytes},
-          {"disk_bytes", plan.total_bytes * 2},
+          {"disk_bytes", plan.total_bytes * (2 + plan.refine.num_stages())},
           {"est_seconds", time.total()},
           {"stages", std::move(stages)},
           {"devices", std::move(devices)},

@@ -33,7 +33,8 @@ struct Plan {
   double model_bits_per_weight = 0;
   CompressWork work;
   CompressMemory memory;
-  MeasureWork measure;  // in memory already
+  MeasureWork measure;   // in memory already
+  RefineOptions refine;  // stages decided; in memory already
 };
 
 /// Of these schemes, from headers alone; no weight is read. The source is one that OpenOriginal has opened.

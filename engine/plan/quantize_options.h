@@ -37,6 +37,8 @@ struct QuantizeOptions {
   /// Scales of 7 significant bits instead of 8, so that the products with zero points that GGUF's Q4_1 holds are exact.
   bool short_scales = false;
 
+  /// Significant bits of scales, as bf16 has them or one less.
+  int scale_digits() const { return short_scales ? 7 : 8; }
   bool propagates() const { return method == Method::kGptq && (qep_alpha > 0 || qep_residual > 0); }
 };
 

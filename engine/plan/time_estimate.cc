@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "engine/model/block_linears.h"
+#include "engine/plan/refine_work.h"
 
 namespace pivot {
 namespace {
@@ -25,6 +26,7 @@ constexpr double kStart = 1;
 
 constexpr double kGpuFlops = 450e12;
 constexpr double kGpuEvaluationFlops = 150e12;
+constexpr double kGpuRefineFlops = 200e12;
 constexpr double kGpuPerBlock = 0.25;
 constexpr double kGpuEvaluationPerBlock = 0.05;
 constexpr double kGpuStart = 3;
@@ -70,8 +72,19 @@ double TimeEstimate::total() const {
   return seconds;
 }
 
+namespace {
+
+void AddRefinement(const ModelConfig& config, const CompressSpec& spec, const RefineOptions& refine,
+                   const Machine& machine, double rate, TimeEstimate& estimate) {
+  const RefineWork work = RefineWorkOf(config, spec, refine, machine.kind);
+  if (refine.runs_blockwise()) estimate.stages.push_back({"blockwise", work.blockwise / rate});
+  if (refine.runs_globally()) estimate.stages.push_back({"global", work.global / rate});
+}
+
+}  // namespace
+
 TimeEstimate EstimateTime(const ModelConfig& config, const CompressSpec& spec, const CompressWork& work,
-                          const MeasureWork& measure, const Machine& machine) {
+                          const MeasureWork& measure, const RefineOptions& refine, const Machine& machine) {
   const double weights = WeightsOf(config);
   const auto blocks = static_cast<double>(config.num_blocks);
   const double layerwise = work.forward + work.statistics + work.solve;
@@ -83,6 +96,7 @@ TimeEstimate EstimateTime(const ModelConfig& config, const CompressSpec& spec, c
     estimate.stages.push_back({"layerwise", layerwise / kGpuFlops + blocks * kGpuPerBlock});
     const double evaluation = work.evaluation / kGpuEvaluationFlops + blocks * kGpuEvaluationPerBlock;
     estimate.stages.push_back({"evaluate", spec.evaluation.skip ? 0 : evaluation});
+    AddRefinement(config, spec, refine, machine, kGpuRefineFlops, estimate);
     return estimate;
   }
   Machine cpu = machine;
@@ -93,6 +107,7 @@ TimeEstimate EstimateTime(const ModelConfig& config, const CompressSpec& spec, c
   }
   estimate.stages.push_back({"layerwise", CpuLayerwise(spec, work, weights, cpu)});
   estimate.stages.push_back({"evaluate", kEvaluationFactor * work.evaluation / RateOf(cpu)});
+  AddRefinement(config, spec, refine, cpu, RateOf(cpu), estimate);
   return estimate;
 }
 

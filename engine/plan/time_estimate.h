@@ -27,7 +27,7 @@ struct Machine {
 Machine ThisMachine(DeviceKind kind);
 
 struct StageTime {
-  std::string name;  // "measure" where a plan is measured, "layerwise", "evaluate"
+  std::string name;  // "measure" where a plan is measured, "layerwise", "evaluate", "blockwise", "global"
   double seconds = 0;
 };
 
@@ -41,7 +41,7 @@ struct TimeEstimate {
 /// A stage of a CPU is what its threads share, the products, and what one of them does, which is in proportion to the
 /// weights; a stage of a GPU its products and what every block takes whatever the text.
 TimeEstimate EstimateTime(const ModelConfig& config, const CompressSpec& spec, const CompressWork& work,
-                          const MeasureWork& measure, const Machine& machine);
+                          const MeasureWork& measure, const RefineOptions& refine, const Machine& machine);
 
 }  // namespace pivot
 

@@ -43,10 +43,6 @@ struct OutputTerms {
   at::Tensor energy;   // ||W x̂||^2, [out] f64
 };
 
-constexpr int kBf16Digits = 8;
-
-int ScaleDigits(const QuantizeOptions& options) { return options.short_scales ? kBf16Digits - 1 : kBf16Digits; }
-
 absl::StatusOr<QuantizationGrid> GridOf(const at::Tensor& weight, const at::Tensor& importance,
                                         const WeightScheme& scheme, const QuantizeOptions& options) {
   const Part part("search");
@@ -54,7 +50,7 @@ absl::StatusOr<QuantizationGrid> GridOf(const at::Tensor& weight, const at::Tens
   PIVOT_ASSIGN_OR_RETURN(
       QuantizationGrid grid,
       SearchGrid(weight, importance, scheme, {.clip = options.clip_search, .signs = options.scale_signs}));
-  if (options.short_scales) grid.scale = StorableScales(grid.scale, ScaleDigits(options));
+  if (options.short_scales) grid.scale = StorableScales(grid.scale, options.scale_digits());
   return grid;
 }
 
@@ -95,7 +91,7 @@ absl::Status Refine(const at::Tensor& hessian, const HessianFactor& factor, cons
   PIVOT_ASSIGN_OR_RETURN(
       RefinedCodes refined,
       RefineCodes(solution.weight.masked_fill(factor.dead, 0.0), solution.codes, solution.grid, damped, scheme,
-                  {.sweeps = options.refine_sweeps, .scale_digits = ScaleDigits(options)}));
+                  {.sweeps = options.refine_sweeps, .scale_digits = options.scale_digits()}));
   solution.codes = std::move(refined.codes);
   solution.grid = std::move(refined.grid);
   return absl::OkStatus();

@@ -110,6 +110,14 @@ absl::Status CheckComputeDtype(v1::ComputeDtype dtype, const Fields& fields) {
   return fields.Require(v1::ComputeDtype_IsValid(dtype), "compute_dtype", "one that this server knows");
 }
 
+absl::Status CheckRefine(const v1::RefineOptions& options, const Fields& fields) {
+  PIVOT_RETURN_IF_ERROR(
+      fields.Require(v1::RefineStages_IsValid(options.stages()), "stages", "stages that this server knows"));
+  PIVOT_RETURN_IF_ERROR(fields.NotNegative(options.step_tokens(), "step_tokens"));
+  PIVOT_RETURN_IF_ERROR(fields.NotNegative(options.block_steps(), "block_steps"));
+  return fields.NotNegative(options.global_epochs(), "global_epochs");
+}
+
 absl::Status CheckCompress(const v1::CompressTask& task, const Fields& fields, const AllowedPaths& paths) {
   PIVOT_RETURN_IF_ERROR(CheckSource(task.source(), fields.Below("source"), paths));
   const bool bits = task.bits() == 0 || (task.bits() >= 2 && task.bits() <= 8);
@@ -122,6 +130,7 @@ absl::Status CheckCompress(const v1::CompressTask& task, const Fields& fields, c
   PIVOT_RETURN_IF_ERROR(
       fields.Require(task.group_size() >= -1, "group_size", "-1 (the whole row), 0 (automatic) or more"));
   PIVOT_RETURN_IF_ERROR(CheckQuantize(task.quantize(), fields.Below("quantize")));
+  PIVOT_RETURN_IF_ERROR(CheckRefine(task.refine(), fields.Below("refine")));
   PIVOT_RETURN_IF_ERROR(CheckCalibration(task.calibration(), fields.Below("calibration"), paths));
   PIVOT_RETURN_IF_ERROR(CheckEvaluation(task.evaluation(), fields.Below("evaluation"), paths));
   const bool format = v1::Format_IsValid(task.format()) && task.format() != v1::FORMAT_BF16;

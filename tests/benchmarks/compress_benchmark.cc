@@ -48,6 +48,7 @@ struct Settings {
   bool asymmetric = false;
   std::string format = "unspecified";
   std::string quantize = "{}";  // members of pivot.v1.QuantizeOptions
+  std::string refine = R"({"stages": "none"})";  // members of pivot.v1.RefineOptions
 };
 
 /// FLOP/s of x * weightᵀ over the shapes of the model's layers, a tile of tokens at a time.
@@ -88,6 +89,7 @@ nlohmann::json TaskOf(const Settings& settings) {
           {"group_size", settings.group_size},
           {"asymmetric", settings.asymmetric},
           {"quantize", nlohmann::json::parse(settings.quantize)},
+          {"refine", nlohmann::json::parse(settings.refine)},
           {"calibration",
            {{"text_path", settings.text},
             {"num_samples", settings.samples},
@@ -197,6 +199,7 @@ int Main(int argc, char** argv) {
   app.add_option("--seed", settings.seed);
   app.add_option("--group-size", settings.group_size);
   app.add_option("--format", settings.format);
+  app.add_option("--refine", settings.refine, "members of RefineOptions, JSON");
   app.add_flag("--asymmetric", settings.asymmetric);
   app.add_option("--quantize", settings.quantize, "JSON, as \"quantize\" of a task")->check(CheckJson);
   app.add_option("--samples", settings.samples);

@@ -22,6 +22,7 @@ pivot_test(
     checkpoint/journal_test.cc
     checkpoint/linear_tensors_test.cc
     checkpoint/narrow_tensor_test.cc
+    evaluate/paired_difference_test.cc
     evaluate/quality_test.cc
     evaluate/reload_check_test.cc
     forward/block_test.cc
@@ -31,6 +32,7 @@ pivot_test(
     pipeline/calibration_data_test.cc
     pipeline/compress_budget_test.cc
     pipeline/compress_experts_test.cc
+    pipeline/compress_refine_test.cc
     pipeline/compress_test.cc
     pipeline/compress_unknown_test.cc
     pipeline/convert_floats_test.cc
@@ -42,6 +44,9 @@ pivot_test(
     quantize/qep_test.cc
     quantize/refine_test.cc
     quantize/solve_group_test.cc
+    refine/teacher_loss_test.cc
+    refine/trainable_linear_test.cc
+    refine/window_training_test.cc
   LIBRARIES pivot::engine pivot_reference pivot_tiny_model
   LABEL native
   TIMEOUT 600

@@ -62,7 +62,7 @@ TEST_P(TimeEstimateTest, IsWithinAFactorOfTwoOfWhatWasMeasured) {
   spec.calibration.sequence_length = measured.length;
   spec.evaluation.max_tokens = measured.evaluation_tokens;
   const CompressWork work = WorkOf(config, spec, measured.evaluation_tokens);
-  const TimeEstimate estimate = EstimateTime(config, spec, work, {}, measured.machine);
+  const TimeEstimate estimate = EstimateTime(config, spec, work, {}, {}, measured.machine);
   ASSERT_EQ(estimate.stages.size(), 2U);
   EXPECT_GT(measured.layerwise_seconds / estimate.stages[0].seconds, 0.5) << estimate.stages[0].seconds;
   EXPECT_LT(measured.layerwise_seconds / estimate.stages[0].seconds, 2) << estimate.stages[0].seconds;
