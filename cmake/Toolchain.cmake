@@ -73,3 +73,11 @@ if(PIVOT_CUDA AND PIVOT_ENGINE)
     message(STATUS "no CUDA compiler: libpivot_cuda.so is not built, the worker runs on the CPU only")
   endif()
 endif()
+
+# pivot_fast_when_sanitized(SOURCE...): what computes for minutes without optimisation. A precompiled header is of one
+# level, so these go without.
+function(pivot_fast_when_sanitized)
+  if(PIVOT_SANITIZE)
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -O2 SKIP_PRECOMPILE_HEADERS ON)
+  endif()
+endfunction()

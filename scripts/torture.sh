@@ -31,22 +31,25 @@ torture() { build/dev/tests/torture_test --gtest_filter="$1"; }
 # kill -9 of the server a thousand times under load. About eight minutes.
 step_kills() { PIVOT_TORTURE_KILLS=1000 torture 'KillsTest.*'; }
 
+# The same with the loss of what was not synced, four hundred times. About four minutes.
+step_lost_writes() { PIVOT_TORTURE_LOSSES=400 torture 'LostWritesTest.*'; }
+
 # Every crash point of the sources 25 times. About ten minutes.
 step_crash_points() { PIVOT_TORTURE_FIRINGS=25 torture 'CrashPointsTest.*'; }
 
 # Every call that changes the data folder fails once in each way. About ten minutes.
 step_faults() { PIVOT_TORTURE_FAULTS=1 torture 'FaultsTest.*'; }
 
-# A thousand watchers, each cut at least twenty times.
+# A thousand watchers, each cut at least twenty times. About nine minutes.
 step_watchers() { PIVOT_TORTURE_WATCHERS=1000 torture 'WatchersTest.*'; }
 
 # SIGTERM under load, ten times. About two minutes.
 step_drain() { PIVOT_TORTURE_DRAINS=10 torture 'DrainTest.*'; }
 
-# kill -9 of the real worker 200 times. About a quarter of an hour.
+# kill -9 of the real worker 200 times. About twenty minutes.
 step_worker_kills() { PIVOT_TORTURE_WORKER_KILLS=200 .venv/bin/python -B tests/integration/worker_kills_test.py; }
 
-steps=(fuzz tokenizers chat_templates schedules kills crash_points faults watchers drain worker_kills server_speed)
+steps=(fuzz tokenizers chat_templates schedules kills lost_writes crash_points faults watchers drain worker_kills server_speed)
 if [ $# -gt 0 ]; then steps=("$@"); fi
 for step in "${steps[@]}"; do
   echo "== $step"

@@ -20,23 +20,26 @@ TEST(KillsTest, NothingThatWasAcknowledgedIsLostByAnyKill) {
   std::cout << lives.Summary() << "\n";
 }
 
-TEST(LostWritesTest, DISABLED_NothingThatWasAcknowledgedIsLostWithWhatWasNotSynced) {
+TEST(LostWritesTest, NothingThatWasAcknowledgedIsLostWithWhatWasNotSynced) {
   Lives lives(Seed());
   const std::string undo = lives.server().folder() / "undo";
   lives.SetEnvironment({absl::StrCat("LD_PRELOAD=", PIVOT_DISK_SHIM),
                         absl::StrCat("PIVOT_SHIM_ROOT=", lives.server().data()),
                         absl::StrCat("PIVOT_SHIM_UNDO=", undo)});
+  LossyDisk disk(undo, lives.server().data());
   LostChanges lost;
   lives.AfterEachKill([&](std::mt19937_64& random) {
-    const Loss loss = random() % 2 == 0 ? Loss::kAll : Loss::kSome;
-    const LostChanges now = LosePower(undo, lives.server().data(), loss, random);
+    const LostChanges now = disk.LosePower(random() % 2 == 0 ? Loss::kAll : Loss::kSome, random);
     lost.writes += now.writes;
     lost.names += now.names;
+    lost.foreign += now.foreign;
   });
   lives.Run(Rounds("PIVOT_TORTURE_LOSSES", 15));
   EXPECT_GT(lost.writes, 0);
   EXPECT_GT(lost.names, 0);
-  std::cout << lives.Summary() << "; " << lost.writes << " writes and " << lost.names << " changes of names lost\n";
+  EXPECT_GT(lost.foreign, 0);
+  std::cout << lives.Summary() << "; " << lost.writes << " writes and " << lost.names << " changes of names lost, and "
+            << lost.foreign << " of workers\n";
 }
 
 }  // namespace

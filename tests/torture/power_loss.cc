@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/torture/power_loss.h"
 
-#include <algorithm>
-#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +14,7 @@
 #include "gtest/gtest.h"
 
 #include "server/process/unique_fd.h"
-#include "tests/torture/disk/undo_record.h"
+#include "tests/torture/found_files.h"
 
 namespace pivot {
 namespace {
@@ -27,185 +23,131 @@ namespace fs = std::filesystem;
 
 constexpr size_t kSectorBytes = 512;
 
-struct Entry {
-  UndoRecord record;
-  std::string path;
-  std::string second;
-  std::string old_bytes;
-  std::string new_bytes;
-};
-
-std::vector<Entry> ReadEntries(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  std::vector<Entry> entries;
-  size_t at = 0;
-  const auto take = [&](size_t size) { return text.substr(std::exchange(at, at + size), size); };
-  while (at + sizeof(UndoRecord) <= text.size()) {
-    Entry entry;
-    std::memcpy(&entry.record, text.data() + at, sizeof(UndoRecord));
-    at += sizeof(UndoRecord);
-    entry.path = take(entry.record.path_size);
-    entry.second = take(entry.record.second_size);
-    entry.old_bytes = take(entry.record.old_size);
-    entry.new_bytes = take(entry.record.new_size);
-    entries.push_back(std::move(entry));
-  }
-  return entries;
-}
-
-std::string ParentOf(const std::string& path) { return fs::path(path).parent_path().string(); }
-
-/// What is on its way to the disk.
-class Pending {
- public:
-  void Take(Entry entry) {
-    switch (entry.record.change) {
-      case Change::kSync:
-        data_.erase(entry.record.inode);
-        FolderSynced(entry.path);
-        return;
-      case Change::kWrite:
-      case Change::kTruncate:
-        data_[entry.record.inode].push_back(std::move(entry));
-        return;
-      case Change::kCreate:
-        data_.erase(entry.record.inode);  // the number of a file that is gone
-        [[fallthrough]];
-      default:
-        names_.push_back(std::move(entry));
-    }
-  }
-
-  std::map<ino_t, std::vector<Entry>>& data() { return data_; }
-  std::vector<Entry>& names() { return names_; }
-
- private:
-  void FolderSynced(const std::string& folder) {
-    for (size_t i = 0; i < names_.size();) {
-      const bool is_synced = ParentOf(names_[i].path) == folder ||
-                             (names_[i].record.change == Change::kRename && ParentOf(names_[i].second) == folder);
-      if (!is_synced) {
-        ++i;
-        continue;
-      }
-      if (names_[i].record.change == Change::kRename) MoveEarlier(i);
-      if (names_[i].record.change == Change::kRemoveFolder) i -= ForgetWithin(i);
-      names_.erase(names_.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-  }
-
-  /// What happened in a folder before it was renamed for good has happened in the new one.
-  void MoveEarlier(size_t rename) {
-    const std::string before = names_[rename].path + "/";
-    for (size_t i = 0; i < rename; ++i) {
-      if (absl::StartsWith(names_[i].path, before))
-        names_[i].path = absl::StrCat(names_[rename].second, "/", names_[i].path.substr(before.size()));
-    }
-  }
-
-  /// What happened in a folder that is gone for good cannot be undone. How many of the entries before this one.
-  size_t ForgetWithin(size_t removal) {
-    const std::string within = names_[removal].path + "/";
-    const auto end = names_.begin() + static_cast<std::ptrdiff_t>(removal);
-    const auto kept = std::remove_if(names_.begin(), end, [&](const Entry& entry) {
-      return absl::StartsWith(entry.path, within) || absl::StartsWith(entry.second, within);
-    });
-    const auto forgotten = static_cast<size_t>(end - kept);
-    names_.erase(kept, end);
-    return forgotten;
-  }
-
-  std::map<ino_t, std::vector<Entry>> data_;
-  std::vector<Entry> names_;
-};
-
-std::map<ino_t, std::string> FindInodes(const std::vector<std::string>& folders) {
-  std::map<ino_t, std::string> paths;
-  for (const std::string& folder : folders) {
-    std::error_code error;
-    for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-      struct stat info{};
-      if (lstat(entry->path().c_str(), &info) == 0) paths[info.st_ino] = entry->path().string();
-    }
-  }
-  return paths;
-}
-
 void WriteAt(int fd, const std::string& bytes, int64_t offset) {
   EXPECT_EQ(pwrite(fd, bytes.data(), bytes.size(), offset), static_cast<ssize_t>(bytes.size()));
 }
 
 void SetSize(int fd, int64_t size) { EXPECT_EQ(ftruncate(fd, size), 0); }
 
-void Undo(int fd, const Entry& entry) {
-  if (entry.record.change == Change::kTruncate) SetSize(fd, entry.record.file_size);
-  WriteAt(fd, entry.old_bytes, entry.record.offset);
-  if (entry.record.change == Change::kWrite) SetSize(fd, entry.record.file_size);
+void Undo(int fd, const LoggedChange& change) {
+  if (change.record.change == Change::kTruncate) SetSize(fd, change.record.file_size);
+  WriteAt(fd, change.old_bytes, change.record.offset);
+  if (change.record.change == Change::kWrite) SetSize(fd, change.record.file_size);
 }
 
-void Redo(int fd, const Entry& entry, std::mt19937_64& random) {
-  if (entry.record.change == Change::kTruncate) {
-    SetSize(fd, entry.record.offset);
+void Redo(int fd, const LoggedChange& change, std::mt19937_64& random) {
+  if (change.record.change == Change::kTruncate) {
+    SetSize(fd, change.record.offset);
     return;
   }
-  std::string bytes = entry.new_bytes;
+  std::string bytes = change.new_bytes;
   if (random() % 4 == 0) bytes.resize(bytes.size() / 2 / kSectorBytes * kSectorBytes);
-  WriteAt(fd, bytes, entry.record.offset);
+  WriteAt(fd, bytes, change.record.offset);
 }
 
-int LoseWrites(const std::string& path, const std::vector<Entry>& entries, Loss loss, std::mt19937_64& random) {
+int LoseWrites(const std::string& path, const std::vector<LoggedChange>& changes, Loss loss, std::mt19937_64& random) {
   const UniqueFd file(open(path.c_str(), O_RDWR | O_CLOEXEC));
   EXPECT_TRUE(file.valid()) << path;
   if (!file.valid()) return 0;
-  for (size_t i = entries.size(); i > 0; --i) Undo(file.get(), entries[i - 1]);
-  if (loss == Loss::kAll) return static_cast<int>(entries.size());
+  for (size_t i = changes.size(); i > 0; --i) Undo(file.get(), changes[i - 1]);
+  if (loss == Loss::kAll) return static_cast<int>(changes.size());
   int lost = 0;
-  for (const Entry& entry : entries) {
+  for (const LoggedChange& change : changes) {
     const bool is_lost = random() % 2 == 0;
     lost += is_lost ? 1 : 0;
-    if (!is_lost) Redo(file.get(), entry, random);
+    if (!is_lost) Redo(file.get(), change, random);
   }
   return lost;
 }
 
-void UndoName(const Entry& entry) {
-  std::error_code error;
-  switch (entry.record.change) {
+void UndoName(const LoggedChange& change, FoundFiles& files) {
+  const std::string path = files.PathIn(change.record.folder, change.name);
+  if (path.empty()) return;  // another program removed the folder
+  switch (change.record.change) {
     case Change::kCreate:
     case Change::kMakeFolder:
-      fs::remove_all(entry.path, error);
-      break;
-    case Change::kRename:
-      fs::rename(entry.second, entry.path, error);
-      break;
-    case Change::kUnlink:
-      if (!entry.second.empty()) fs::rename(entry.second, entry.path, error);
-      break;
+      files.Remove(path);
+      return;
+    case Change::kRename: {
+      const std::string second = files.PathIn(change.record.second_folder, change.second);
+      if (second.empty()) return;
+      files.Move(second, path);
+      if (!change.aside.empty()) files.Move(change.aside, second);
+      return;
+    }
     default:
-      fs::create_directory(entry.path, error);
+      if (!change.aside.empty()) files.Move(change.aside, path);
   }
-  EXPECT_FALSE(error) << entry.path << ": " << error.message();
+}
+
+/// What was written down before it was tried, when the program was killed in between.
+void DropUndone(std::vector<LoggedChange>& changes, const FoundFiles& files) {
+  if (changes.empty()) return;
+  const LoggedChange& last = changes.back();
+  const bool was_announced = last.record.change == Change::kRename || last.record.change == Change::kUnlink ||
+                             last.record.change == Change::kRemoveFolder;
+  if (was_announced && files.Holds(last.record.folder, last.name, last.record.inode)) changes.pop_back();
+}
+
+bool IsLost(Loss loss, std::mt19937_64& random) { return loss == Loss::kAll || random() % 2 == 0; }
+
+/// A worker's file, of which nobody wrote down the changes: all of its data when it never was synced, and its name when
+/// its folder never was.
+int LoseForeign(ino_t inode, const PendingChanges& pending, FoundFiles& files, Loss loss, std::mt19937_64& random) {
+  const std::string path = files.PathOf(inode);
+  int lost = 0;
+  std::error_code error;
+  if (fs::is_regular_file(fs::symlink_status(path, error)) && !pending.WasSynced(inode) && IsLost(loss, random)) {
+    fs::resize_file(path, loss == Loss::kAll ? 0 : random() % (fs::file_size(path) + 1));
+    ++lost;
+  }
+  const ino_t folder = InodeAt(fs::path(path).parent_path());
+  if (!pending.WasSynced(folder) && !pending.WasNamed(inode) && IsLost(loss, random)) {
+    files.Remove(path);
+    ++lost;
+  }
+  return lost;
 }
 
 }  // namespace
 
-LostChanges LosePower(const std::string& undo_file, const std::string& folder, Loss loss, std::mt19937_64& random) {
-  Pending pending;
-  for (Entry& entry : ReadEntries(undo_file)) pending.Take(std::move(entry));
+LossyDisk::LossyDisk(std::string undo_file, std::string folder)
+    : undo_file_(std::move(undo_file)), folder_(std::move(folder)) {}
+
+LostChanges LossyDisk::LosePower(Loss loss, std::mt19937_64& random) {
+  const std::string around = fs::path(folder_).parent_path();
+  FoundFiles files(around);
+  std::vector<LoggedChange> changes = ReadChanges(undo_file_);
+  DropUndone(changes, files);
+  const PendingChanges pending(std::move(changes));
   LostChanges lost;
-  const std::map<ino_t, std::string> paths = FindInodes({folder, undo_file + ".aside"});
-  for (const auto& [inode, entries] : pending.data()) {
-    const auto path = paths.find(inode);
-    if (path != paths.end()) lost.writes += LoseWrites(path->second, entries, loss, random);
+  for (const auto& [inode, writes] : pending.data()) {
+    const std::string path = files.PathOf(inode);
+    if (!path.empty()) lost.writes += LoseWrites(path, writes, loss, random);
   }
-  std::vector<Entry>& names = pending.names();
-  const size_t kept = loss == Loss::kAll ? 0 : random() % (names.size() + 1);
-  for (size_t i = names.size(); i > kept; --i) UndoName(names[i - 1]);
-  lost.names = static_cast<int>(names.size() - kept);
-  fs::remove(undo_file);
-  fs::remove_all(undo_file + ".aside");
+  for (const ino_t inode : ForeignOf(files, pending)) {
+    // It may be gone with its folder.
+    if (!files.PathOf(inode).empty()) lost.foreign += LoseForeign(inode, pending, files, loss, random);
+  }
+  for (const LoggedChange& change : pending.ChooseNames(loss, random)) {
+    UndoName(change, files);
+    ++lost.names;
+  }
+  fs::remove(undo_file_);
+  fs::remove_all(undo_file_ + ".aside");
+  durable_.clear();
+  const FoundFiles left(around);
+  for (const auto& [inode, path] : left.paths()) durable_.insert(inode);
   return lost;
+}
+
+std::vector<ino_t> LossyDisk::ForeignOf(const FoundFiles& files, const PendingChanges& pending) const {
+  std::vector<ino_t> foreign;
+  for (const auto& [inode, path] : files.paths()) {
+    if (absl::StartsWith(path, folder_ + "/") && !durable_.contains(inode) && !pending.WasMade(inode))
+      foreign.push_back(inode);
+  }
+  return foreign;
 }
 
 }  // namespace pivot

@@ -50,6 +50,7 @@ class Watchers {
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  int64_t wanted_ = 0;  // snapshots or events for which somebody waits
   int64_t snapshots_ = 0;
   int64_t events_ = 0;
   int64_t ended_ = 0;

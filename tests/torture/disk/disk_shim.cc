@@ -15,7 +15,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <mutex>
 #include <string>
@@ -23,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 
 #include "tests/torture/disk/undo_log.h"
 
@@ -40,11 +40,6 @@ std::string Variable(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-template <typename Function>
-Function Next(const char* name) {
-  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
-}
-
 class Shim {
  public:
   static Shim& Get() {
@@ -55,6 +50,8 @@ class Shim {
   bool IsBelow(const char* path) const {
     return !root_.empty() && std::strncmp(path, root_.c_str(), root_.size()) == 0;
   }
+  /// In which the watched folder's own name is.
+  bool IsParent(const std::string& path) const { return undo_.is_on() && path == root_.substr(0, root_.rfind('/')); }
   bool IsWatched(int fd) const { return fd >= 0 && fd < kMaxFds && watched_[static_cast<size_t>(fd)]; }
   void Watch(int fd, bool watched) {
     if (fd >= 0 && fd < kMaxFds) watched_[static_cast<size_t>(fd)] = watched;
@@ -70,13 +67,9 @@ class Shim {
   UndoLog& undo() { return undo_; }
 
  private:
-  Shim() : root_(Variable("PIVOT_SHIM_ROOT")), undo_(Variable("PIVOT_SHIM_UNDO"), Calls()) {
+  Shim() : root_(Variable("PIVOT_SHIM_ROOT")), undo_(Variable("PIVOT_SHIM_UNDO")) {
     MapCounts(Variable("PIVOT_SHIM_COUNTS"));
     ReadFault(Variable("PIVOT_SHIM_FAULT"));
-  }
-
-  static LibraryCalls Calls() {
-    return {Next<ssize_t (*)(int, const void*, size_t)>("write"), Next<int (*)(const char*, const char*)>("link")};
   }
 
   void MapCounts(const std::string& path) {
@@ -127,23 +120,31 @@ std::string Whole(int folder, const char* path) {
   return std::string(name.data(), static_cast<size_t>(size < 0 ? 0 : size)) + "/" + path;
 }
 
+/// An open that may make a file or empty it.
+template <typename Really>
+int OpenToChange(UndoLog& undo, const std::string& path, int flags, Really really) {
+  const std::lock_guard lock(undo.mutex());
+  const bool is_new = access(path.c_str(), F_OK) != 0;
+  UndoLog::Before before = (flags & O_TRUNC) != 0 ? undo.LookAt(path) : UndoLog::Before{};
+  const int fd = really();
+  if (fd >= 0 && is_new) undo.Made(Change::kCreate, path);
+  if (fd >= 0 && !before.bytes.empty()) undo.Truncated(std::move(before), 0);
+  return fd;
+}
+
 int Open(int folder, const char* path, int flags, mode_t mode) {
   Shim& shim = Shim::Get();
   const auto really = [&] { return static_cast<int>(syscall(SYS_openat, folder, path, flags, mode)); };
   const std::string whole = Whole(folder, path);
   if (!shim.IsBelow(whole.c_str())) {
     const int fd = really();
-    shim.Watch(fd, false);
+    shim.Watch(fd, shim.IsParent(whole));
     return fd;
   }
   if (const int fault = shim.Fault(Kind::kOpen); fault > 0) return Fail(fault);
-  const bool may_create = (flags & O_CREAT) != 0 && shim.undo().is_on();
-  std::unique_lock<std::mutex> lock;
-  if (may_create) lock = std::unique_lock(shim.undo().mutex());
-  const bool is_new = may_create && access(whole.c_str(), F_OK) != 0;
-  const int fd = really();
+  const bool may_change = (flags & (O_CREAT | O_TRUNC)) != 0 && shim.undo().is_on();
+  const int fd = may_change ? OpenToChange(shim.undo(), whole, flags, really) : really();
   shim.Watch(fd, true);
-  if (fd >= 0 && is_new) shim.undo().Did(Change::kCreate, whole);
   return fd;
 }
 
@@ -193,7 +194,7 @@ int Truncate(int fd, int64_t size, Really really) {
   return result;
 }
 
-/// A change of names: `record` writes down what was done.
+/// A change of names: `record` does it and writes it down.
 template <typename Really, typename Record>
 int ChangeNames(Kind kind, const std::string& path, Really really, Record record) {
   Shim& shim = Shim::Get();
@@ -201,15 +202,16 @@ int ChangeNames(Kind kind, const std::string& path, Really really, Record record
   if (const int fault = shim.Fault(kind); fault > 0) return Fail(fault);
   if (!shim.undo().is_on()) return really();
   const std::lock_guard lock(shim.undo().mutex());
-  return record(shim.undo(), really);
+  return record(shim.undo());
 }
 
 template <typename Really>
 int Remove(const std::string& path, bool is_folder, Really really) {
-  return ChangeNames(Kind::kUnlink, path, really, [&](UndoLog& undo, auto& remove) {
-    const std::string aside = is_folder ? std::string() : undo.KeepAside(path);
-    const int result = remove();
-    if (result == 0) undo.Did(is_folder ? Change::kRemoveFolder : Change::kUnlink, path, aside);
+  return ChangeNames(Kind::kUnlink, path, really, [&](UndoLog& undo) {
+    if (is_folder) return undo.RemoveFolder(path);
+    undo.WillUnlink(path);
+    const int result = really();
+    if (result != 0) undo.Failed();
     return result;
   });
 }
@@ -270,17 +272,18 @@ PIVOT_EXPORT int ftruncate64(int fd, off64_t size) noexcept {
 PIVOT_EXPORT int ftruncate(int fd, off_t size) noexcept { return ftruncate64(fd, size); }
 PIVOT_EXPORT int rename(const char* from, const char* to) noexcept {
   const auto really = [&] { return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0)); };
-  return pivot::ChangeNames(Kind::kRename, from, really, [&](UndoLog& undo, auto& move) {
-    const int result = move();
-    if (result == 0) undo.Did(Change::kRename, from, to);
+  return pivot::ChangeNames(Kind::kRename, from, really, [&](UndoLog& undo) {
+    undo.WillRename(from, to);
+    const int result = really();
+    if (result != 0) undo.Failed();
     return result;
   });
 }
 PIVOT_EXPORT int mkdir(const char* path, mode_t mode) noexcept {
   const auto really = [&] { return static_cast<int>(syscall(SYS_mkdirat, AT_FDCWD, path, mode)); };
-  return pivot::ChangeNames(Kind::kMkdir, path, really, [&](UndoLog& undo, auto& make) {
-    const int result = make();
-    if (result == 0) undo.Did(Change::kMakeFolder, path);
+  return pivot::ChangeNames(Kind::kMkdir, path, really, [&](UndoLog& undo) {
+    const int result = really();
+    if (result == 0) undo.Made(Change::kMakeFolder, path);
     return result;
   });
 }
@@ -290,3 +293,7 @@ PIVOT_EXPORT int unlinkat(int folder, const char* path, int flags) noexcept {
 }
 PIVOT_EXPORT int unlink(const char* path) noexcept { return unlinkat(AT_FDCWD, path, 0); }
 PIVOT_EXPORT int rmdir(const char* path) noexcept { return unlinkat(AT_FDCWD, path, AT_REMOVEDIR); }
+PIVOT_EXPORT int remove(const char* path) noexcept {
+  struct stat info{};
+  return lstat(path, &info) == 0 && S_ISDIR(info.st_mode) ? rmdir(path) : unlink(path);
+}
