@@ -17,6 +17,7 @@
 #include "engine/checkpoint/narrow_tensor.h"
 #include "engine/forward/ends.h"
 #include "engine/ops/call_torch.h"
+#include "engine/ops/device.h"
 #include "engine/ops/row_forms.h"
 #include "engine/plan/measure_work.h"
 #include "engine/quantize/solve_group.h"
@@ -283,7 +284,9 @@ class Measurement {
 
 absl::StatusOr<Sensitivity> MeasureSensitivity(const SensitivityInput& input,
                                                std::vector<std::vector<UnitChoice>>& choices) {
-  return CallTorch("measuring sensitivities", [&] { return Measurement(input, choices).Run(); });
+  auto result = CallTorch("measuring sensitivities", [&] { return Measurement(input, choices).Run(); });
+  ReturnFreeMemory();  // what comes next needs other sizes
+  return result;
 }
 
 }  // namespace pivot
