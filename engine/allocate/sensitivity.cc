@@ -17,15 +17,15 @@
 #include "engine/checkpoint/narrow_tensor.h"
 #include "engine/forward/ends.h"
 #include "engine/ops/call_torch.h"
+#include "engine/ops/device.h"
 #include "engine/ops/row_forms.h"
+#include "engine/plan/measure_work.h"
 #include "engine/quantize/solve_group.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
 
-// Errors of wider codes are too even to be worth a solution of their own.
-constexpr int kWidestSolved = 3;
 constexpr double kErrorPerBit = 4;
 // What a probe may change an estimate by: behind that it is the probe that is not to be believed.
 constexpr double kMaxCorrection = 4;
@@ -85,10 +85,9 @@ class Measurement {
   }
 
  private:
-  /// Whether GPTQ is run for the choice: narrow codes, and the narrowest where a format has wide ones only.
+  /// Whether GPTQ is run for the choice.
   bool IsSolved(size_t unit, const UnitChoice& choice) const {
-    if (!choice.scheme.has_value()) return false;
-    return choice.scheme->bits <= kWidestSolved || choice.scheme->bits == Narrowest(unit);
+    return choice.scheme.has_value() && IsSolvedWidth(choice.scheme->bits, Narrowest(unit));
   }
 
   /// Probes have the groups that a uniform model has.
@@ -285,7 +284,9 @@ class Measurement {
 
 absl::StatusOr<Sensitivity> MeasureSensitivity(const SensitivityInput& input,
                                                std::vector<std::vector<UnitChoice>>& choices) {
-  return CallTorch("measuring sensitivities", [&] { return Measurement(input, choices).Run(); });
+  auto result = CallTorch("measuring sensitivities", [&] { return Measurement(input, choices).Run(); });
+  ReturnFreeMemory();  // what comes next needs other sizes
+  return result;
 }
 
 }  // namespace pivot

@@ -13,6 +13,7 @@
 #include "engine/forward/ends.h"
 #include "engine/ops/activation_calls.h"
 #include "engine/ops/call_torch.h"
+#include "engine/ops/device.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
@@ -71,7 +72,8 @@ class HiddenStates {
     return absl::OkStatus();
   }
 
-  size_t size() const { return states_.size(); }
+  /// What the head reads of a window, once finished.
+  const at::Tensor& HeadInputs(size_t window) const { return states_[window]; }
   /// Logits of positions [first, first + count) of a window, [count, vocab], compute dtype.
   at::Tensor Logits(size_t window, int64_t first, int64_t count) const {
     return ComputeHead(reader_->config(), head_, states_[window][0].narrow(0, first, count));
@@ -89,6 +91,15 @@ class HiddenStates {
   std::vector<at::Tensor> states_;  // [batch, length, hidden] each
   HeadWeights head_;
 };
+
+/// Of one batch, up to the head.
+absl::StatusOr<HiddenStates> RunThrough(const at::Tensor& tokens, const WeightReader& model,
+                                        const EvaluationHooks& hooks) {
+  PIVOT_ASSIGN_OR_RETURN(HiddenStates states, HiddenStates::Embed({tokens}, model));
+  for (int block = 0; block < model.config().num_blocks; ++block) PIVOT_RETURN_IF_ERROR(states.RunBlock(block, hooks));
+  PIVOT_RETURN_IF_ERROR(states.Finish());
+  return states;
+}
 
 /// Sums over predicted positions.
 struct Sums {
@@ -207,6 +218,7 @@ absl::StatusOr<Comparison> MeasureQuality(const std::vector<at::Tensor>& windows
                                                    ": they are not comparable"));
   }
   return CallTorch("evaluation", [&]() -> absl::StatusOr<Comparison> {
+    ReturnFreeMemory();  // what ran before needed other sizes
     const auto start = std::chrono::steady_clock::now();
     PIVOT_ASSIGN_OR_RETURN(HiddenStates model_states, HiddenStates::Embed(windows, model));
     std::optional<HiddenStates> reference_states;
@@ -233,13 +245,18 @@ absl::StatusOr<Comparison> MeasureQuality(const std::vector<at::Tensor>& windows
   });
 }
 
+absl::StatusOr<at::Tensor> ComputeHeadInput(const at::Tensor& tokens, const WeightReader& model,
+                                            const EvaluationHooks& hooks) {
+  return CallTorch("computing what the head reads", [&]() -> absl::StatusOr<at::Tensor> {
+    PIVOT_ASSIGN_OR_RETURN(const HiddenStates states, RunThrough(tokens, model, hooks));
+    return states.HeadInputs(0);
+  });
+}
+
 absl::StatusOr<at::Tensor> ComputeLogits(const at::Tensor& tokens, const WeightReader& model,
                                          const EvaluationHooks& hooks) {
   return CallTorch("computing logits", [&]() -> absl::StatusOr<at::Tensor> {
-    PIVOT_ASSIGN_OR_RETURN(HiddenStates states, HiddenStates::Embed({tokens}, model));
-    for (int block = 0; block < model.config().num_blocks; ++block)
-      PIVOT_RETURN_IF_ERROR(states.RunBlock(block, hooks));
-    PIVOT_RETURN_IF_ERROR(states.Finish());
+    PIVOT_ASSIGN_OR_RETURN(const HiddenStates states, RunThrough(tokens, model, hooks));
     return states.BatchLogits(0).to(at::kCPU).contiguous();
   });
 }

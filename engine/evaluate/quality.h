@@ -56,6 +56,10 @@ struct Comparison {
 absl::StatusOr<Comparison> MeasureQuality(const std::vector<at::Tensor>& windows, const WeightReader& model,
                                           const WeightReader* reference, const EvaluationHooks& hooks);
 
+/// What the head reads of given tokens: tokens [batch, length] int64 -> [batch, length, hidden], compute dtype.
+absl::StatusOr<at::Tensor> ComputeHeadInput(const at::Tensor& tokens, const WeightReader& model,
+                                            const EvaluationHooks& hooks);
+
 /// Logits of given tokens: tokens [batch, length] int64 -> [batch, length, vocab] fp32 on the CPU.
 absl::StatusOr<at::Tensor> ComputeLogits(const at::Tensor& tokens, const WeightReader& model,
                                          const EvaluationHooks& hooks);

@@ -30,8 +30,18 @@ absl::StatusOr<at::Tensor> RequireMapped(const ModelFolder& folder, const std::s
   return tensor;
 }
 
+// Values that are looked at together on a CPU: what that takes beside them stays small.
+constexpr int64_t kValuesAtOnce = int64_t{1} << 22;
+
+bool AreFinite(const at::Tensor& tensor) {
+  if (!tensor.is_cpu() || !tensor.is_contiguous()) return at::isfinite(tensor).all().item<bool>();
+  for (const at::Tensor& part : tensor.view(-1).split(kValuesAtOnce))
+    if (!at::isfinite(part).all().item<bool>()) return false;
+  return true;
+}
+
 absl::Status CheckFinite(const at::Tensor& tensor, const std::string& name) {
-  if (at::isfinite(tensor).all().item<bool>()) return absl::OkStatus();
+  if (AreFinite(tensor)) return absl::OkStatus();
   return WithReason(absl::InvalidArgumentError(
                         absl::StrCat("tensor ", name, " holds values that are not finite; the model is damaged")),
                     "MALFORMED_WEIGHTS");
@@ -41,7 +51,7 @@ absl::Status CheckFinite(const at::Tensor& tensor, const std::string& name) {
 absl::StatusOr<at::Tensor> Convert(const at::Tensor& finite, at::ScalarType dtype, const std::string& name) {
   const at::Tensor converted = finite.to(dtype);
   const bool may_overflow = finite.scalar_type() == at::kFloat && dtype != at::kFloat;
-  if (may_overflow && !at::isfinite(converted).all().item<bool>()) {
+  if (may_overflow && !AreFinite(converted)) {
     return WithReason(absl::InvalidArgumentError(absl::StrCat("tensor ", name, " holds values that are too large for ",
                                                               at::toString(dtype), "; compute in float32")),
                       "MALFORMED_WEIGHTS");

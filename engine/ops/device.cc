@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <filesystem>
 #include <fstream>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <system_error>
 #include <unistd.h>
@@ -121,6 +122,8 @@ MemoryUse MeasureMemory(const ComputeDevice& device) {
   }
   return use;
 }
+
+void ReturnFreeMemory() { malloc_trim(0); }
 
 bool HasTileUnit() {
 #if defined(__x86_64__) && (!defined(__clang_major__) || __clang_major__ >= 18)

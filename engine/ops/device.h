@@ -46,6 +46,9 @@ struct MemoryUse {
 };
 MemoryUse MeasureMemory(const ComputeDevice& device);
 
+/// Gives host memory that was freed back to the system: the allocator keeps most of it for tensors to come.
+void ReturnFreeMemory();
+
 /// Whether this processor multiplies bfloat16 in tiles (AMX). Always false in code compiled by a Clang before 18, which
 /// has no name for it.
 bool HasTileUnit();

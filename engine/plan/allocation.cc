@@ -82,16 +82,8 @@ std::vector<int64_t> GroupSizes(const ModelConfig& config, const CompressSpec& s
 
 std::vector<UnitChoice> ChoicesOf(const ModelFolder& source, const CompressSpec& spec, const PlanUnit& unit) {
   std::vector<UnitChoice> choices;
-  for (const int64_t group_size : GroupSizes(source.config(), spec, unit)) {
-    for (int bits = kMinBits; bits <= kMaxBits; ++bits) {
-      WeightScheme scheme = spec.scheme;
-      scheme.bits = bits;
-      scheme.group_size = group_size;
-      if (!scheme.is_symmetric() && bits != 4 && bits != 8) continue;
-      if (!IsExpressible(source.config(), unit, scheme, spec.layouts())) continue;
-      choices.push_back({.scheme = scheme, .bytes = UnitBytes(source, unit, scheme, spec)});
-    }
-  }
+  for (const WeightScheme& scheme : UnitSchemes(source.config(), spec, unit))
+    choices.push_back({.scheme = scheme, .bytes = UnitBytes(source, unit, scheme, spec)});
   choices.push_back({.scheme = std::nullopt, .bytes = UnitBytes(source, unit, std::nullopt, spec)});
   return choices;
 }
@@ -219,6 +211,20 @@ std::vector<PlanUnit> PlanUnits(const ModelFolder& source, const CompressSpec& s
   units.push_back(
       {.block = -1, .roles = {}, .name = kEndsName, .weights = matrices * config.vocab_size * config.hidden_size});
   return units;
+}
+
+std::vector<WeightScheme> UnitSchemes(const ModelConfig& config, const CompressSpec& spec, const PlanUnit& unit) {
+  std::vector<WeightScheme> schemes;
+  for (const int64_t group_size : GroupSizes(config, spec, unit)) {
+    for (int bits = kMinBits; bits <= kMaxBits; ++bits) {
+      WeightScheme scheme = spec.scheme;
+      scheme.bits = bits;
+      scheme.group_size = group_size;
+      if (!scheme.is_symmetric() && bits != 4 && bits != 8) continue;
+      if (IsExpressible(config, unit, scheme, spec.layouts())) schemes.push_back(scheme);
+    }
+  }
+  return schemes;
 }
 
 std::vector<std::vector<UnitChoice>> UnitChoices(const ModelFolder& source, const CompressSpec& spec) {

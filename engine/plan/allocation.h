@@ -34,6 +34,11 @@ std::vector<PlanUnit> PlanUnits(const ModelConfig& config);
 /// budget of files, since a runtime has them in its memory as ever.
 std::vector<PlanUnit> PlanUnits(const ModelFolder& source, const CompressSpec& spec);
 
+/// The schemes that a unit of the blocks may have in all of the job's formats: symmetric integers of every width that
+/// they hold, in the spec's groups and in larger ones of 32, 64 and 128 columns. Of a spec with zero points the widths
+/// that go with them.
+std::vector<WeightScheme> UnitSchemes(const ModelConfig& config, const CompressSpec& spec, const PlanUnit& unit);
+
 /// A scheme that a unit may have; nothing: its layers stay as they are. Or the ends.
 struct UnitChoice {
   std::optional<WeightScheme> scheme;
@@ -42,10 +47,8 @@ struct UnitChoice {
   double cost = 0;    // what it adds to the mean KL divergence of a token, nats
 };
 
-/// What each of PlanUnits(source, spec) may become in the job's formats: symmetric integers of every width that all of
-/// them hold, in the spec's groups and in larger ones of 32, 64 and 128 columns, and the unquantized layer; of the ends
-/// each as it is and narrow. Bytes are filled in, costs are not. Of a spec with zero points the widths that go with
-/// them.
+/// What each of PlanUnits(source, spec) may become: its UnitSchemes, and the unquantized layer; of the ends each as it
+/// is and narrow. Bytes are filled in, costs are not.
 std::vector<std::vector<UnitChoice>> UnitChoices(const ModelFolder& source, const CompressSpec& spec);
 
 /// "3"; "3/128" in other groups than `base`; "16" for unquantized. Of the ends "as_is", "embedding", "head",

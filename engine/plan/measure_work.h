@@ -19,8 +19,14 @@ int64_t ProbeWindows(const CompressSpec& spec);
 
 int MaxProbes(DeviceKind device);
 
+/// Whether a measurement runs GPTQ for a width of a unit whose narrowest is this: narrow codes, and the narrowest where
+/// a format has wide ones only. Errors of wider codes are too even to be worth a solution of their own.
+bool IsSolvedWidth(int bits, int narrowest_bits);
+
 struct MeasureWork {
   double flops = 0;
+  double logits = 0;       // whose softmax is taken: of the text for its gradients, and of all probes
+  double solutions = 0;    // of a weight, on average: widths and group sizes that are solved
   int64_t host_bytes = 0;  // the residual streams at all borders of blocks
 };
 

@@ -17,11 +17,11 @@ constexpr double kTilesPerCore = 600e9;
 // Seconds of one thread for each weight: GPTQ with its factorizations, refinement, rounding with a search of scales.
 constexpr double kSolvePerWeight = 0.4e-6;
 constexpr double kRefinePerWeight = 0.25e-6;
-constexpr double kRoundPerWeight = 0.25e-6;
+constexpr double kRoundPerWeight = 0.14e-6;
 // Softmax and sums of an evaluation take nearly as long as its products.
 constexpr double kEvaluationFactor = 1.8;
-// Widths that a measurement solves.
-constexpr double kMeasuredWidths = 2;
+// Seconds of a thread for each logit that a measurement makes a probability of: what its memory takes.
+constexpr double kPerMeasuredLogit = 15e-9;
 constexpr double kStart = 1;
 
 constexpr double kGpuFlops = 450e12;
@@ -103,7 +103,9 @@ TimeEstimate EstimateTime(const ModelConfig& config, const CompressSpec& spec, c
   if (spec.dtype == ComputeDtype::kFloat32) cpu.unit = ProductUnit::kFloat32;
   estimate.start_seconds = kStart;
   if (spec.measures_plan()) {
-    estimate.stages.push_back({"measure", measure.flops / RateOf(cpu) + weights * kMeasuredWidths * kSolvePerWeight});
+    const double logits = measure.logits * kPerMeasuredLogit / std::max(1, machine.threads);
+    estimate.stages.push_back(
+        {"measure", measure.flops / RateOf(cpu) + logits + weights * measure.solutions * kSolvePerWeight});
   }
   estimate.stages.push_back({"layerwise", CpuLayerwise(spec, work, weights, cpu)});
   estimate.stages.push_back({"evaluate", kEvaluationFactor * work.evaluation / RateOf(cpu)});

@@ -3,17 +3,17 @@
 
 #include <algorithm>
 #include <bit>
-#include <vector>
 
 #include "engine/model/block_linears.h"
+#include "engine/plan/cpu_memory.h"
+#include "engine/plan/pass_shapes.h"
 
 namespace pivot {
 namespace {
 
-// Beside tensors: the program with libtorch's code and workspaces, and a CUDA context with cuBLAS's.
-constexpr int64_t kWorkerBytes = int64_t{700} << 20;
-constexpr int64_t kGpuWorkerBytes = 4 * kWorkerBytes;  // with the code of CUDA's libraries
-constexpr int64_t kWrittenBytes = 4;                   // of a weight
+// Beside tensors: the program with the code of libtorch and CUDA's libraries, and a CUDA context with cuBLAS's.
+constexpr int64_t kGpuWorkerBytes = int64_t{2800} << 20;
+constexpr int64_t kWrittenBytes = 4;  // of a weight
 constexpr int64_t kCudaContextBytes = int64_t{900} << 20;
 // Tokens whose logits are in memory at once during evaluation, and tensors of them: both models', and intermediates.
 constexpr int64_t kLogitTokens = 512;
@@ -22,100 +22,23 @@ constexpr int64_t kFloatBytes = 4;
 // Of a whole text whose length is not known: a little more than the built-in evaluation text has.
 constexpr int64_t kWholeTextTokens = 400'000;
 
-double ParametersOf(const BlockLinear& linear) {
-  return static_cast<double>(linear.shape.out_features) * static_cast<double>(linear.shape.in_features);
-}
-
-/// Of the largest block.
-double BlockParameters(const ModelConfig& config) {
-  double most = 0;
-  for (int block = 0; block < config.num_blocks; ++block) {
-    double parameters = 0;
-    for (const BlockLinear& linear : DistinctLinears(config, block))
-      parameters +=
-          ParametersOf(linear) * (linear.expert == kNoExpert ? 1.0 : static_cast<double>(config.experts.count));
-    most = std::max(most, parameters);
-  }
-  return most;
-}
-
 /// What a token meets in a block, on average over the blocks.
 double ActiveParameters(const ModelConfig& config) {
   double parameters = 0;
   for (int block = 0; block < config.num_blocks; ++block) {
     for (const BlockLinear& linear : DistinctLinears(config, block)) {
       const auto times = linear.expert == kNoExpert ? 1.0 : static_cast<double>(config.experts.per_token);
-      parameters += ParametersOf(linear) * times;
+      parameters += static_cast<double>(linear.shape.out_features * linear.shape.in_features) * times;
     }
   }
   return parameters / static_cast<double>(std::max<int64_t>(1, config.num_blocks));
 }
 
-/// The widest hidden state of a token, whether of an MLP or of one expert.
-int64_t HiddenFeatures(const ModelConfig& config) {
-  int64_t most = 0;
-  for (const BlockLinear& linear : ModelLinears(config)) {
-    if (linear.role == LinearRole::kDown || linear.role == LinearRole::kExpertDown)
-      most = std::max(most, linear.shape.in_features);
-  }
-  return most;
-}
-
-int64_t GroupInFeatures(const ModelConfig& config, const LinearGroup& group) {
-  return ShapeOf(config, group.members.front()).in_features;
-}
-
-/// One group of each kind that the model has, and how many like it the blocks have in all and a token meets.
-struct CountedGroup {
-  BlockGroup group;
-  double count = 0;
-  double met = 0;
-};
-std::vector<CountedGroup> CountGroups(const ModelConfig& config) {
-  std::vector<CountedGroup> counted;
-  const auto add = [&counted](const BlockGroup& group, int64_t count, int64_t met) {
-    auto found = std::find_if(counted.begin(), counted.end(), [&group](const CountedGroup& other) {
-      return other.group.members.front() == group.members.front();
-    });
-    if (found == counted.end()) found = counted.insert(counted.end(), {.group = group});
-    found->count += static_cast<double>(count);
-    found->met += static_cast<double>(met);
-  };
-  for (int block = 0; block < config.num_blocks; ++block) {
-    for (const BlockGroup& group : SharedGroups(config, block)) add(group, 1, 1);
-    if (!config.has_experts(block)) continue;
-    for (const LinearGroup& group : config.architecture->experts->groups)
-      add({group, 0}, config.experts.count, config.experts.per_token);
-  }
-  return counted;
-}
-
-/// Features of a token that a pass through a block keeps in its streams and heads, but for the MLP's hidden state.
-int64_t KeptFeatures(const ModelConfig& config, const CompressSpec& spec) {
-  int64_t streams = spec.quantize.propagates() ? 2 : 1;
-  // What attention adds waits for an MLP that reads the same stream.
-  if (spec.quantize.propagates() && config.order == BlockOrder::kParallel) ++streams;
-  // Where there are experts, the inputs of both streams.
-  if (config.experts.count > 0) streams += spec.quantize.propagates() ? 2 : 1;
-  return streams * config.hidden_size + config.num_heads * config.head_dim;
-}
-
-/// Moments of the experts that are gathered at once: H, and with both streams C and D.
-int64_t ExpertMomentBytes(const ModelConfig& config, const CompressSpec& spec) {
-  int64_t most = 0;
-  for (const BlockLinear& linear : ModelLinears(config)) {
-    const int64_t in = linear.expert == kNoExpert ? 0 : linear.shape.in_features;
-    const int64_t each = (spec.quantize.propagates() ? 3 : 1) * in * in * kFloatBytes;
-    most = std::max(most, std::min(config.experts.count * each, std::max(each, kExpertMomentBytes)));
-  }
-  return most;
-}
-
 /// What a step of a pass takes: gate, up and hidden state of both streams and what they differ by, and their normalized
 /// input; H, C and R of the MLP's hidden state in fp32, and the moments of experts.
-int64_t StepBytes(const ModelConfig& config, const CompressSpec& spec, DeviceKind device, int64_t element) {
-  const int64_t step =
-      std::min(spec.calibration.num_tokens(), std::max(TileTokens(device), spec.calibration.sequence_length));
+int64_t StepBytes(const ModelConfig& config, const CompressSpec& spec, int64_t element) {
+  const int64_t step = std::min(spec.calibration.num_tokens(),
+                                std::max(TileTokens(DeviceKind::kCuda), spec.calibration.sequence_length));
   const int64_t hidden = HiddenFeatures(config);
   return step * element * (5 * hidden + 2 * config.hidden_size) +
          hidden * (2 * hidden + config.hidden_size) * kFloatBytes + ExpertMomentBytes(config, spec);
@@ -139,9 +62,9 @@ int64_t SolveBytes(const ModelConfig& config, bool calibrates) {
   return most;
 }
 
-/// Bytes on the computing device, but for its context.
+/// Bytes on a GPU, but for its context.
 struct PassBytes {
-  int64_t element = 0;  // of an activation
+  int64_t element = 2;  // of an activation
   int64_t fixed = 0;    // weights, and the larger of a step and a solution
   int64_t streams = 0;  // residual streams and heads of all windows
   int64_t hidden = 0;   // the MLP's hidden state of all windows
@@ -149,17 +72,17 @@ struct PassBytes {
   int64_t evaluation = 0;
 };
 
-PassBytes PassBytesOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device) {
+PassBytes PassBytesOf(const ModelConfig& config, const CompressSpec& spec) {
   PassBytes pass;
-  pass.element = spec.dtype == ComputeDtype::kBfloat16 || device == DeviceKind::kCuda ? 2 : 4;
   // One block of weights as read and as quantized.
   const int64_t weights = static_cast<int64_t>(BlockParameters(config)) * 2 * pass.element;
   const bool calibrates = spec.quantize.method == Method::kGptq;
-  const int64_t step = calibrates ? StepBytes(config, spec, device, pass.element) : 0;
+  const int64_t step = calibrates ? StepBytes(config, spec, pass.element) : 0;
   pass.fixed = weights + std::max(step, SolveBytes(config, calibrates));
   if (calibrates) {
     const int64_t tokens = spec.calibration.num_tokens();
-    const int64_t tile = TileWindows(device, spec.calibration.sequence_length) * spec.calibration.sequence_length;
+    const int64_t tile =
+        TileWindows(DeviceKind::kCuda, spec.calibration.sequence_length) * spec.calibration.sequence_length;
     pass.streams = tokens * pass.element * KeptFeatures(config, spec);
     pass.hidden = tokens * pass.element * HiddenFeatures(config);
     pass.buffers = 2 * tile * pass.element * KeptFeatures(config, spec);
@@ -244,7 +167,8 @@ CompressWork WorkOf(const ModelConfig& config, const CompressSpec& spec, int64_t
 }
 
 CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, DeviceKind device) {
-  const PassBytes pass = PassBytesOf(config, spec, device);
+  if (device == DeviceKind::kCpu) return {.host_bytes = CpuMemoryOf(config, spec)};
+  const PassBytes pass = PassBytesOf(config, spec);
   const auto parameters = static_cast<int64_t>(BlockParameters(config));
   // On the host: the block that is read ahead, and codes, words and room to compare them of the one being written.
   const int64_t beside = parameters * (pass.element + kWrittenBytes);
@@ -252,7 +176,6 @@ CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, Dev
   // embedding.
   const int64_t mapped = 2 * parameters * 2 + config.vocab_size * config.hidden_size * 2;
   const int64_t kept_work = std::max(pass.fixed + pass.streams + pass.hidden, pass.evaluation);
-  if (device == DeviceKind::kCpu) return {.host_bytes = kWorkerBytes + mapped + beside + kept_work};
   // A block that was uploaded leaves its page-locked memory to the one after the next.
   return {.host_bytes = kGpuWorkerBytes + mapped + beside + parameters * pass.element,
           .gpu_bytes = WithReserve(kept_work),
@@ -261,7 +184,7 @@ CompressMemory MemoryOf(const ModelConfig& config, const CompressSpec& spec, Dev
 }
 
 ActivationPlacement PlaceActivations(const ModelConfig& config, const CompressSpec& spec, int64_t gpu_memory_bytes) {
-  const PassBytes pass = PassBytesOf(config, spec, DeviceKind::kCuda);
+  const PassBytes pass = PassBytesOf(config, spec);
   const auto placed = [&](bool recomputes_hidden, int64_t resident_windows, int64_t streams) {
     const int64_t hidden = recomputes_hidden ? 0 : pass.hidden;
     return ActivationPlacement{.recomputes_hidden = recomputes_hidden,

@@ -7,6 +7,7 @@ pivot_precompiled(pivot_engine pivot_reference)
 pivot_test(
   engine_test
   SOURCES
+    allocate/curvature_test.cc
     allocate/rank_correlation_test.cc
     calibration/arrow_file_test.cc
     calibration/block_pass_test.cc

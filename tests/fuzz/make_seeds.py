@@ -219,11 +219,33 @@ def tokenizer_seeds():
     yield compact(base | {"model": {"type": "BPE", "vocab": {"a": 2**31, "b": -1}, "merges": ["a b c"]}})
 
 
+def plan_rules_seeds():
+    def rules(*entries, **others):
+        return compact({"schema": 1, "rules": entries} | others)
+
+    def modules(*entries):
+        return compact({"schema": 1, "modules": entries, "total_bytes": 7})
+
+    yield rules({"match": "*", "bits": 3}, {"match": "*.0.*", "bits": 8, "group_size": -1}, {"match": "re:.*\\.down_proj$", "keep": True})
+    yield rules({"match": "*.[gu]*_proj", "bits": 2.0, "group_size": 64, "method": "gptq"}, {"match": "model.embed_tokens", "bits": 8})
+    yield rules({"match": "re:model\\.layers\\.[0-1]\\..*", "group_size": 16}, {"match": "lm_head", "keep": True})
+    yield rules({"match": "*.experts.*", "bits": 8}, {"match": "*.self_attn.?_proj", "keep": True, "bits": 4})
+    yield rules({"match": "re:(a*)*b", "bits": 4}, {"match": "[", "bits": 1e300})
+    yield rules({"match": "*.q_proj", "bits": 4}, note="neither")
+    four = {"type": "int", "bits": 4, "group_size": 32, "method": "gptq", "bytes": 9}
+    names = [f"model.layers.0.self_attn.{name}_proj" for name in "qkvo"] + ["model.layers.1.mlp.down_proj"]
+    yield modules(*({"name": name} | four for name in names))
+    yield modules(*({"name": name, "bits": 16, "group_size": 0, "type": "kept", "method": "none"} for name in names))
+    yield modules({"name": "model.embed_tokens", "type": "e4m3", "bits": 8, "group_size": 0, "method": "none"}, {"name": names[3]} | four)
+    yield compact({"schema": 2, "rules": []})
+
+
 TARGETS = {
     "json": json_seeds,
     "safetensors_header": header_seeds,
     "model_config": config_seeds,
     "quantization_config": lambda: map(compact, quantization_seeds.configs()),
+    "plan_rules": plan_rules_seeds,
     "model_folder": folder_seeds,
     "index": index_seeds,
     "job_filter": job_filter_seeds,
