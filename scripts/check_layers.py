@@ -36,7 +36,7 @@ FORBIDDEN = {
     "proto/text/": [GRPC],
 }
 # A folder of the engine may include itself and those before it.
-ENGINE_ORDER = ["page", "model", "format", "plan", "ops", "checkpoint", "forward", "calibration", "quantize", "allocate", "evaluate", "convert", "tasks"]
+ENGINE_ORDER = ["page", "model", "format", "plan", "ops", "checkpoint", "forward", "calibration", "quantize", "allocate", "evaluate", "refine", "convert", "tasks"]
 MAX_LINES = {".h": 150, ".cuh": 150, ".cc": 300, ".cu": 400, ".py": 300}
 BAD_FOLDERS = {"common", "core", "util", "utils", "helper", "helpers", "misc", "manager", "managers"}
 

@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -30,7 +31,21 @@ absl::StatusOr<UniqueFd> Lock(const std::string& folder) {
                     "DATA_FOLDER_IN_USE");
 }
 
+/// The folders whose names of others are new once `path` has been made: its parent, and on from there those that are
+/// not there yet, up to the first one that is.
+std::vector<std::string> FoldersAbove(const std::string& path) {
+  std::vector<std::string> above;
+  std::error_code error;
+  std::filesystem::path folder = path;
+  do {
+    folder = folder.parent_path();
+    above.push_back(folder.string());
+  } while (folder.has_relative_path() && !std::filesystem::exists(folder, error));
+  return above;
+}
+
 absl::StatusOr<UniqueFd> MakeAndLock(const std::string& path) {
+  const std::vector<std::string> above = FoldersAbove(path);
   for (const char* part : {"/objects", "/staging", "/logs"}) PIVOT_RETURN_IF_ERROR(MakeFolders(path + part));
   PIVOT_CRASH_POINT("data_folder.made");
   auto lock = Lock(path);
@@ -38,8 +53,10 @@ absl::StatusOr<UniqueFd> MakeAndLock(const std::string& path) {
   // A folder that is lost with the machine's power would take along all that is synced in it. One that lies where we
   // may not look was made for us by somebody else.
   PIVOT_RETURN_IF_ERROR(SyncFolder(path));
-  const absl::Status named = SyncFolder(std::filesystem::path(path).parent_path().string());
-  if (!named.ok() && !absl::IsPermissionDenied(named)) return named;
+  for (const std::string& folder : above) {
+    const absl::Status named = SyncFolder(folder);
+    if (!named.ok() && !absl::IsPermissionDenied(named)) return named;
+  }
   return lock;
 }
 

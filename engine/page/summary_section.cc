@@ -17,11 +17,11 @@ using nlohmann::json;
 constexpr size_t kLongestFact = 120;
 constexpr size_t kDigestLetters = 16;
 
-/// The first pivot: that of this folder.
+/// The newest pivot: that of this folder.
 const json& PivotOf(const json& report) {
   static const json* const none = new json(json::object());
   const json& pivots = ListAt(ObjectAt(report, "quality"), "pivots");
-  return pivots.empty() || !pivots.front().is_object() ? *none : pivots.front();
+  return pivots.empty() || !pivots.back().is_object() ? *none : pivots.back();
 }
 
 Markup Card(absl::string_view name, absl::string_view figure, absl::string_view detail) {

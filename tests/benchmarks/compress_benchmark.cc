@@ -47,7 +47,7 @@ struct Settings {
   int group_size = 0;
   bool asymmetric = false;
   std::string format = "unspecified";
-  std::string quantize = "{}";  // members of pivot.v1.QuantizeOptions
+  std::string quantize = "{}";                   // members of pivot.v1.QuantizeOptions
   std::string refine = R"({"stages": "none"})";  // members of pivot.v1.RefineOptions
 };
 

@@ -45,6 +45,7 @@ pivot_test(
     quantize/qep_test.cc
     quantize/refine_test.cc
     quantize/solve_group_test.cc
+    refine/self_text_test.cc
     refine/teacher_loss_test.cc
     refine/trainable_linear_test.cc
     refine/window_training_test.cc

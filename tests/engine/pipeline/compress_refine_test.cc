@@ -25,8 +25,8 @@ class CompressRefineTest : public CompressFixture {
   }
 
   json RefinedTask(const json& refine = json::object(), int bits = 2) const {
-    json options{{"stages", "global"}, {"self_text", 0}, {"step_tokens", 1024}, {"block_steps", 24},
-                 {"global_epochs", 2}, {"code_rate", 0.01},   {"global_rate", 0.003}};
+    json options{{"stages", "global"}, {"self_text", 0},    {"step_tokens", 1024}, {"block_steps", 24},
+                 {"global_epochs", 2}, {"code_rate", 0.01}, {"global_rate", 0.003}};
     options.merge_patch(refine);
     return Task({{"bits", bits},
                  {"refine", options},
