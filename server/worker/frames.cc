@@ -140,4 +140,9 @@ json StartPayload(const JobRecord& record, const StartOptions& options) {
   return payload;
 }
 
+bool HasLaterStages(const v1::JobSpec& spec) {
+  const v1::RefineStages stages = spec.compress().refine().stages();
+  return stages != v1::REFINE_STAGES_UNSPECIFIED && stages != v1::REFINE_STAGES_NONE;
+}
+
 }  // namespace pivot

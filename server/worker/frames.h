@@ -50,6 +50,9 @@ struct StartOptions {
 /// The Start frame. The spec's device becomes the worker's own view: "cpu", or "cuda:0", the only GPU that it sees.
 nlohmann::json StartPayload(const JobRecord& record, const StartOptions& options);
 
+/// Whether a worker goes on behind its first published checkpoint, and may be long at it; else it ends soon by itself.
+bool HasLaterStages(const v1::JobSpec& spec);
+
 }  // namespace pivot
 
 #endif  // PIVOT_SERVER_WORKER_FRAMES_H_

@@ -232,8 +232,8 @@ void WorkerSession::Suspend(Clock::time_point now) {
 }
 
 void WorkerSession::Preempt(Clock::time_point now) {
-  // With its work done it ends soon by itself; once a checkpoint is published it may be long at making it better.
-  if (finished_ || publishing_ || facts_.preempted || facts_.timed_out.has_value()) return;
+  const bool is_ending = publishing_ || (published_ && !HasLaterStages(record_.job.spec()));
+  if (finished_ || is_ending || facts_.preempted || facts_.timed_out.has_value()) return;
   facts_.preempted = true;
   Log(Severity::kInfo, "preempted", {{"job", record_.job.name()}, {"attempt", key().number}});
   AskToEnd(now);

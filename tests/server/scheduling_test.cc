@@ -160,6 +160,24 @@ TEST_F(SchedulingTest, LeavesAJobAloneThatHasPublished) {
   server_.AwaitEnd(urgent);
 }
 
+TEST_F(SchedulingTest, PreemptsAJobThatMakesWhatItPublishedBetter) {
+  server_.options.policy.min_run_seconds = 0;
+  server_.options.watchdog.cancel_grace = std::chrono::milliseconds(20);
+  server_.SetScript({{{"pivot", json::object()}}, {{"sleep", 20}}, {{"send", "Done"}}});
+  server_.Start();
+  v1::CreateJobRequest request = server_.CompressRequest();
+  request.mutable_job()->mutable_spec()->mutable_compress()->mutable_refine()->set_stages(v1::REFINE_STAGES_GLOBAL);
+  const std::string patient = server_.Create(request).name();
+  EXPECT_TRUE(Eventually([&] { return server_.Get(patient).checkpoints_size() == 1; }));
+  SucceedFromNowOn();
+  const std::string urgent = Submit("auto", 100);
+  EXPECT_EQ(server_.AwaitEnd(urgent).state(), v1::STATE_SUCCEEDED);
+  const v1::Job job = server_.AwaitEnd(patient);
+  EXPECT_EQ(job.state(), v1::STATE_SUCCEEDED);
+  EXPECT_THAT(job.attempts(), SizeIs(2));
+  EXPECT_THAT(job.checkpoints(), SizeIs(1)) << "the one that was published stays";
+}
+
 TEST_F(SchedulingTest, TriesOnceMoreWithLessOnAGpuThatWasTooSmall) {
   server_.options.devices = {NumberedGpu(0, 80 * kGib)};
   Plan({{"peak_gpu_bytes", 60 * kGib}, {"least_gpu_bytes", 30 * kGib}});
