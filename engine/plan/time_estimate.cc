@@ -17,7 +17,7 @@ constexpr double kTilesPerCore = 600e9;
 // Seconds of one thread for each weight: GPTQ with its factorizations, refinement, rounding with a search of scales.
 constexpr double kSolvePerWeight = 0.4e-6;
 constexpr double kRefinePerWeight = 0.25e-6;
-constexpr double kRoundPerWeight = 0.14e-6;
+constexpr double kRoundPerWeight = 0.09e-6;
 // Softmax and sums of an evaluation take nearly as long as its products.
 constexpr double kEvaluationFactor = 1.8;
 // Seconds of a thread for each logit that a measurement makes a probability of: what its memory takes.
