@@ -25,13 +25,16 @@ namespace {
 
 // Few tokens: the exact expectation takes a backward pass for every token of the vocabulary at every position.
 constexpr int64_t kLength = 2;
-constexpr TinyModelOptions kModel = {.hidden_size = 16,
-                                     .intermediate_size = 32,
-                                     .num_heads = 2,
-                                     .num_kv_heads = 1,
-                                     .head_dim = 8,
-                                     .vocab_size = kTinyVocabulary,
-                                     .tied_embeddings = false};
+
+TinyModelOptions SmallOptions() {
+  return {.hidden_size = 16,
+          .intermediate_size = 32,
+          .num_heads = 2,
+          .num_kv_heads = 1,
+          .head_dim = 8,
+          .vocab_size = kTinyVocabulary,
+          .tied_embeddings = false};
+}
 
 using OutputSums = std::map<std::pair<LinearRole, int>, at::Tensor>;
 
@@ -116,7 +119,7 @@ std::vector<OutputSums> ExpectedCurvature(const WeightReader& reader, const at::
 }
 
 TEST_F(CurvatureTest, AveragesToTheFisherInformationOfTheOutputs) {
-  const CheckpointFolder folder = Model(kModel);
+  const CheckpointFolder folder = Model(SmallOptions());
   const WeightReader reader(folder, at::kFloat, at::kCPU);
   const at::Tensor window = Windows(1, kLength);
   const std::vector<OutputSums> expected = ExpectedCurvature(reader, window);
