@@ -89,7 +89,9 @@ class Refinement {
   /// Publishes what the stage has made if it is better than the newest pivot.
   absl::Status Judge(const Stage& stage, const std::string& folder, const MemoryTrace& trace, json record) {
     const int number = newest_ + 1;
-    PIVOT_ASSIGN_OR_RETURN(const MadePivot made, MakePivot(input_.context, number, folder, trace, hooks_));
+    JobHooks quiet = hooks_;
+    quiet.warning = nullptr;  // what loaders say of it was told of the first
+    PIVOT_ASSIGN_OR_RETURN(const MadePivot made, MakePivot(input_.context, number, folder, trace, quiet));
     PIVOT_ASSIGN_OR_RETURN(const Comparison measured, MeasurePivot(input_.context, made, input_.measured,
                                                                    absl::StrCat("evaluate-", stage.name), hooks_));
     const PairedDifference difference = DifferenceOf(best_.window_kl, measured.window_kl);

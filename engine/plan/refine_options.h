@@ -12,6 +12,14 @@
 
 namespace pivot {
 
+/// Tokens that refinement reads at most, those that the model writes counted: what the streams of large models have
+/// room for.
+inline constexpr int64_t kMostRefineTokens = int64_t{1} << 19;
+/// Documents of these many tokens are what the model writes, so many at once.
+inline constexpr int64_t kSelfTextTokens = 512;
+inline constexpr int64_t kSelfTextsOfGpu = 256;
+inline constexpr int64_t kSelfTextsOfCpu = 64;
+
 enum class RefineStages {
   kAutomatic,
   kNone,

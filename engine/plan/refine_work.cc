@@ -8,7 +8,6 @@
 namespace pivot {
 namespace {
 
-constexpr int64_t kMostTokens = int64_t{1} << 19;
 constexpr int64_t kBlocksTogether = 2;
 // A forward pass and its gradients by inputs and weights.
 constexpr double kForwardAndBackward = 3;
@@ -32,7 +31,8 @@ struct Sizes {
 };
 
 Sizes SizesOf(const ModelConfig& config, const CompressSpec& spec, const RefineOptions& options, DeviceKind device) {
-  Sizes sizes{.tokens = std::min(spec.calibration.num_tokens(), kMostTokens)};
+  const double tokens = static_cast<double>(spec.calibration.num_tokens()) * (1 + options.self_text);
+  Sizes sizes{.tokens = static_cast<int64_t>(std::min(tokens, static_cast<double>(kMostRefineTokens)))};
   sizes.step_tokens = std::min(std::max(options.step_tokens, spec.calibration.sequence_length), sizes.tokens);
   const bool is_short =
       spec.dtype == ComputeDtype::kBfloat16 || (spec.dtype == ComputeDtype::kAutomatic && device == DeviceKind::kCuda);
@@ -66,6 +66,14 @@ int64_t GlobalBytes(const ModelConfig& config, const Sizes& sizes) {
          sizes.block_weights * kStepWeightBytes;
 }
 
+/// The whole original, and the keys and values of the documents that it writes at once.
+int64_t SelfTextBytes(const ModelConfig& config, const Sizes& sizes, DeviceKind device) {
+  const int64_t documents = device == DeviceKind::kCuda ? kSelfTextsOfGpu : kSelfTextsOfCpu;
+  const int64_t kept = documents * kSelfTextTokens * config.num_blocks * 2 * config.num_kv_heads * config.head_dim;
+  return (sizes.all_weights + 2 * config.vocab_size * config.hidden_size + kept) * sizes.element +
+         3 * documents * config.vocab_size * 4;
+}
+
 }  // namespace
 
 RefineWork RefineWorkOf(const ModelConfig& config, const CompressSpec& spec, const RefineOptions& options,
@@ -80,6 +88,7 @@ RefineWork RefineWorkOf(const ModelConfig& config, const CompressSpec& spec, con
   work.blockwise =
       blocks * (2 * pass + static_cast<double>(options.block_steps * kBlocksTogether) * kForwardAndBackward * step);
   work.bytes = BlockwiseBytes(config, sizes);
+  if (options.self_text > 0) work.bytes = std::max(work.bytes, SelfTextBytes(config, sizes, device));
   if (!options.runs_globally()) return work;
   const double head = 2.0 * static_cast<double>(sizes.tokens * config.vocab_size * config.hidden_size);
   const double epoch = (1 + kForwardAndBackward) * blocks * pass + (1 + kForwardAndBackward) * head;

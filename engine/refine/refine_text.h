@@ -16,10 +16,6 @@
 
 namespace pivot {
 
-/// Tokens that refinement reads at most, the first of the calibration's: what the streams of large models have room
-/// for.
-inline constexpr int64_t kMostRefineTokens = int64_t{1} << 19;
-
 struct RefineText {
   at::Tensor windows;    // [count, length] int64, the first of the calibration text
   int64_t held_out = 0;  // the last ones, of both kinds, that nothing is trained on; one at least

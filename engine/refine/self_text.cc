@@ -9,15 +9,11 @@
 #include "engine/forward/block.h"
 #include "engine/forward/ends.h"
 #include "engine/ops/call_torch.h"
+#include "engine/plan/refine_options.h"
 #include "proto/status/status_macros.h"
 
 namespace pivot {
 namespace {
-
-constexpr int64_t kDocumentTokens = 512;
-// Documents that are written at once.
-constexpr int64_t kDocumentsOfGpu = 256;
-constexpr int64_t kDocumentsOfCpu = 64;
 
 class Writer {
  public:
@@ -36,7 +32,7 @@ class Writer {
   absl::StatusOr<at::Tensor> Write() {
     const int64_t a_window = (options_.length + length_ - 1) / length_;
     const int64_t documents = options_.windows * a_window;
-    const int64_t at_once = reader_->device().is_cuda() ? kDocumentsOfGpu : kDocumentsOfCpu;
+    const int64_t at_once = reader_->device().is_cuda() ? kSelfTextsOfGpu : kSelfTextsOfCpu;
     total_steps_ = (documents + at_once - 1) / at_once * (length_ - 1);
     std::vector<at::Tensor> written;
     for (int64_t first = 0; first < documents; first += at_once) {
@@ -52,7 +48,7 @@ class Writer {
       : reader_(&reader),
         options_(options),
         hooks_(hooks),
-        length_(std::min(kDocumentTokens, options.length)),
+        length_(std::min(kSelfTextTokens, options.length)),
         rotary_(MakeRotaryTable(reader.config(), length_, reader.dtype(), reader.device())),
         generator_(at::globalContext().defaultGenerator(reader.device())) {
     const std::lock_guard<std::mutex> lock(generator_.mutex());

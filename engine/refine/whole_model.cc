@@ -42,10 +42,7 @@ absl::StatusOr<WholeModel> WholeModel::Read(const RefineInput& input, const at::
 }
 
 double WholeModel::Measure(const at::Tensor& ids, const at::Tensor& teacher) {
-  at::Tensor stream = EmbedTokens(*config_, embedding_, ids, 0);
-  for (const TrainableBlock& block : blocks_)
-    stream = ForwardBlock(*config_, block.RoundedWeights(), stream, rotary_, nullptr);
-  return KlAgainstTeacher(*config_, heads_, stream, teacher);
+  return KlAgainstTeacher(*config_, heads_, Trace(ids), teacher);
 }
 
 at::Tensor WholeModel::Trace(const at::Tensor& ids) {

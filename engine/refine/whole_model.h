@@ -34,7 +34,7 @@ class WholeModel {
   /// The n-th step over these windows, all at once; as Measure, before the step. May throw what ATen throws.
   double Step(const at::Tensor& ids, const at::Tensor& teacher, const LearningRates& rates, int64_t n);
 
-  /// The first window's stream behind the last block, [1, length, hidden]. May throw what ATen throws.
+  /// The stream behind the last block, [count, length, hidden]. May throw what ATen throws.
   at::Tensor Trace(const at::Tensor& ids);
 
   const at::Tensor& teacher() const { return teacher_; }
